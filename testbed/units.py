@@ -1,0 +1,126 @@
+"""Quantities with units, read from text and written for people.
+
+Inside the program every quantity is a plain number in its base unit, named in the identifier:
+durations are integer nanoseconds (``_ns``), rates integer bit/s (``_bps``), sizes integer bytes,
+shares floats from 0 to 1. In YAML and on the command line a quantity carries its unit; a bare
+number is refused, because ``25`` is 25 ms to one reader and 25 s to the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+DURATION_UNITS: Mapping[str, int] = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "min": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+RATE_UNITS: Mapping[str, int] = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
+SIZE_UNITS: Mapping[str, int] = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+FREQUENCY_UNITS: Mapping[str, Decimal] = {
+    "/s": Decimal(1),
+    "/min": Decimal(1) / 60,
+    "/h": Decimal(1) / 3600,
+}
+# What iproute2 and netem users type; accepted on input, never printed.
+_ALIASES: Mapping[str, str] = {
+    "µs": "us",
+    "sec": "s",
+    "m": "min",
+    "bps": "bit/s",
+    "kbps": "kbit/s",
+    "Mbps": "Mbit/s",
+    "Gbps": "Gbit/s",
+    "bit": "bit/s",
+    "kbit": "kbit/s",
+    "Mbit": "Mbit/s",
+    "mbit": "Mbit/s",
+    "Gbit": "Gbit/s",
+    "gbit": "Gbit/s",
+}
+_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\S*)\s*\Z")
+
+
+def _scaled(text: str, units: Mapping[str, int] | Mapping[str, Decimal], example: str) -> Decimal:
+    match = _NUMBER.match(text)
+    if match is None:
+        raise ValueError(f"a number and a unit, such as {example!r}")
+    number, unit = match.groups()
+    unit = unit if unit in units else _ALIASES.get(unit, unit)
+    if unit not in units:
+        raise ValueError(f"a number and one of the units {', '.join(units)}, such as {example!r}")
+    value = Decimal(number) * units[unit]
+    if value < 0:
+        raise ValueError(f"a value that is not negative, such as {example!r}")
+    if value >= 2**63:
+        raise ValueError("a smaller value: this one does not fit into 64 bits")
+    return value
+
+
+def parse_duration(text: str) -> int:
+    """Read ``"25 s"`` as nanoseconds. Raises ValueError with what would be right."""
+    return round(_scaled(text, DURATION_UNITS, "25 s"))
+
+
+def parse_rate(text: str) -> int:
+    """Read ``"100 Mbit/s"`` as bit/s. Raises ValueError with what would be right."""
+    return round(_scaled(text, RATE_UNITS, "100 Mbit/s"))
+
+
+def parse_size(text: str) -> int:
+    """Read ``"2 MB"`` as bytes (MB = 10^6, MiB = 2^20). Raises ValueError with what would be right."""
+    return round(_scaled(text, SIZE_UNITS, "2 MB"))
+
+
+def parse_share(text: str) -> float:
+    """Read ``"60 %"`` as 0.6. Raises ValueError with what would be right."""
+    value = _scaled(text, {"%": 1}, "60 %")
+    if value > 100:
+        raise ValueError("a share from 0 % to 100 %, such as '60 %'")
+    return float(value / 100)
+
+
+def parse_frequency(text: str) -> float:
+    """Read ``"5/s"`` as events per second. Raises ValueError with what would be right."""
+    return float(_scaled(text, FREQUENCY_UNITS, "5/s"))
+
+
+def _largest(value: float, units: Mapping[str, int]) -> str:
+    fitting = [(scale, unit) for unit, scale in units.items() if abs(value) >= scale]
+    scale, unit = max(fitting, default=(1, next(iter(units))))
+    return f"{value / scale:.4g} {unit}"
+
+
+def format_duration(ns: float) -> str:
+    """Write nanoseconds for people: ``"25 s"``, ``"1.5 ms"``, ``"-3 s"``; seconds up to ten minutes."""
+    if 60 * 10**9 <= abs(ns) < 600 * 10**9:
+        return f"{ns / 1e9:.4g} s"
+    return _largest(ns, DURATION_UNITS)
+
+
+def format_rate(bps: float) -> str:
+    """Write bit/s for people: ``"100 Mbit/s"``."""
+    return _largest(bps, RATE_UNITS)
+
+
+def format_size(size: float) -> str:
+    """Write bytes for people, in powers of ten: ``"2 MB"``."""
+    return _largest(size, {unit: scale for unit, scale in SIZE_UNITS.items() if "i" not in unit})
+
+
+def format_share(share: float) -> str:
+    """Write a share for people: ``"60 %"``."""
+    return f"{share * 100:.4g} %"
