@@ -1,0 +1,134 @@
+"""What must hold: a bound on a metric, of a traffic, in a window of the scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from testbed import units
+from testbed.errors import NOWHERE, Place, Problem, did_you_mean
+from testbed.model.quantities import Duration
+
+
+class Unit(StrEnum):
+    """The base unit of a metric's value: nanoseconds, a count, or a share of 1."""
+
+    DURATION = "ns"
+    COUNT = "count"
+    SHARE = "share"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric is, as far as a scenario needs to know it."""
+
+    unit: Unit
+    of: str
+    summary: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "interruption": Metric(Unit.DURATION, "udp-echo", "longest gap of the heartbeat"),
+    "packets_lost": Metric(Unit.COUNT, "udp-echo", "heartbeats without an answer"),
+    "failovers": Metric(Unit.COUNT, "udp-echo", "changes of the uplink that carries the heartbeat"),
+    "return_to_preferred": Metric(
+        Unit.DURATION, "udp-echo", "from the preferred uplink's recovery until it carries the heartbeat again"
+    ),
+    "hit_ratio": Metric(Unit.SHARE, "http-get", "requests answered from the hub's cache"),
+    "byte_hit_ratio": Metric(Unit.SHARE, "http-get", "bytes to clients that did not come from the tenant"),
+    "availability": Metric(Unit.SHARE, "http-get", "requests answered whole and right"),
+    "ttfb_p50": Metric(Unit.DURATION, "http-get", "median time to first byte"),
+    "ttfb_p95": Metric(Unit.DURATION, "http-get", "95th percentile of the time to first byte"),
+    "ttfb_p99": Metric(Unit.DURATION, "http-get", "99th percentile of the time to first byte"),
+}
+
+_PARSERS = {Unit.DURATION: units.parse_duration, Unit.SHARE: units.parse_share}
+_EXAMPLES = {Unit.DURATION: "'3 s'", Unit.SHARE: "'60 %'", Unit.COUNT: "'0'"}
+
+
+def parse_value(text: str, unit: Unit) -> float:
+    """Read a bound in its metric's unit. Raises ValueError with what would be right."""
+    if unit in _PARSERS:
+        return float(_PARSERS[unit](text))
+    if not text.isdecimal():
+        raise ValueError("a whole number, such as '0'")
+    return float(text)
+
+
+def format_value(value: float, unit: Unit) -> str:
+    """Write a metric's value with its unit for people."""
+    if unit is Unit.DURATION:
+        return units.format_duration(value)
+    return units.format_share(value) if unit is Unit.SHARE else f"{value:g}"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A bound on a metric. Exactly one of ``at_most`` and ``at_least`` is given.
+
+    ``of`` names the traffic that is measured; it may be left out where only one traffic fits.
+    ``window`` is [from, to] since the scenario's start; without it the whole scenario counts.
+    ``content: cached`` looks only at objects that were in the cache when the window began.
+    """
+
+    metric: str
+    of: str = ""
+    at_most: str = ""
+    at_least: str = ""
+    window: tuple[Duration, Duration] | None = None
+    content: Literal["all", "cached"] = "all"
+    status: Literal["any", "hit", "miss"] = "any"
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of the metric's value and of the bound."""
+        return METRICS[self.metric].unit
+
+    @property
+    def bound(self) -> float:
+        """The bound in the metric's base unit (ns, count, share of 1)."""
+        return parse_value(self.at_most or self.at_least, self.unit)
+
+    @property
+    def title(self) -> str:
+        """The objective in one line, as it is written in reports."""
+        relation = "at most" if self.at_most else "at least"
+        window = f" in {_span(self.window)}" if self.window else ""
+        of = f" of {self.of}" if self.of else ""
+        content = " (cached content)" if self.content == "cached" else ""
+        status = f" ({self.status})" if self.status != "any" else ""
+        return f"{self.metric}{of}{content}{status} {relation} {format_value(self.bound, self.unit)}{window}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a measured value (base unit) keeps the bound."""
+        return value <= self.bound if self.at_most else value >= self.bound
+
+    def problems(self) -> Iterable[Problem]:
+        if self.metric not in METRICS:
+            yield Problem(
+                self.place.at("metric"), f"unknown metric {self.metric!r}", did_you_mean(self.metric, METRICS)
+            )
+            return
+        if bool(self.at_most) == bool(self.at_least):
+            yield Problem(
+                self.place,
+                f"objective on {self.metric} has {'two bounds' if self.at_most else 'no bound'}",
+                f"write at_most: or at_least: {_EXAMPLES[self.unit]}",
+            )
+            return
+        try:
+            _ = self.bound
+        except ValueError as error:
+            key = "at_most" if self.at_most else "at_least"
+            found = f"{key} of {self.metric} is {self.at_most or self.at_least!r}"
+            yield Problem(self.place.at(key), found, f"write {error}")
+        if self.window and self.window[0] >= self.window[1]:
+            found = f"window [{_span(self.window)}] ends before it begins"
+            yield Problem(self.place.at("window"), found, "write [from, to]")
+
+
+def _span(window: tuple[int, int]) -> str:
+    return " .. ".join(map(units.format_duration, window))

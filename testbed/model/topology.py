@@ -1,0 +1,205 @@
+"""A network: nodes with ports, plain wires between them, and the uplinks that are emulated.
+
+A wire is ideal. Delay, loss, rate and outage exist only on the link of an uplink, between the
+customer's equipment (a dish, a modem) and the point of presence behind it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from testbed.errors import NOWHERE, Place, Problem, did_you_mean
+
+INTERFACE_NAME_LIMIT = 15  # bytes: IFNAMSIZ - 1
+EMULATOR = "links"
+"""The node that holds both ends of every emulated link; the link engine runs in it."""
+
+
+class NodeKind(StrEnum):
+    """What a node is for."""
+
+    CLIENT = "client"
+    SWITCH = "switch"
+    HUB = "hub"
+    CPE = "cpe"
+    POP = "pop"
+    ROUTER = "router"
+    TENANT = "tenant"
+
+
+class End(NamedTuple):
+    """One end of a wire: a port of a node, written ``node:port``."""
+
+    node: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"{self.node}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> End:
+        node, _, port = text.partition(":")
+        return cls(node, port)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A DHCP service on a port: the one address it leases; router and DNS are the node itself."""
+
+    port: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A device of the network. Ports map to ``address/prefix``, ``dhcp`` or ``bridged``."""
+
+    kind: NodeKind
+    ports: Mapping[str, str]
+    gateway: str = ""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    nat: tuple[str, ...] = ()
+    lease: Lease | None = None
+    resolver: str = ""
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    def address(self, port: str) -> str:
+        """Return the address of a port without its prefix; empty for ``dhcp`` and ``bridged``."""
+        return self.ports[port].partition("/")[0] if "/" in self.ports[port] else ""
+
+    def problems(self) -> Iterable[Problem]:
+        for port, text in self.ports.items():
+            if text not in ("dhcp", "bridged") and not _is_interface(text):
+                yield Problem(
+                    self.place,
+                    f"port {port!r} has address {text!r}",
+                    "write an address with its prefix (192.168.10.1/24), dhcp or bridged",
+                )
+            if len(port) > INTERFACE_NAME_LIMIT:
+                yield Problem(self.place, f"port name {port!r} is too long", "use at most 15 characters")
+        named = [*self.nat, *([self.lease.port] if self.lease else [])]
+        for port in named:
+            if port not in self.ports:
+                yield Problem(self.place, f"unknown port {port!r}", did_you_mean(port, self.ports))
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """A path from the hub to the Internet; its link is emulated between ``cpe`` and ``pop``.
+
+    The hub prefers the uplink with the lowest ``metric``.
+    """
+
+    hub_port: str
+    cpe: str
+    pop: str
+    metric: int
+    metered: bool = False
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    @property
+    def interfaces(self) -> tuple[str, str]:
+        """The emulator's interfaces of this link: towards the hub, towards the Internet."""
+        return f"{self.name}-hub", f"{self.name}-net"
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A network as its YAML file describes it."""
+
+    nodes: Mapping[str, Node]
+    wires: tuple[tuple[str, str], ...]
+    uplinks: Mapping[str, Uplink]
+    probe_target: str
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def of_kind(self, kind: NodeKind) -> tuple[Node, ...]:
+        """Return the nodes of one kind, in the file's order."""
+        return tuple(node for node in self.nodes.values() if node.kind is kind)
+
+    @property
+    def hub(self) -> Node:
+        """The device under test."""
+        return self.of_kind(NodeKind.HUB)[0]
+
+    @property
+    def tenant(self) -> Node:
+        """The node that stands for the Azure tenant."""
+        return self.of_kind(NodeKind.TENANT)[0]
+
+    @property
+    def preferred(self) -> Uplink:
+        """The uplink that the hub uses while all is well."""
+        return min(self.uplinks.values(), key=lambda uplink: uplink.metric)
+
+    @property
+    def hub_lan_address(self) -> str:
+        """The hub's address on its LAN."""
+        return next(address for port in self.hub.ports if (address := self.hub.address(port)))
+
+    def connections(self) -> Iterator[tuple[End, End]]:
+        """Yield every wire to build, the emulator's two for each uplink included."""
+        for a, b in self.wires:
+            yield End.parse(a), End.parse(b)
+        for uplink in self.uplinks.values():
+            hub_side, net_side = uplink.interfaces
+            yield End.parse(uplink.cpe), End(EMULATOR, hub_side)
+            yield End(EMULATOR, net_side), End.parse(uplink.pop)
+
+    def problems(self) -> Iterable[Problem]:
+        for kind in (NodeKind.HUB, NodeKind.TENANT):
+            if len(found := self.of_kind(kind)) != 1:
+                yield Problem(self.place.at("nodes"), f"{len(found)} nodes of kind {kind}", "give exactly one")
+        if EMULATOR in self.nodes:
+            yield Problem(self.place.at("nodes"), f"a node is named {EMULATOR!r}", "choose another name")
+        yield from self._end_problems()
+        yield from self._uplink_problems()
+        if not _is_interface(self.probe_target):
+            yield Problem(self.place.at("probe_target"), f"{self.probe_target!r}", "write an IP address")
+
+    def _end_problems(self) -> Iterable[Problem]:
+        used: set[str] = set()
+        ends = [(end, self.place.at("wires")) for wire in self.wires for end in wire]
+        ends += [(end, u.place) for u in self.uplinks.values() for end in (u.cpe, u.pop)]
+        for text, place in ends:
+            end = End.parse(text)
+            if end.node not in self.nodes:
+                yield Problem(place, f"unknown node in {text!r}", did_you_mean(end.node, self.nodes))
+            elif end.port not in self.nodes[end.node].ports:
+                known = self.nodes[end.node].ports
+                yield Problem(place, f"unknown port in {text!r}", did_you_mean(end.port, known))
+            elif text in used:
+                yield Problem(place, f"{text!r} is wired twice", "give each wire ports of its own")
+            used.add(text)
+
+    def _uplink_problems(self) -> Iterable[Problem]:
+        if not self.uplinks:
+            yield Problem(self.place.at("uplinks"), "no uplink", "describe at least one")
+        for hub in self.of_kind(NodeKind.HUB):
+            for uplink in self.uplinks.values():
+                if uplink.hub_port not in hub.ports:
+                    expected = did_you_mean(uplink.hub_port, hub.ports)
+                    yield Problem(uplink.place, f"the hub has no port {uplink.hub_port!r}", expected)
+        for name, uplink in self.uplinks.items():
+            if not re.fullmatch(r"[a-z][a-z0-9-]{0,10}", name):
+                yield Problem(
+                    uplink.place, f"uplink name {name!r}", "use up to 11 of a-z, 0-9 and -, a letter first"
+                )
+        metrics = [uplink.metric for uplink in self.uplinks.values()]
+        if len(set(metrics)) < len(metrics):
+            yield Problem(self.place.at("uplinks"), "two uplinks have one metric", "give each its own")
+
+
+def _is_interface(text: str) -> bool:
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,189 @@
+"""A trace: what a path did over time, and where that knowledge comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Loss(IntEnum):
+    """What became of a probe; most tools cannot tell in which direction it was lost."""
+
+    NONE = 0
+    UP = 1
+    DOWN = 2
+    UNKNOWN = 3
+
+
+class SeriesName(StrEnum):
+    """What a series holds; its values are integers in the unit of ``UNITS``."""
+
+    RTT = "rtt"
+    UP_DELAY = "up_delay"
+    DOWN_DELAY = "down_delay"
+    UP_RATE = "up_rate"
+    DOWN_RATE = "down_rate"
+    LOSS = "loss"
+
+
+UNITS: Mapping[SeriesName, str] = {
+    SeriesName.RTT: "ns",
+    SeriesName.UP_DELAY: "ns",
+    SeriesName.DOWN_DELAY: "ns",
+    SeriesName.UP_RATE: "bit/s",
+    SeriesName.DOWN_RATE: "bit/s",
+    SeriesName.LOSS: "ppm",
+}
+
+
+class Kind(StrEnum):
+    """Whether a trace was observed or made."""
+
+    MEASURED = "measured"
+    SYNTHETIC = "synthetic"
+
+
+class Trait(StrEnum):
+    """A property of the way a trace was taken that limits what it can tell."""
+
+    ICMP = "icmp"
+    STOP_AND_WAIT = "stop-and-wait"
+    NO_SEND_TIMES = "no-send-times"
+    DISH_SMOOTHED = "dish-smoothed"
+    USAGE = "usage-not-capacity"
+    SENDER_SIDE = "sender-side-rate"
+    OFFSET_CLOCKS = "offset-clocks"
+    WHOLE_MS = "whole-milliseconds"
+    LOSS_OMITTED = "loss-omitted"
+
+
+class EventKind(StrEnum):
+    """What a mark in a trace means."""
+
+    OUTAGE = "outage"
+    HANDOVER = "handover"
+
+
+@dataclass(frozen=True)
+class TraceEvent:
+    """A mark at ``t_ns`` since the trace's start; ``cause`` in the source's own words."""
+
+    t_ns: int
+    kind: EventKind
+    duration_ns: int = 0
+    cause: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Readings in time: arrays of shape (n,), ``t_ns`` strictly increasing since the trace's start.
+
+    A probe stands at the time it was SENT; the value of a lost one means nothing and is 0.
+    A rate, loss or context reading holds from its time until the next.
+    Raises ValueError when the arrays contradict this.
+    """
+
+    t_ns: NDArray[np.int64]
+    value: NDArray[np.int64]
+    loss: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.value.shape != self.t_ns.shape or self.loss.shape != self.t_ns.shape or self.t_ns.ndim != 1:
+            raise ValueError("the columns of a series need one common length")
+        if np.any(np.diff(self.t_ns) <= 0):
+            raise ValueError("the times of a series need to increase")
+        if len(self.t_ns) and (self.value.min() < 0 or self.loss.max() > max(Loss)):
+            raise ValueError("the values of a series cannot be negative, and loss is one of Loss")
+        for column in (self.t_ns, self.value, self.loss):
+            column.flags.writeable = False
+
+    @classmethod
+    def of(cls, t_ns: ArrayLike, value: ArrayLike, loss: ArrayLike | None = None) -> Series:
+        """Return a series of anything that numpy can read as arrays; without ``loss`` nothing is lost."""
+        t = np.array(t_ns, np.int64)
+        lost = np.zeros(len(t), np.uint8) if loss is None else np.array(loss, np.uint8)
+        return cls(t, np.where(lost > 0, 0, np.array(value, np.int64)).astype(np.int64), lost)
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """True where the probe was lost, shape (n,)."""
+        return self.loss != Loss.NONE
+
+    @property
+    def cadence_ns(self) -> int:
+        """The median distance of two readings; 0 for fewer than two."""
+        return int(np.median(np.diff(self.t_ns))) if len(self) > 1 else 0
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A file that a trace was made from."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that shaped a synthetic trace, and where it comes from."""
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a trace comes from, and what may be done with it.
+
+    ``start_ns`` is the UTC instant of t = 0 since 1970, where known. ``slot_ns`` is the trace
+    instant of the first handover boundary of a trace that has 15 s slots but no such clock.
+    """
+
+    kind: Kind
+    source: str
+    licence: str = "not stated"
+    citation: str = ""
+    start_ns: int | None = None
+    slot_ns: int | None = None
+    made_by: str = ""
+    parents: tuple[Parent, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    traits: tuple[Trait, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A time series of delay, loss, rate and events, from t = 0 to ``duration_ns``.
+
+    ``context`` holds series that are never replayed (signal strength ...), in thousandths of the
+    source's unit, under the source's names. Raises ValueError when something lies outside the trace.
+    """
+
+    name: str
+    provenance: Provenance
+    series: Mapping[SeriesName, Series]
+    duration_ns: int
+    events: tuple[TraceEvent, ...] = ()
+    context: Mapping[str, Series] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for name, series in (self.series | dict(self.context)).items() if self.series else ():
+            if len(series) and (series.t_ns[0] < 0 or series.t_ns[-1] >= self.duration_ns):
+                raise ValueError(f"series {name} reaches outside the trace")
+        if any(event.t_ns < 0 or event.t_ns >= self.duration_ns for event in self.events):
+            raise ValueError("an event lies outside the trace")
+
+    @property
+    def probes(self) -> Series | None:
+        """The round-trip probes; one-way delays stand in where a trace has no others."""
+        return self.series.get(SeriesName.RTT) or self.series.get(SeriesName.UP_DELAY)
