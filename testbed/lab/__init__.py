@@ -1,0 +1,1 @@
+"""The lab: the network that Mininet builds, and access to its devices."""

@@ -1,0 +1,133 @@
+"""Build a topology's network with Mininet: the only module that imports it.
+
+Mininet makes the nodes (a shell in network and mount namespaces of its own) and the wires (veth
+pairs). Addresses, routes, NAT and services are set by one script for each node, whose failure is
+an error with the node's name; Mininet's own way (text output, judged by being empty) is not used.
+The network is built inside the run's sandbox and needs no tearing down: its namespaces end with it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mininet.link import Link
+from mininet.log import setLogLevel
+from mininet.net import Mininet
+from mininet.node import Node as MininetNode
+
+from testbed.errors import HostError, RunError
+from testbed.lab.devices import OVERLAY_SCRIPT, DeviceAccess, NamespaceAccess
+from testbed.model.topology import EMULATOR, Node, NodeKind, Topology
+
+_SCRIPT_TIMEOUT_S = 30.0
+
+
+class Network:
+    """A built network: every node's device, by name."""
+
+    def __init__(self, topology: Topology, logs: Path) -> None:
+        self.topology = topology
+        self.devices: Mapping[str, DeviceAccess] = {}
+        self._logs = logs
+        self._services: list[subprocess.Popen[bytes]] = []
+
+    def build(self) -> None:
+        """Make nodes and wires, and configure every node but the hub, which is provisioned.
+
+        Raises HostError when Mininet lacks a tool, RunError when a node cannot be configured.
+        """
+        try:
+            nodes = self._build_nodes()
+        except SystemExit as error:  # Mininet's answer to a missing tool
+            raise HostError("Mininet could not start: a tool it needs is missing; see 'testbed doctor'") from error
+        self.devices = {name: NamespaceAccess(name, node.pid) for name, node in nodes.items()}
+        for name, device in self.devices.items():
+            node = self.topology.nodes.get(name)
+            script = "\n".join(configuration(node) if node else _emulator_script(self.topology))
+            _run(device, f"{OVERLAY_SCRIPT}\n{script}")
+
+    def start_services(self, names: Mapping[str, str]) -> None:
+        """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""
+        for node in self.topology.nodes.values():
+            if (command := service(node, names)) is not None:
+                with (self._logs / f"dnsmasq-{node.name}.log").open("wb") as log:
+                    self._services.append(self.devices[node.name].popen(command, stdout=log, stderr=log))
+
+    def failed_services(self) -> Iterator[str]:
+        """Yield the command line of every service that has ended."""
+        for process in self._services:
+            if process.poll() is not None:
+                yield shlex.join(map(str, process.args)) if isinstance(process.args, list) else str(process.args)
+
+    def _build_nodes(self) -> dict[str, MininetNode]:
+        setLogLevel("error")
+        Mininet.inited = True  # or it would write the host's sysctls and limits
+        net = Mininet(topo=None, build=False, controller=None, waitConnected=False)
+        nodes = {name: net.addHost(name, cls=MininetNode) for name in (*self.topology.nodes, EMULATOR)}
+        for a, b in self.topology.connections():
+            net.addLink(nodes[a.node], nodes[b.node], cls=Link, intfName1=a.port, intfName2=b.port)
+        return nodes
+
+
+def configuration(node: Node) -> Iterator[str]:
+    """Yield the shell lines that configure a node; the hub gets only its loopback."""
+    yield "set -eu"
+    yield "ip link set lo up"
+    if node.kind is NodeKind.HUB:
+        return
+    yield f"echo {int(node.kind is not NodeKind.CLIENT)} > /proc/sys/net/ipv4/ip_forward"
+    yield "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter"
+    if node.kind is NodeKind.SWITCH:
+        yield "ip link add name bridge type bridge forward_delay 0"
+        yield "ip link set bridge up"
+    for port, address in node.ports.items():
+        if node.kind is NodeKind.SWITCH:
+            yield f"ip link set {port} master bridge"
+        elif "/" in address:
+            yield f"ip address add {address} dev {port}"
+        yield f"ip link set {port} up"
+    for prefix, via in node.routes.items():
+        yield f"ip route add {prefix} via {via}"
+    if node.gateway:
+        yield f"ip route add default via {node.gateway}"
+    if node.nat:
+        yield from _masquerade(node.nat)
+
+
+def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
+    """Return the dnsmasq command of a node: DHCP and DNS at a CPE, the Internet's DNS at a router."""
+    command = ["dnsmasq", "--keep-in-foreground", "--user=root", "--conf-file=/dev/null", "--no-hosts"]
+    command += ["--no-resolv", "--log-facility=-", "--pid-file="]
+    if node.kind is NodeKind.ROUTER:
+        return [*command, *(f"--address=/{name}/{address}" for name, address in names.items())]
+    if node.lease is None:
+        return None
+    command += [f"--server={node.resolver}", f"--interface={node.lease.port}", "--dhcp-authoritative"]
+    command += [f"--dhcp-range={node.lease.address},{node.lease.address},1h", "--dhcp-leasefile=/run/leases"]
+    return [*command, f"--dhcp-option=option:router,{node.address(node.lease.port)}", "--log-dhcp"]
+
+
+def _masquerade(ports: tuple[str, ...]) -> Iterator[str]:
+    yield "nft add table ip nat"
+    yield "nft 'add chain ip nat postrouting { type nat hook postrouting priority srcnat; }'"
+    for port in ports:
+        yield f"nft add rule ip nat postrouting oifname {port} masquerade"
+
+
+def _emulator_script(topology: Topology) -> Iterator[str]:
+    yield "set -eu"
+    yield "ip link set lo up"
+    yield "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 2>/dev/null || true"
+    for uplink in topology.uplinks.values():
+        for interface in uplink.interfaces:
+            yield f"echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6 2>/dev/null || true"
+            yield f"ip link set {interface} up"
+
+
+def _run(device: DeviceAccess, script: str) -> None:
+    done = device.run(["sh", "-c", script], _SCRIPT_TIMEOUT_S)
+    if done.returncode != 0:
+        raise RunError(f"{device.name}: could not be configured: {(done.stderr or done.stdout).strip()}")

@@ -1,0 +1,46 @@
+"""A run's sandbox: namespaces made first and left last, so that clean-up is the kernel's work.
+
+Everything of a run lives in network, PID, mount, IPC and UTS namespaces of its own. Its PID 1 is
+tini, which reaps; when it ends, however it ends, the kernel removes every process, interface and
+mount of the run. The chain that makes SIGKILL of ``testbed`` clean is: testbed dies -> unshare
+gets SIGKILL (parent-death signal) -> PID 1 gets SIGKILL (--kill-child) -> the namespaces end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from testbed.errors import HostError
+
+_TOOLS = {"setpriv": "util-linux", "unshare": "util-linux", "tini": "tini"}
+_UNSHARE = ("--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "--kill-child=KILL", "--mount-proc")
+
+
+def spawn(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+    """Start ``command`` in a sandbox of its own; its stdin and stdout are pipes, its stderr goes to ``log``.
+
+    Closing the stdin pipe is the polite way to ask the command to end: the sandbox is a session of
+    its own, so that a terminal's Ctrl-C reaches only the caller. Raises HostError without root or tools.
+    """
+    if os.geteuid() != 0:
+        raise HostError("a run needs root for its network namespaces; start it with sudo")
+    for tool, package in _TOOLS.items():
+        if shutil.which(tool) is None:
+            raise HostError(f"{tool} is missing; install the package {package} ('testbed doctor' lists all)")
+    chain = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *_UNSHARE, "--", "tini", "--", *command]
+    return subprocess.Popen(
+        chain, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+    )
+
+
+def prepare() -> None:
+    """Make the inside of a fresh sandbox ready: loopback up, /run private. Raises HostError."""
+    commands = (["ip", "link", "set", "lo", "up"], ["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"])
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        if done.returncode != 0:
+            raise HostError(f"{' '.join(command)}: {done.stderr.strip()}")
