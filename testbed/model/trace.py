@@ -115,7 +115,7 @@ class Series:
     @property
     def lost(self) -> NDArray[np.bool_]:
         """True where the probe was lost, shape (n,)."""
-        return self.loss != Loss.NONE
+        return np.not_equal(self.loss, Loss.NONE)
 
     @property
     def cadence_ns(self) -> int:
@@ -177,7 +177,7 @@ class Trace:
     context: Mapping[str, Series] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        for name, series in (self.series | dict(self.context)).items() if self.series else ():
+        for name, series in [*self.series.items(), *self.context.items()]:
             if len(series) and (series.t_ns[0] < 0 or series.t_ns[-1] >= self.duration_ns):
                 raise ValueError(f"series {name} reaches outside the trace")
         if any(event.t_ns < 0 or event.t_ns >= self.duration_ns for event in self.events):

@@ -1,0 +1,1 @@
+"""Traces: recordings imported, checked, understood, made, and compiled into link schedules."""

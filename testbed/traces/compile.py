@@ -1,0 +1,211 @@
+"""From a recording, or fixed values, to the schedules that a link plays.
+
+- An RTT becomes two one-way delays, half each, unless the trace has one-way delays.
+- The down direction is shifted by the up delay: a probe sent at t meets the sample of t both ways.
+- A sample holds until the next one; where samples are closer than 50 ms the delay runs linearly.
+- A lost probe loses packets once: runs of one or two losses go to one direction, chosen by the seed;
+  longer runs to both. Where the trace knows the direction, that one.
+- Nothing can be sent while a trace's rate is 0: packets wait (hold). Its outages cut both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.errors import NOWHERE, Place
+from testbed.model.link import LinkSchedule, QueueLimit, State
+from testbed.model.scenario import Event, FixedLink, Rates
+from testbed.model.trace import EventKind, Loss, Series, SeriesName, Trace
+from testbed.traces import playback
+
+INTERPOLATE_BELOW_NS = 50 * 10**6
+BOTH_WAYS_FROM = 3
+"""A run of this many lost probes is taken for an outage of the path, and loses packets both ways."""
+
+NO_LIMIT = QueueLimit()
+Int = NDArray[np.int64]
+
+
+class LinkPair(NamedTuple):
+    """The two directions of a link."""
+
+    up: LinkSchedule
+    down: LinkSchedule
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """A value over time: each holds from its time on, or runs linearly to the next."""
+
+    t_ns: Int
+    value: NDArray[np.int64] | NDArray[np.float64]
+    linear: bool = False
+
+    def at(self, t_ns: Int) -> NDArray[np.float64]:
+        if self.linear:
+            return np.interp(t_ns, self.t_ns, self.value)
+        index = np.searchsorted(self.t_ns, t_ns, "right") - 1
+        return self.value[np.maximum(index, 0)].astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """What one direction does: delay in ns, probability of loss, rate in bit/s (0: unlimited), states."""
+
+    delay: _Steps
+    loss: _Steps
+    rate: _Steps
+    states: tuple[tuple[int, int, State], ...] = ()
+
+
+def compile_link(
+    source: Trace | FixedLink,
+    *,
+    duration_ns: int,
+    seed: int,
+    align: Literal["start", "slot"] = "start",
+    repeat: bool = False,
+    events: Sequence[Event] = (),
+    rate: Rates | None = None,
+    queue: QueueLimit = NO_LIMIT,
+    place: Place | str = NOWHERE,
+) -> LinkPair:
+    """Return both directions' schedules for a scenario of ``duration_ns``.
+
+    ``align="slot"`` starts the trace at its first handover boundary, so that boundaries fall on
+    t = 0, 15, 30 ... s of the run. ``repeat`` plays it again from there (by slots: whole ones only).
+    ``rate`` stands in for a trace that has none. Raises InputError at ``place`` for a trace that is
+    shorter than the scenario and not repeated, or that has no slots to align.
+    """
+    if isinstance(source, FixedLink):
+        ways = (_fixed(source), _fixed(source))
+    else:
+        ways = _ways(playback.played(source, duration_ns, align, repeat, place), seed, rate)
+    faults = tuple((event.at, event.end_ns, event.state) for event in events)
+    up, down = (_schedule(replace(way, states=way.states + faults), duration_ns, queue) for way in ways)
+    return LinkPair(up, down)
+
+
+def _constant(value: float) -> _Steps:
+    return _Steps(np.zeros(1, np.int64), np.array([value], np.float64))
+
+
+def _fixed(link: FixedLink) -> _Way:
+    return _Way(_constant(link.delay), _constant(link.loss), _constant(link.rate))
+
+
+def _ways(trace: Trace, seed: int, rate: Rates | None) -> tuple[_Way, _Way]:
+    t, up, down, loss, linear = _delays(trace)
+    lost_up, lost_down = _directions(loss, np.random.Generator(np.random.PCG64(seed)))
+    arrival = np.maximum.accumulate(t + up - np.arange(len(t))) + np.arange(len(t))
+    share = trace.series.get(SeriesName.LOSS)
+    cuts = tuple(
+        (event.t_ns, event.t_ns + event.duration_ns, State.CUT)
+        for event in trace.events
+        if event.kind is EventKind.OUTAGE
+    )
+    return (
+        _Way(
+            _Steps(t, up, linear), _losses(t, lost_up, share), *_rate(trace, SeriesName.UP_RATE, rate, cuts)
+        ),
+        _Way(
+            _Steps(arrival, down, linear),
+            _losses(arrival, lost_down, share),
+            *_rate(trace, SeriesName.DOWN_RATE, rate, cuts),
+        ),
+    )
+
+
+def _delays(trace: Trace) -> tuple[Int, Int, Int, NDArray[np.uint8], bool]:
+    """Return probe times, up and down delays, losses, and whether delays run linearly."""
+    probes = trace.probes
+    if probes is None or not len(probes):
+        zero = np.zeros(1, np.int64)
+        return zero, zero, zero, np.zeros(1, np.uint8), False
+    linear = 0 < probes.cadence_ns < INTERPOLATE_BELOW_NS
+    ups, downs = trace.series.get(SeriesName.UP_DELAY), trace.series.get(SeriesName.DOWN_DELAY)
+    if ups is not None and downs is not None:
+        up, down = (_filled(series, linear).at(probes.t_ns).astype(np.int64) for series in (ups, downs))
+    else:
+        rtt = _filled(probes, linear).at(probes.t_ns).astype(np.int64)
+        up, down = rtt // 2, rtt - rtt // 2
+    return probes.t_ns, up, down, probes.loss, linear
+
+
+def _filled(series: Series, linear: bool) -> _Steps:
+    """Return the values of the probes that came back; the others take theirs from them."""
+    kept = ~series.lost
+    if not kept.any():
+        return _constant(0)
+    return _Steps(series.t_ns[kept], series.value[kept], linear)
+
+
+def _directions(
+    loss: NDArray[np.uint8], chance: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which probes lose packets on the way up, and which on the way down."""
+    up, down = loss == Loss.UP, loss == Loss.DOWN
+    unknown = np.concatenate(([False], loss == Loss.UNKNOWN, [False]))
+    edges = np.flatnonzero(np.diff(unknown.astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    upwards = chance.integers(0, 2, len(begins)) == 0
+    for begin, end, to_up in zip(begins, ends, upwards, strict=True):
+        both = end - begin >= BOTH_WAYS_FROM
+        up[begin:end] |= both or to_up
+        down[begin:end] |= both or not to_up
+    return up, down
+
+
+def _losses(t_ns: Int, lost: NDArray[np.bool_], share: Series | None) -> _Steps:
+    """Return the probability of loss: 1 where a probe was lost; half of a two-way share elsewhere."""
+    probes = _Steps(t_ns, lost.astype(np.float64))
+    if share is None or not len(share):
+        return probes
+    one_way = _Steps(share.t_ns, 1 - np.sqrt(1 - np.minimum(share.value, 10**6) / 1e6))
+    times = np.union1d(t_ns, share.t_ns)
+    return _Steps(times, np.maximum(probes.at(times), one_way.at(times)))
+
+
+def _rate(
+    trace: Trace, name: SeriesName, given: Rates | None, cuts: tuple[tuple[int, int, State], ...]
+) -> tuple[_Steps, tuple[tuple[int, int, State], ...]]:
+    """Return a direction's rate and states; where the trace's rate is 0 packets wait."""
+    series = trace.series.get(name)
+    if series is None or not len(series):
+        fallback = given or Rates(0, 0)
+        return _constant(fallback.up if name is SeriesName.UP_RATE else fallback.down), cuts
+    begins, ends = series.t_ns, np.append(series.t_ns[1:], trace.duration_ns)
+    holds = tuple((int(begins[i]), int(ends[i]), State.HOLD) for i in np.flatnonzero(series.value == 0))
+    return _Steps(series.t_ns, series.value), holds + cuts
+
+
+def _schedule(way: _Way, duration_ns: int, queue: QueueLimit) -> LinkSchedule:
+    edges = np.array([edge for begin, end, _ in way.states for edge in (begin, end)], np.int64)
+    times = np.unique(np.concatenate(([0], way.delay.t_ns, way.loss.t_ns, way.rate.t_ns, edges)))
+    times = times[(times >= 0) & (times < duration_ns)].astype(np.int64)
+    state: NDArray[np.uint8] = np.full(len(times), State.PASS, np.uint8)
+    for begin, end, value in sorted(way.states, key=lambda state: state[2] != State.HOLD):
+        first, last = np.searchsorted(times, (begin, end))
+        state[first:last] = value
+    delay = way.delay.at(times).round().astype(np.int64)
+    loss = way.loss.at(times)
+    rate = way.rate.at(times).round().astype(np.int64)
+    kept = np.ones(len(times), np.bool_)
+    if not way.delay.linear:  # a segment that changes nothing is left out
+        changes = [np.diff(delay) != 0, np.diff(loss) != 0, np.diff(rate) != 0, state[1:] != state[:-1]]
+        kept[1:] = np.any(changes, axis=0)
+    return LinkSchedule(
+        t_ns=times[kept],
+        delay_ns=delay[kept],
+        loss=loss[kept],
+        rate_bps=rate[kept],
+        state=state[kept],
+        end_ns=duration_ns,
+        interpolate=way.delay.linear,
+        queue=queue,
+    )

@@ -1,0 +1,148 @@
+"""What an importer is given and what it returns."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from testbed.errors import InputError, Place
+from testbed.model.trace import Series, SeriesName, TraceEvent, Trait
+from testbed.units import format_duration
+
+HEAD_BYTES = 65536
+MAX_RTT_NS = 600 * 10**9
+"""The longest round trip taken for real; cellular buffers have been seen to hold probes for 27 s."""
+MAX_STEP_NS = 3600 * 10**9
+"""Clocks of one recording that step further apart than this are two clocks."""
+MAX_PROBES = 50_000_000
+"""More would not be a recording but a mistake in its numbers."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file's content in the trace's terms; the store adds name, licence and ancestry.
+
+    Times count from ``start_ns`` (UTC, since 1970), or from the recording's first reading.
+    """
+
+    series: Mapping[SeriesName, Series]
+    duration_ns: int
+    start_ns: int | None = None
+    events: Sequence[TraceEvent] = ()
+    context: Mapping[str, Series] = field(default_factory=dict)
+    traits: tuple[Trait, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a file, uncompressed, by which an importer recognises it."""
+
+    path: Path
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """The beginning as text; bytes that are none become question marks."""
+        return self.data.decode("utf-8", "replace")
+
+    @property
+    def lines(self) -> list[str]:
+        """Its first lines, without the last one, which may be cut."""
+        lines = self.text.splitlines()
+        return lines if len(self.data) < HEAD_BYTES else lines[:-1]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One importer: its name, what it reads, whether a file is of its kind, and the reading."""
+
+    name: str
+    reads: str
+    recognises: Callable[[Head], bool]
+    read: Callable[[Path], Recording]
+    version: int = 1
+
+
+def content(path: Path) -> bytes:
+    """Return a file's bytes, uncompressed. Raises InputError for what cannot be read or is empty."""
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+    except OSError as error:
+        raise InputError(
+            str(path), f"cannot be read ({error.strerror or error})", "give a recording"
+        ) from error
+    except (EOFError, zlib.error) as error:
+        raise InputError(
+            str(path), f"the gzip file is cut short or broken ({error})", "copy it again"
+        ) from error
+    if not data.strip():
+        raise InputError(str(path), "the file is empty", "give a recording")
+    return data
+
+
+def head(path: Path) -> Head:
+    """Return the beginning of a file. Raises InputError as `content` does."""
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return Head(path, file.read(HEAD_BYTES))
+    except OSError as error:
+        raise InputError(
+            str(path), f"cannot be read ({error.strerror or error})", "give a recording"
+        ) from error
+    except (EOFError, zlib.error) as error:
+        raise InputError(
+            str(path), f"the gzip file is cut short or broken ({error})", "copy it again"
+        ) from error
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a text file. Raises InputError with the line that is no UTF-8 text."""
+    data = content(path)
+    bad = data.find(b"\0")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        bad = error.start if bad < 0 else min(bad, error.start)
+    if bad >= 0:
+        place = Place(str(path), data.count(b"\n", 0, bad) + 1)
+        raise InputError(
+            place, f"byte 0x{data[bad]:02x} is not UTF-8 text", "give the recording as it was written"
+        )
+    return text.splitlines()
+
+
+def increasing(t_ns: ArrayLike) -> NDArray[np.int64]:
+    """Return times in order, each at least 1 ns after the one before: rounding makes ties."""
+    t = np.asarray(t_ns, np.int64)
+    steps = np.arange(len(t), dtype=np.int64)
+    return np.maximum.accumulate(t - steps) + steps
+
+
+def check_clock(path: Path, t_ns: Sequence[int] | NDArray[np.int64], line_of: Sequence[int]) -> None:
+    """Refuse times that leap: two clocks in one file. Raises InputError with the line."""
+    steps = np.diff(np.asarray(t_ns, np.int64))
+    leaps = np.flatnonzero((steps < -(10**9)) | (steps > MAX_STEP_NS))
+    if len(leaps):
+        first = int(leaps[0])
+        way = "back" if steps[first] < 0 else "forward"
+        found = f"the clock leaps {way} by {format_duration(abs(int(steps[first])))}"
+        raise InputError(
+            Place(str(path), line_of[first + 1]), found, "split the recording where its clock changes"
+        )
+
+
+def end_of(*times: NDArray[np.int64]) -> int:
+    """Return where a recording ends: one cadence after its last reading."""
+    last = [(int(t[-1]), int(np.median(np.diff(t))) if len(t) > 1 else 1) for t in times if len(t)]
+    return max((t + max(1, cadence) for t, cadence in last), default=1)
