@@ -1,0 +1,154 @@
+"""Configures devices with Ansible playbooks and says in plain words what failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+
+from testbed.errors import RunError
+from testbed.lab.devices import DeviceAccess
+
+GROUP = "hubs"
+
+
+class StepState(StrEnum):
+    """What became of a task on a device."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One task of a playbook on one device, after it ended."""
+
+    device: str
+    role: str
+    task: str
+    state: StepState
+    seconds: float
+    message: str = ""
+
+    def __str__(self) -> str:
+        where = f"role {self.role}, task {self.task!r}" if self.role else f"task {self.task!r}"
+        return f"{self.device}: {where} {self.state}" + (f": {self.message}" if self.message else "")
+
+
+def provision(
+    playbook: Path,
+    devices: Sequence[DeviceAccess],
+    variables: Mapping[str, Any],
+    private_data_dir: Path,
+    on_event: Callable[[Step], None] = lambda step: None,
+) -> None:
+    """Run a playbook on devices; ``on_event`` hears of every task that ended.
+
+    ``variables`` may hold secrets: they are written to a file that only this user can read, in
+    ``private_data_dir``, which ought to lie on a tmpfs, and removed at the end. What stays there
+    is ``ansible.log``. Raises RunError naming device, role and task with what the command said.
+    """
+    failures: list[Step] = []
+
+    def hear(event: Mapping[str, Any]) -> bool:
+        if step := read_step(event):
+            if step.state in (StepState.FAILED, StepState.UNREACHABLE):
+                failures.append(step)
+            on_event(step)
+        return False  # keep no file of it
+
+    with _workspace(private_data_dir, devices, variables) as folder:
+        outcome = ansible_runner.run(
+            private_data_dir=str(folder),
+            playbook=str(playbook.resolve()),
+            event_handler=hear,
+            quiet=True,
+            envvars={"ANSIBLE_CONFIG": str(playbook.resolve().parent / "ansible.cfg")},
+        )
+        output = outcome.stdout.read() if outcome.config.artifact_dir else ""
+    (private_data_dir / "ansible.log").write_text(output)
+    if failures:
+        raise RunError("\n".join(map(str, failures)))
+    if outcome.rc != 0:
+        raise RunError(f"{playbook.name} ended with status {outcome.rc}:\n{_tail(output)}")
+
+
+def read_step(event: Mapping[str, Any]) -> Step | None:
+    """Return the step that an Ansible event reports, or None for other events."""
+    data = event.get("event_data", {})
+    state = _state(event.get("event", ""), data)
+    if state is None:
+        return None
+    result = data.get("res", {})
+    wrong = state in (StepState.FAILED, StepState.UNREACHABLE)
+    return Step(
+        device=data.get("host", ""),
+        role=data.get("role", ""),
+        task=data.get("task", ""),
+        state=state,
+        seconds=float(data.get("duration", 0.0)),
+        message=explain(result) if wrong else "",
+    )
+
+
+def explain(result: Mapping[str, Any]) -> str:
+    """Return what a failed task said: Ansible's message, then the command and its output where it ran one."""
+    lines = [str(result.get("msg", "no message")).strip()]
+    if command := result.get("cmd"):
+        shown = command if isinstance(command, str) else " ".join(command)
+        lines.append(f"command: {shown.strip()} (exit status {result.get('rc')})")
+    for stream in ("stderr", "stdout", "module_stderr", "module_stdout"):
+        text = str(result.get(stream, "")).strip()
+        if text and text not in lines[0]:
+            lines.append(f"{stream}: {text}")
+    return "\n  ".join("\n  ".join(lines).splitlines())
+
+
+def _state(kind: str, data: Mapping[str, Any]) -> StepState | None:
+    if kind == "runner_on_ok":
+        return StepState.CHANGED if data.get("res", {}).get("changed") else StepState.OK
+    if kind == "runner_on_failed" and not data.get("ignore_errors"):
+        return StepState.FAILED
+    return {
+        "runner_on_skipped": StepState.SKIPPED,
+        "runner_on_unreachable": StepState.UNREACHABLE,
+    }.get(kind)
+
+
+@contextmanager
+def _workspace(
+    parent: Path, devices: Iterable[DeviceAccess], variables: Mapping[str, Any]
+) -> Iterator[Path]:
+    """A folder for Ansible with inventory and variables; removed at the end."""
+    folder = parent / "ansible"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "env").mkdir(mode=0o700, parents=True)
+    folder.chmod(0o700)
+    hosts = {device.name: dict(device.host_vars()) for device in devices}
+    _write_private(folder / "inventory" / "hosts.json", {GROUP: {"hosts": hosts}})
+    _write_private(folder / "env" / "extravars", dict(variables))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_private(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file)
+
+
+def _tail(text: str, lines: int = 15) -> str:
+    return "\n".join(text.strip().splitlines()[-lines:])
