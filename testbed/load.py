@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import yaml
 
+from testbed import paths
 from testbed.errors import InputError, Place, Problem, did_you_mean
 
 T = TypeVar("T")
@@ -46,11 +47,11 @@ class _Refused(Exception):
 def read(path: Path, cls: type[T]) -> T:
     """Read the YAML file at ``path`` as ``cls``. Raises InputError with every problem found."""
     try:
-        return parse(path.read_text(encoding="utf-8"), cls, str(path))
+        return parse(path.read_text(encoding="utf-8"), cls, paths.shown(path))
     except OSError as error:
-        raise InputError(str(path), f"cannot be read ({error.strerror})", "give a YAML file") from error
+        raise InputError(paths.shown(path), f"cannot be read ({error.strerror})", "give a YAML file") from error
     except UnicodeDecodeError as error:
-        raise InputError(str(path), f"not UTF-8 text ({error.reason})", "give a YAML file") from error
+        raise InputError(paths.shown(path), f"not UTF-8 text ({error.reason})", "give a YAML file") from error
 
 
 def parse(text: str, cls: type[T], file: str) -> T:

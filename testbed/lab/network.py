@@ -19,10 +19,11 @@ from mininet.net import Mininet
 from mininet.node import Node as MininetNode
 
 from testbed.errors import HostError, RunError
-from testbed.lab.devices import OVERLAY_SCRIPT, DeviceAccess, NamespaceAccess
+from testbed.lab.devices import PRIVATE_FILES, DeviceAccess, NamespaceAccess
 from testbed.model.topology import EMULATOR, Node, NodeKind, Topology
 
 _SCRIPT_TIMEOUT_S = 30.0
+_PRIVATE = "/run/testbed"  # on the sandbox's tmpfs: what the devices write to their /etc, /var and /root
 
 
 class Network:
@@ -47,7 +48,7 @@ class Network:
         for name, device in self.devices.items():
             node = self.topology.nodes.get(name)
             script = "\n".join(configuration(node) if node else _emulator_script(self.topology))
-            _run(device, f"{OVERLAY_SCRIPT}\n{script}")
+            _run(device, f"{PRIVATE_FILES}\n{script}")
 
     def start_services(self, names: Mapping[str, str]) -> None:
         """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""
@@ -128,6 +129,6 @@ def _emulator_script(topology: Topology) -> Iterator[str]:
 
 
 def _run(device: DeviceAccess, script: str) -> None:
-    done = device.run(["sh", "-c", script], _SCRIPT_TIMEOUT_S)
+    done = device.run(["sh", "-c", script, "sh", f"{_PRIVATE}/{device.name}"], _SCRIPT_TIMEOUT_S)
     if done.returncode != 0:
         raise RunError(f"{device.name}: could not be configured: {(done.stderr or done.stdout).strip()}")

@@ -77,7 +77,7 @@ class HubProfile:
     """How the hub is provisioned."""
 
     failover: Literal["ping-tracked", "none"] = "ping-tracked"
-    timers: PingTracking = PingTracking()
+    timers: PingTracking = field(default_factory=PingTracking)
     cache: bool = True
 
 

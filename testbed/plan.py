@@ -1,0 +1,175 @@
+"""A scenario made ready to run: every file it names found, read, checked and compiled.
+
+All that can be wrong with the user's files is found here, before anything starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed import load, paths
+from testbed.errors import InputError, Place, Problem, did_you_mean
+from testbed.model.catalogue import Catalogue
+from testbed.model.scenario import HttpGet, Scenario, Traffic, UplinkProfile, question, read_scenario
+from testbed.model.topology import Topology
+from testbed.model.trace import Trace
+from testbed.traces import store
+from testbed.traces.compile import LinkPair, compile_link
+from testbed.units import format_duration
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedLink:
+    """An uplink's compiled schedules, and the trace they come from (None for fixed values)."""
+
+    pair: LinkPair
+    trace: Trace | None = None
+    trace_path: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A resolved scenario."""
+
+    path: Path
+    question: str
+    scenario: Scenario
+    topology_path: Path
+    topology: Topology
+    links: Mapping[str, PlannedLink]
+    catalogues: Mapping[str, Catalogue]
+    catalogue_paths: Mapping[str, Path]
+
+    @property
+    def name(self) -> str:
+        """The scenario's name: its file's."""
+        return self.path.stem
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        """Yield what the run's outcome depends on, as (role, file)."""
+        yield "scenario", self.path
+        yield "topology", self.topology_path
+        for name, link in self.links.items():
+            if link.trace_path is not None:
+                yield f"trace of {name}", link.trace_path
+        for name, path in self.catalogue_paths.items():
+            yield f"catalogue of {name}", path
+        for path in sorted(p for p in paths.PLAYBOOKS.rglob("*") if p.is_file()):
+            yield "playbook", path
+
+
+def find_scenario(name: str) -> Path:
+    """Return the file of a scenario given by its name or path. Raises InputError with close names."""
+    return _find(name, paths.SCENARIOS, "scenario", "")
+
+
+def find_topology(name: str) -> Path:
+    """Return the file of a topology given by its name or path. Raises InputError with close names."""
+    return _find(name, paths.TOPOLOGIES, "topology", "")
+
+
+def make(path: Path) -> Plan:
+    """Read and resolve a scenario. Raises InputError with every problem found."""
+    scenario = read_scenario(path)
+    topology_path = _find(scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"))
+    topology = load.read(topology_path, Topology)
+    problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
+    links: dict[str, PlannedLink] = {}
+    catalogues: dict[str, Path] = {}
+    for name, profile in scenario.uplinks.items():
+        try:
+            links[name] = _link(scenario, profile)
+        except InputError as error:
+            problems += error.problems
+    for traffic in scenario.traffic.values():
+        if isinstance(traffic, HttpGet):
+            place = traffic.place.at("catalogue")
+            try:
+                catalogues[traffic.name] = _find(traffic.catalogue, paths.CATALOGUES, "catalogue", place)
+            except InputError as error:
+                problems += error.problems
+    if problems:
+        raise InputError.of(problems)
+    read = {name: load.read(found, Catalogue) for name, found in catalogues.items()}
+    return Plan(path, question(path), scenario, topology_path, topology, links, read, catalogues)
+
+
+def timeline(plan: Plan) -> list[tuple[int, str]]:
+    """Return what a run of the plan will do, as (ns since its start, text), in order of time."""
+    scenario = plan.scenario
+    rows = [(0, f"{t.kind} {t.name!r} starts ({_pace(t)})") for t in scenario.traffic.values()]
+    for event in scenario.events:
+        rows.append((event.at, f"{event.title} begins"))
+        rows.append((event.end_ns, f"{event.title} ends"))
+    rows.append((scenario.duration, "end"))
+    return sorted(rows, key=lambda row: row[0])
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _pace(traffic: Traffic) -> str:
+    if isinstance(traffic, HttpGet):
+        return f"{traffic.rate:g} requests/s from {traffic.from_}, catalogue {traffic.catalogue}"
+    return f"every {format_duration(traffic.every)}, {traffic.from_} to {traffic.to}"
+
+
+def _find(name: str, folder: Path, noun: str, place: Place | str) -> Path:
+    candidates = [folder / f"{name}.yaml"] if "/" not in name else []
+    if name.endswith((".yaml", ".yml")):
+        candidates += [Path(name), folder / name]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
+    known = [path.stem for path in folder.glob("*.yaml")]
+    raise InputError(place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, known))
+
+
+def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    for name, profile in scenario.uplinks.items():
+        if name not in topology.uplinks:
+            found = f"topology {scenario.topology} has no uplink {name!r}"
+            yield Problem(profile.place, found, did_you_mean(name, topology.uplinks))
+    for name in topology.uplinks:
+        if name not in scenario.uplinks:
+            found = f"uplink {name!r} of topology {scenario.topology} has no trace and no fixed values"
+            yield Problem(scenario.place.at("uplinks"), found, f"add '{name}: {{trace: ...}}'")
+
+
+def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    for traffic in scenario.traffic.values():
+        ends = {"from": traffic.from_} | ({} if isinstance(traffic, HttpGet) else {"to": traffic.to})
+        for key, node in ends.items():
+            if node not in topology.nodes:
+                found = f"topology {scenario.topology} has no node {node!r}"
+                yield Problem(traffic.place.at(key), found, did_you_mean(node, topology.nodes))
+
+
+def _link(scenario: Scenario, profile: UplinkProfile) -> PlannedLink:
+    path = store.find(profile.trace, place=profile.place.at("trace")) if profile.trace else None
+    trace = store.read(path) if path else None
+    source = trace or profile.fixed
+    if source is None:
+        raise InputError(profile.place, "neither trace nor fixed values", "write one")
+    pair = compile_link(
+        source,
+        duration_ns=scenario.duration,
+        seed=scenario.seed,
+        align=profile.align,
+        repeat=profile.repeat,
+        events=scenario.events_of(profile.name),
+        rate=profile.rate,
+        queue=profile.queue.limit,
+        place=profile.place.at("trace"),
+    )
+    return PlannedLink(pair, trace, path)
+
+
+def names(folder: Path) -> Sequence[str]:
+    """Return the names of the YAML files in a folder, for listings and completion."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
