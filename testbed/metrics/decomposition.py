@@ -1,0 +1,109 @@
+"""What happened after an impairment, step by step, seen from outside the hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from testbed.metrics.carrier import Carrier, carrier
+from testbed.metrics.evidence import Evidence, Happening, Probes
+from testbed.metrics.measurement import Window
+from testbed.metrics.requests import Requests
+from testbed.metrics.return_to_preferred import returned_at
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """The moments after one event, in ns since the run's start; None for what did not come.
+
+    ``impairment_ns``      the event's start
+    ``first_lost_ns``      sending of the first heartbeat of the gap that the event caused
+    ``first_backup_ns``    first marked packet on the uplink that took over (10 ms bins)
+    ``first_good_ns``      sending of the first answered heartbeat after the gap
+    ``service_back_ns``    first whole answer from the tenant (not the cache) after the first lost heartbeat
+    ``recovered_ns``       the event's end
+    ``returned_ns``        the uplink carries the heartbeat again for good, until its next event
+    """
+
+    uplink: str
+    kind: str
+    impairment_ns: int
+    first_lost_ns: int | None
+    first_backup_ns: int | None
+    backup: str | None
+    first_good_ns: int | None
+    service_back_ns: int | None
+    recovered_ns: int
+    returned_ns: int | None
+
+
+def decompose(evidence: Evidence) -> tuple[Decomposition, ...]:
+    """Return one decomposition for each event on the uplink that carried the heartbeat when it began."""
+    seen = carrier(evidence.links)
+    events = sorted(evidence.facts.events, key=lambda event: event.start_ns)
+    return tuple(
+        _decompose(evidence, seen, event) for event in events if _holder(seen, event.start_ns) == event.uplink
+    )
+
+
+def _holder(seen: Carrier, t_ns: int) -> str | None:
+    """Return the last uplink that took over before ``t_ns``, silence or not."""
+    before = [t.uplink for t in seen.takeovers if t.t_ns < t_ns]
+    return before[-1] if before else None
+
+
+def _decompose(evidence: Evidence, seen: Carrier, event: Happening) -> Decomposition:
+    ends = [e.start_ns for e in evidence.facts.outages(event.uplink) if e.start_ns > event.start_ns]
+    horizon = min([*ends, evidence.facts.duration_ns])
+    first_lost, first_good = _gap(evidence.probes(evidence.facts.heartbeat), event, horizon)
+    after = seen.changes(Window(event.start_ns, horizon))
+    backup = next((t for t in after if t.uplink != event.uplink), None)
+    return Decomposition(
+        uplink=event.uplink,
+        kind=event.kind,
+        impairment_ns=event.start_ns,
+        first_lost_ns=first_lost,
+        first_backup_ns=backup.t_ns if backup else None,
+        backup=backup.uplink if backup else None,
+        first_good_ns=first_good,
+        service_back_ns=_service_back(evidence, first_lost, horizon),
+        recovered_ns=event.end_ns,
+        returned_ns=returned_at(seen, event.uplink, Window(event.end_ns, horizon)),
+    )
+
+
+def _gap(probes: Probes, event: Happening, horizon_ns: int) -> tuple[int | None, int | None]:
+    """Return (first lost, first good after) of the longest run of lost probes that the event can have caused.
+
+    A probe is lost to an event if it was sent up to a round trip before it.
+    """
+    rtt_ns = int(np.median(probes.rtt_ns[probes.good])) if probes.good.any() else 0
+    lost = ~probes.good
+    starts = np.flatnonzero(lost & ~np.concatenate(([False], lost[:-1])))
+    ends = np.flatnonzero(lost & ~np.concatenate((lost[1:], [False])))
+    caused = (probes.t_ns[ends] >= event.start_ns - rtt_ns) & (
+        probes.t_ns[starts] < min(event.end_ns, horizon_ns)
+    )
+    starts, ends = starts[caused], ends[caused]
+    if len(starts) == 0:
+        return None, None
+    longest = int(np.argmax(probes.t_ns[ends] - probes.t_ns[starts]))
+    after = ends[longest] + 1
+    first_good = int(probes.t_ns[after]) if after < len(probes.t_ns) else None
+    return int(probes.t_ns[starts[longest]]), first_good
+
+
+def _service_back(evidence: Evidence, first_lost_ns: int | None, horizon_ns: int) -> int | None:
+    """Return when the first request that needed the tenant and started after the loss had its whole answer."""
+    if first_lost_ns is None:
+        return None
+    backs = []
+    for table in evidence.samples.values():
+        if "ttfb_ns" in table.column_names:
+            asked = Requests.of(table)
+            fetched = (
+                asked.whole & ~asked.cached & (asked.t_ns >= first_lost_ns) & (asked.done_ns < horizon_ns)
+            )
+            backs += [int(t) for t in asked.done_ns[fetched]]
+    return min(backs, default=None)

@@ -1,0 +1,93 @@
+"""The requests of an http-get stream, and which of them a metric looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from testbed.metrics.evidence import Evidence, integers, texts
+from testbed.metrics.measurement import Ask
+
+# nginx's $upstream_cache_status when the body came from the hub's store. REVALIDATED counts: the origin
+# was asked for a date, not for the bytes. EXPIRED, MISS and BYPASS fetched the body.
+SERVED_FROM_CACHE = ("HIT", "STALE", "UPDATING", "REVALIDATED")
+
+
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """Requests in the order of their schedule; all arrays of one length.
+
+    ``t_ns`` scheduled send; ``done_ns`` end of the answer (int64 maximum: none); ``object`` its name;
+    ``answered`` a status came; ``whole`` status 200, every byte, right hash; ``cached`` served by the
+    hub's store; ``ttfb_ns`` time to first byte (-1: none); ``size`` bytes received.
+    """
+
+    t_ns: NDArray[np.int64]
+    done_ns: NDArray[np.int64]
+    object: NDArray[np.str_]
+    answered: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
+    cached: NDArray[np.bool_]
+    ttfb_ns: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Requests:
+        """Read the samples of an http-get stream."""
+        table = table.sort_by("t_ns")
+        t_ns, total_ns, size = (
+            integers(table, "t_ns"),
+            integers(table, "total_ns", -1),
+            integers(table, "bytes"),
+        )
+        done_ns = t_ns + integers(table, "started_ns_late") + total_ns
+        right = integers(table, "sha256_ok", 1) == 1
+        return cls(
+            t_ns=t_ns,
+            done_ns=np.where(total_ns < 0, np.iinfo(np.int64).max, done_ns),
+            object=texts(table, "object"),
+            answered=integers(table, "status", 0) > 0,
+            whole=(integers(table, "status", 0) == 200)
+            & (size == integers(table, "size"))
+            & right
+            & (texts(table, "error") == ""),
+            cached=np.isin(texts(table, "cache"), SERVED_FROM_CACHE),
+            ttfb_ns=integers(table, "ttfb_ns", -1),
+            size=size,
+        )
+
+    def where(self, chosen: NDArray[np.bool_]) -> Requests:
+        """Return the chosen requests."""
+        return Requests(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+    def seen_whole(self, before_ns: int) -> NDArray[np.str_]:
+        """Return the objects of which a whole answer had arrived by then: they are in the hub's store."""
+        return np.unique(self.object[self.whole & (self.done_ns <= before_ns)])
+
+
+def requests(evidence: Evidence, ask: Ask) -> Requests:
+    """Return the requests scheduled in the window, for ``content: cached`` only those for objects in the store."""
+    table = evidence.samples.get(ask.of)
+    if table is None:
+        return _NONE
+    everything = Requests.of(table)
+    chosen = ask.window.holds(everything.t_ns)
+    if ask.content == "cached":
+        chosen &= np.isin(everything.object, everything.seen_whole(ask.window.start_ns))
+    return everything.where(chosen)
+
+
+def none_reason(ask: Ask) -> str:
+    """Return the sentence for a window without requests."""
+    content = " for content in the cache" if ask.content == "cached" else ""
+    return f"no request of {ask.of}{content} in the window"
+
+
+_NONE = Requests(
+    *(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.str_)),
+    *(np.zeros(0, np.bool_), np.zeros(0, np.bool_), np.zeros(0, np.bool_)),
+    *(np.zeros(0, np.int64), np.zeros(0, np.int64)),
+)

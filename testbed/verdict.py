@@ -1,0 +1,131 @@
+"""Verdicts: an objective, the measurement it was judged by, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from testbed.metrics import METRICS
+from testbed.metrics.evidence import Evidence
+from testbed.metrics.measurement import Ask, Measurement
+from testbed.model.objective import Objective, Unit, format_value
+from testbed.model.scenario import Scenario
+
+
+class Outcome(StrEnum):
+    """What a verdict says."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An objective's outcome with all that is needed to understand it; numbers in the metric's base unit.
+
+    ``margin`` is the room left to the bound, negative where the bound is broken. ``lower_bound``
+    says that the true value is at least ``value``. ``reason`` explains every outcome but a plain one.
+    """
+
+    title: str
+    metric: str
+    of: str
+    window_ns: tuple[int, int]
+    relation: str
+    bound: float
+    unit: Unit
+    value: float | None
+    margin: float | None
+    samples: int
+    minimum_samples: int
+    outcome: Outcome
+    lower_bound: bool = False
+    reason: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> str:
+        """The value for people: ``2.31 s``, ``> 35 s`` where it is a lower bound, a dash where there is none."""
+        if self.value is None:
+            return "–"
+        return f"{'> ' if self.lower_bound else ''}{format_value(self.value, self.unit)}"
+
+    @property
+    def bound_text(self) -> str:
+        """The bound for people: ``at most 3 s``."""
+        return f"{self.relation} {format_value(self.bound, self.unit)}"
+
+    @property
+    def line(self) -> str:
+        """One line for a terminal or a log."""
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{self.outcome}: {self.title}: {self.measured}{reason}"
+
+
+def evaluate(scenario: Scenario, evidence: Evidence, invalid: str = "") -> tuple[Verdict, ...]:
+    """Measure and judge every objective of a scenario.
+
+    ``invalid`` says why the emulation missed its fidelity budget: then no verdict of the run counts.
+    """
+    return tuple(_evaluate(scenario, objective, evidence, invalid) for objective in scenario.objectives)
+
+
+def _evaluate(scenario: Scenario, objective: Objective, evidence: Evidence, invalid: str) -> Verdict:
+    ask = Ask.about(objective, scenario.traffic_for(objective)[0].name, evidence.whole)
+    verdict = judge(objective, ask, METRICS[objective.metric].measure(evidence, ask))
+    return replace(verdict, outcome=Outcome.INVALID, reason=invalid) if invalid else verdict
+
+
+def judge(objective: Objective, ask: Ask, measured: Measurement) -> Verdict:
+    """Return what a measurement means for an objective."""
+    outcome, reason = _outcome(objective, measured)
+    margin = None
+    if measured.value is not None:
+        margin = objective.bound - measured.value if objective.at_most else measured.value - objective.bound
+    return Verdict(
+        title=objective.title,
+        metric=objective.metric,
+        of=ask.of,
+        window_ns=(ask.window.start_ns, ask.window.end_ns),
+        relation="at most" if objective.at_most else "at least",
+        bound=objective.bound,
+        unit=measured.unit,
+        value=measured.value,
+        margin=margin,
+        samples=measured.samples,
+        minimum_samples=measured.minimum_samples,
+        outcome=outcome,
+        lower_bound=measured.lower_bound,
+        reason=reason,
+        details=measured.details,
+    )
+
+
+def _outcome(objective: Objective, measured: Measurement) -> tuple[Outcome, str]:
+    if measured.reason or measured.value is None:
+        return Outcome.INCONCLUSIVE, measured.reason or "no value"
+    if measured.samples < measured.minimum_samples:
+        counted = METRICS[objective.metric].samples
+        return Outcome.INCONCLUSIVE, f"{measured.samples} {counted}, {measured.minimum_samples} are needed"
+    holds = objective.holds(measured.value)
+    # Of a lower bound, only "already too long" and "already enough" are certain.
+    if measured.lower_bound and holds == bool(objective.at_most):
+        shown = format_value(measured.value, measured.unit)
+        return Outcome.INCONCLUSIVE, f"still going on after {shown}, when the window ended"
+    return (Outcome.PASS, "") if holds else (Outcome.FAIL, "")
+
+
+def exit_status(verdicts: Iterable[Verdict]) -> int:
+    """Return the exit status of a run: 0 every objective passed, 1 one failed, 3 it could not be told.
+
+    Invalid counts before failed (a broken emulation proves nothing), failed before inconclusive.
+    """
+    outcomes = {verdict.outcome for verdict in verdicts}
+    if Outcome.INVALID in outcomes:
+        return 3
+    if Outcome.FAIL in outcomes:
+        return 1
+    return 3 if Outcome.INCONCLUSIVE in outcomes or not outcomes else 0

@@ -1,0 +1,79 @@
+"""The decomposition of an impairment on samples made by hand."""
+
+from __future__ import annotations
+
+from hand_made import MS, S, UNANSWERED, evidence, heartbeat, lessons, links, request
+
+from testbed.metrics.decomposition import Decomposition, decompose
+
+OUTAGE = (30 * S, 55 * S)
+
+
+def test_every_step_of_a_blackout():
+    """Outage, first loss one half round trip before it, LTE's first packet, answers, fetches, return."""
+    kept = evidence(
+        heartbeat=heartbeat(90 * S, [(29980 * MS, 32 * S)]),
+        links=links(("starlink", 0, 30 * S), ("lte", 31990 * MS, 60 * S), ("starlink", 60 * S, 90 * S)),
+        lessons=lessons(
+            request(31 * S, "HIT"),
+            request(31 * S, **UNANSWERED | {"status": 504, "total_ns": 9 * S}),
+            request(33 * S, "MISS", total_ns=250 * MS),
+            request(34 * S, "MISS", total_ns=250 * MS),
+        ),
+        outages=[OUTAGE],
+    )
+    expected = Decomposition(
+        uplink="starlink",
+        kind="outage",
+        impairment_ns=30 * S,
+        first_lost_ns=29980 * MS,
+        first_backup_ns=31990 * MS,
+        backup="lte",
+        first_good_ns=32 * S,
+        service_back_ns=33 * S + 250 * MS,
+        recovered_ns=55 * S,
+        returned_ns=60 * S,
+    )
+
+    assert (expected,) == decompose(kept)
+
+
+def test_what_did_not_come_is_none():
+    """A hub without failover loses everything and never reaches the backup."""
+    kept = evidence(
+        heartbeat=heartbeat(90 * S, [(30 * S, 90 * S)]),
+        links=links(("starlink", 0, 30 * S)),
+        outages=[OUTAGE],
+    )
+    (found,) = decompose(kept)
+
+    assert 30 * S == found.first_lost_ns
+    assert (None, None, None, None, None) == (
+        *(found.first_backup_ns, found.backup, found.first_good_ns),
+        *(found.service_back_ns, found.returned_ns),
+    )
+
+
+def test_random_loss_before_the_event_is_not_its_doing():
+    """A probe lost at 29 s is not the first loss of the outage at 30 s."""
+    kept = evidence(
+        heartbeat=heartbeat(90 * S, [(29 * S, 29 * S + 10 * MS), (30 * S, 31 * S)]),
+        links=links(("starlink", 0, 90 * S)),
+        outages=[OUTAGE],
+    )
+
+    assert [30 * S] == [found.first_lost_ns for found in decompose(kept)]
+
+
+def test_event_without_loss_has_no_gap():
+    """An event that the heartbeat does not feel has neither a first loss nor a first good one."""
+    kept = evidence(heartbeat=heartbeat(90 * S), links=links(("starlink", 0, 90 * S)), outages=[OUTAGE])
+
+    assert [(None, None)] == [(found.first_lost_ns, found.first_good_ns) for found in decompose(kept)]
+
+
+def test_event_on_an_idle_uplink_is_not_decomposed():
+    """An outage of Starlink while LTE carries interrupts nothing."""
+    kept = evidence(heartbeat=heartbeat(90 * S), links=links(("lte", 0, 90 * S)), outages=[OUTAGE])
+
+    assert () == decompose(kept)
