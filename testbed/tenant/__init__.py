@@ -1,0 +1,1 @@
+"""The Azure tenant that a run's hub serves its users from."""

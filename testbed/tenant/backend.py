@@ -1,0 +1,71 @@
+"""The seam between a run and its Azure tenant: Azurite in a device of the lab, or a real storage account."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from testbed.model.catalogue import CatalogueObject
+from testbed.tenant.content import StoredObject
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the tenant's blobs are: ``authority`` is the file with the CA to trust, None for the public ones."""
+
+    host: str
+    address: str
+    port: int
+    container: str
+    authority: Path | None
+
+    @property
+    def account(self) -> str:
+        """The name of the storage account."""
+        return self.host.partition(".")[0]
+
+    @property
+    def url(self) -> str:
+        """The container's URL, without a slash at the end."""
+        port = "" if self.port == 443 else f":{self.port}"
+        return f"https://{self.host}{port}/{self.container}"
+
+
+class Seeding(ABC):
+    """Content on its way into the tenant."""
+
+    @abstractmethod
+    def wait(self, timeout_s: float = 60.0) -> Mapping[str, StoredObject]:
+        """Return the objects by name once all are stored. Raises RunError."""
+
+
+class Tenant(ABC):
+    """An Azure tenant for one run. ``open`` and ``seed`` return at once, so that other steps overlap them."""
+
+    @property
+    @abstractmethod
+    def endpoint(self) -> Endpoint:
+        """Where the blobs are; known before ``open``."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Begin to start the service. Raises HostError when this host lacks what it needs."""
+
+    @abstractmethod
+    def seed(self, objects: Sequence[CatalogueObject], seed: int) -> Seeding:
+        """Begin to store the objects, their content a function of ``seed``, as soon as the service answers."""
+
+    @abstractmethod
+    def credential(self, starts: datetime, expires: datetime) -> str:
+        """Return a SAS token that reads the container's blobs and does nothing else. For the hub alone."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Remove every object. Raises RunError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the service and forget its secrets. May be called more than once."""
