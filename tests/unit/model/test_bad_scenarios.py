@@ -1,0 +1,194 @@
+"""Each bad scenario stands beside the message that it must give; nothing is started for any of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from testbed import plan
+from testbed.errors import InputError
+
+GOOD = """\
+topology: hub-two-uplinks
+duration: 90 s
+uplinks:
+  starlink: {fixed: {delay: 25 ms}}
+  lte: {fixed: {delay: 40 ms, rate: 30 Mbit/s, loss: 0.1 %}}
+traffic:
+  heartbeat: {kind: udp-echo, from: client, to: tenant, every: 10 ms}
+  lessons: {kind: http-get, from: client, catalogue: school-day, rate: 5/s}
+events:
+  - {at: 30 s, uplink: starlink, outage: 25 s}
+objectives:
+  - {metric: interruption, of: heartbeat, at_most: 3 s}
+"""
+
+BAD = {
+    "unknown key": (
+        "uplink: starlink, outage: 25 s",
+        "uplnk: starlink, outage: 25 s",
+        "s.yaml:10: unknown key 'uplnk' in events; did you mean 'uplink'?\n"
+        "s.yaml:10: events has no 'uplink'; add 'uplink: ...'",
+    ),
+    "unknown key at the top": (
+        "duration: 90 s",
+        "duration: 90 s\nspeed: 3",
+        "s.yaml:3: unknown key 'speed' in scenario; did you mean 'seed'?",
+    ),
+    "no unit": (
+        "duration: 90 s",
+        "duration: 90",
+        "s.yaml:2: duration is '90'; write a duration: a number and one of the units ns, us, ms, s, min, h, "
+        "such as '25 s'",
+    ),
+    "wrong unit": (
+        "rate: 30 Mbit/s",
+        "rate: 30 MB",
+        "s.yaml:5: rate is '30 MB'; write a rate: a number and one of the units bit/s, kbit/s, Mbit/s, Gbit/s, "
+        "such as '100 Mbit/s'",
+    ),
+    "bound in the wrong unit": (
+        "at_most: 3 s",
+        "at_most: 60 %",
+        "s.yaml:12: at_most of interruption is '60 %'; write a number and one of the units ns, us, ms, s, min, h, "
+        "such as '25 s'",
+    ),
+    "missing trace": (
+        "{fixed: {delay: 25 ms}}",
+        "{trace: starlink-bent-pip}",
+        "s.yaml:4: no trace 'starlink-bent-pip'; did you mean 'starlink-bent-pipe'?",
+    ),
+    "trace and fixed values": (
+        "{fixed: {delay: 25 ms}}",
+        "{trace: starlink-bent-pipe, repeat: true, fixed: {delay: 25 ms}}",
+        "s.yaml:4: the uplink has both trace and fixed values; write one of 'trace: NAME' and 'fixed: {...}'",
+    ),
+    "trace too short": (
+        "90 s\nuplinks:\n  starlink: {fixed: {delay: 25 ms}}",
+        "1 h\nuplinks:\n  starlink: {trace: starlink-bent-pipe}",
+        "s.yaml:4: ",
+    ),
+    "overlapping events": (
+        "  - {at: 30 s, uplink: starlink, outage: 25 s}",
+        "  - {at: 30 s, uplink: starlink, outage: 25 s}\n  - {at: 50 s, uplink: starlink, hold: 2 s}",
+        "s.yaml:11: starlink hold 2 s at 50 s overlaps starlink outage 25 s at 30 s (line 10); "
+        "begin at 55 s or later",
+    ),
+    "event after the end": (
+        "at: 30 s, uplink",
+        "at: 80 s, uplink",
+        "s.yaml:10: the event ends at 105 s, after the scenario; end by 90 s",
+    ),
+    "event of an unknown uplink": (
+        "uplink: starlink, outage",
+        "uplink: starlnk, outage",
+        "s.yaml:10: unknown uplink 'starlnk'; did you mean 'starlink'?",
+    ),
+    "event without a fault": (
+        "uplink: starlink, outage: 25 s",
+        "uplink: starlink",
+        "s.yaml:10: the event needs one fault that lasts; write one of 'outage: 25 s' and 'hold: 2 s'",
+    ),
+    "uplink that the topology lacks": (
+        "  lte: {",
+        "  fibre: {fixed: {delay: 5 ms}}\n  lte: {",
+        "s.yaml:5: topology hub-two-uplinks has no uplink 'fibre'; known: lte, starlink",
+    ),
+    "uplink without values": (
+        "  lte: {fixed: {delay: 40 ms, rate: 30 Mbit/s, loss: 0.1 %}}\n",
+        "",
+        "s.yaml:3: uplink 'lte' of topology hub-two-uplinks has no trace and no fixed values; add 'lte: {trace: ...}'",
+    ),
+    "window outside the duration": (
+        "at_most: 3 s",
+        "at_most: 3 s, window: [30 s, 95 s]",
+        "s.yaml:12: the window ends at 95 s, after the scenario; end by 90 s",
+    ),
+    "window that ends before it begins": (
+        "at_most: 3 s",
+        "at_most: 3 s, window: [50 s, 40 s]",
+        "s.yaml:12: window [50 s .. 40 s] ends before it begins; write [from, to]",
+    ),
+    "unknown metric": (
+        "metric: interruption",
+        "metric: interuption",
+        "s.yaml:12: unknown metric 'interuption'; did you mean 'interruption'?",
+    ),
+    "two bounds": (
+        "at_most: 3 s",
+        "at_most: 3 s, at_least: 1 s",
+        "s.yaml:12: objective on interruption has two bounds; write at_most: or at_least: '3 s'",
+    ),
+    "metric of the wrong traffic": (
+        "of: heartbeat",
+        "of: lessons",
+        "s.yaml:12: 0 traffics of kind udp-echo fit interruption; name one with 'of:' (heartbeat, lessons)",
+    ),
+    "unknown kind of traffic": (
+        "kind: udp-echo",
+        "kind: udp-ecko",
+        "s.yaml:7: unknown kind of traffic 'heartbeat' 'udp-ecko'; did you mean 'udp-echo'?",
+    ),
+    "unknown node": (
+        "from: client, to: tenant",
+        "from: clint, to: tenant",
+        "s.yaml:7: topology hub-two-uplinks has no node 'clint'; did you mean 'client'?",
+    ),
+    "unknown topology": (
+        "topology: hub-two-uplinks",
+        "topology: hub-two-uplink",
+        "s.yaml:1: no topology 'hub-two-uplink' in topologies/; did you mean 'hub-two-uplinks'?",
+    ),
+    "unknown catalogue": (
+        "catalogue: school-day",
+        "catalogue: schoolday",
+        "s.yaml:8: no catalogue 'schoolday' in scenarios/catalogues/; did you mean 'school-day'?",
+    ),
+    "key twice": (
+        "duration: 90 s",
+        "duration: 90 s\nduration: 80 s",
+        "s.yaml:3: key 'duration' stands twice in scenario; write it once",
+    ),
+    "not YAML": (
+        "uplinks:",
+        "uplinks: [",
+        "s.yaml:5: not YAML: expected ',' or ']', but got '<scalar>'",
+    ),
+}
+"""name: (what stands in the good scenario, what stands there instead, the message)"""
+
+
+def test_the_good_scenario_is_good(tmp_path: Path) -> None:
+    """The scenario that the bad ones are made from has nothing wrong with it."""
+    path = tmp_path / "s.yaml"
+    path.write_text(GOOD)
+
+    assert ["starlink", "lte"] == list(plan.make(path).links)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_scenario_is_refused_with_its_place(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake is answered with file, line, what was found and what would be right."""
+    before, after, message = BAD[name]
+    assert before in GOOD
+    path = tmp_path / "s.yaml"
+    path.write_text(GOOD.replace(before, after, 1))
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError) as refusal:
+        plan.make(path)
+
+    assert str(refusal.value).startswith(message)
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Independent mistakes come in one message, in the order of their lines."""
+    path = tmp_path / "s.yaml"
+    path.write_text(GOOD.replace("every: 10 ms", "every: 10").replace("duration: 90 s", "duration: 90"))
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError) as refusal:
+        plan.make(path)
+
+    assert ["s.yaml:2", "s.yaml:7"] == [str(problem.place) for problem in refusal.value.problems]
