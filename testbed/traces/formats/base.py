@@ -82,7 +82,9 @@ def content(path: Path) -> bytes:
         ) from error
     except (EOFError, zlib.error) as error:
         raise InputError(
-            str(path), f"the gzip file is cut short or broken ({error})", "copy it again"
+            str(path),
+            f"the gzip file is cut short or broken ({error})",
+            "copy it again",
         ) from error
     if not data.strip():
         raise InputError(str(path), "the file is empty", "give a recording")
@@ -102,7 +104,9 @@ def head(path: Path) -> Head:
         ) from error
     except (EOFError, zlib.error) as error:
         raise InputError(
-            str(path), f"the gzip file is cut short or broken ({error})", "copy it again"
+            str(path),
+            f"the gzip file is cut short or broken ({error})",
+            "copy it again",
         ) from error
 
 
@@ -117,7 +121,9 @@ def lines(path: Path) -> list[str]:
     if bad >= 0:
         place = Place(str(path), data.count(b"\n", 0, bad) + 1)
         raise InputError(
-            place, f"byte 0x{data[bad]:02x} is not UTF-8 text", "give the recording as it was written"
+            place,
+            f"byte 0x{data[bad]:02x} is not UTF-8 text",
+            "give the recording as it was written",
         )
     return text.splitlines()
 
@@ -129,7 +135,9 @@ def increasing(t_ns: ArrayLike) -> NDArray[np.int64]:
     return np.maximum.accumulate(t - steps) + steps
 
 
-def check_clock(path: Path, t_ns: Sequence[int] | NDArray[np.int64], line_of: Sequence[int]) -> None:
+def check_clock(
+    path: Path, t_ns: Sequence[int] | NDArray[np.int64], line_of: Sequence[int]
+) -> None:
     """Refuse times that leap: two clocks in one file. Raises InputError with the line."""
     steps = np.diff(np.asarray(t_ns, np.int64))
     leaps = np.flatnonzero((steps < -(10**9)) | (steps > MAX_STEP_NS))
@@ -138,11 +146,17 @@ def check_clock(path: Path, t_ns: Sequence[int] | NDArray[np.int64], line_of: Se
         way = "back" if steps[first] < 0 else "forward"
         found = f"the clock leaps {way} by {format_duration(abs(int(steps[first])))}"
         raise InputError(
-            Place(str(path), line_of[first + 1]), found, "split the recording where its clock changes"
+            Place(str(path), line_of[first + 1]),
+            found,
+            "split the recording where its clock changes",
         )
 
 
 def end_of(*times: NDArray[np.int64]) -> int:
     """Return where a recording ends: one cadence after its last reading."""
-    last = [(int(t[-1]), int(np.median(np.diff(t))) if len(t) > 1 else 1) for t in times if len(t)]
+    last = [
+        (int(t[-1]), int(np.median(np.diff(t))) if len(t) > 1 else 1)
+        for t in times
+        if len(t)
+    ]
     return max((t + max(1, cadence) for t, cadence in last), default=1)

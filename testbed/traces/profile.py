@@ -1,0 +1,208 @@
+"""A profile: the parameters of a synthetic path, each section with the source of its figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from testbed import load, units
+from testbed.errors import NOWHERE, InputError, Place, Problem, did_you_mean
+from testbed.model.quantities import Duration, Rate, Share
+from testbed.model.trace import Parameter
+
+FOLDER = Path(__file__).parents[2] / "scenarios" / "profiles"
+
+
+@dataclass(frozen=True)
+class DurationQuantiles:
+    """A spread of durations: 5 %, half and 95 % lie below these."""
+
+    p5: Duration
+    p50: Duration
+    p95: Duration
+
+
+@dataclass(frozen=True)
+class RateQuantiles:
+    """A spread of rates: 5 %, half and 95 % lie below these."""
+
+    p5: Rate
+    p50: Rate
+    p95: Rate
+
+
+@dataclass(frozen=True)
+class Level:
+    """The RTT below which the path does not fall for a while; a new one is drawn ``every`` so often.
+
+    ``memory`` is the correlation of one level with the next, 0 to 1.
+    """
+
+    every: Duration
+    memory: float
+    rtt: DurationQuantiles
+    source: str
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """What queues and the radio's frames add to the level; half of it drifts over ``correlation``."""
+
+    added: DurationQuantiles
+    correlation: Duration
+    source: str
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What a reassignment of satellites does at the boundary of two levels.
+
+    In ``share`` of them nothing passes for ``gap``, from ``lead`` before the boundary; the first RTT
+    after a gap is ``peak`` above the level, and falls back within ``settle`` (time constant).
+    """
+
+    lead: Duration
+    share: Share
+    gap: DurationQuantiles
+    peak: Duration
+    settle: Duration
+    source: str
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """Losses that no handover explains: one ``every`` so often, ``single`` of them one probe long."""
+
+    every: Duration
+    single: Share
+    longest: Duration
+    source: str
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Longer absences of one cause: how often, and how long (log-normal, cut at ``longest``)."""
+
+    cause: str
+    every: Duration
+    median: Duration
+    longest: Duration
+    source: str
+
+
+@dataclass(frozen=True)
+class RateModel:
+    """Capacity of both directions; new values are drawn ``every`` so often, correlated by ``memory``."""
+
+    every: Duration
+    memory: float
+    down: RateQuantiles
+    up: RateQuantiles
+    source: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A kind of path. ``cadence`` is the distance of the probes in what is made from it."""
+
+    about: str
+    cadence: Duration
+    level: Level
+    jitter: Jitter
+    rate: RateModel | None = None
+    handover: Handover | None = None
+    bursts: Bursts | None = None
+    outages: tuple[Outage, ...] = ()
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    def problems(self) -> Iterable[Problem]:
+        if self.cadence <= 0 or self.level.every < self.cadence:
+            yield Problem(
+                self.place.at("cadence"),
+                "cadence is longer than a level lasts, or 0",
+                "write 10 ms",
+            )
+        for section, key in self._quantiles():
+            if not 0 < section.p5 <= section.p50 <= section.p95:
+                yield Problem(
+                    self.place.at(key),
+                    f"{key} is not in order",
+                    "write p5 <= p50 <= p95, all above 0",
+                )
+        for memory, key in (
+            (self.level.memory, "level"),
+            (self.rate.memory if self.rate else 0, "rate"),
+        ):
+            if not 0 <= memory < 1:
+                yield Problem(
+                    self.place.at(key), f"memory is {memory}", "write 0 to less than 1"
+                )
+
+    def _quantiles(self) -> Iterator[tuple[DurationQuantiles | RateQuantiles, str]]:
+        yield self.level.rtt, "level"
+        yield self.jitter.added, "jitter"
+        if self.handover:
+            yield self.handover.gap, "handover"
+        if self.rate:
+            yield from ((self.rate.down, "rate"), (self.rate.up, "rate"))
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every number of the profile with its source, for the provenance of what is made from it."""
+        sections = [
+            (name, getattr(self, name))
+            for name in ("level", "jitter", "handover", "bursts", "rate")
+        ]
+        sections += [(f"outage {outage.cause}", outage) for outage in self.outages]
+        found = [Parameter("cadence", units.format_duration(self.cadence), "chosen")]
+        return tuple(
+            found
+            + [
+                p
+                for name, section in sections
+                if section
+                for p in _parameters(name, section)
+            ]
+        )
+
+
+def _parameters(name: str, section: Any) -> Iterator[Parameter]:
+    for key, value in _leaves(name, section):
+        yield Parameter(key, value, section.source)
+
+
+def _leaves(name: str, section: Any) -> Iterator[tuple[str, str]]:
+    hints = get_type_hints(type(section), include_extras=True)
+    for item in dataclasses.fields(section):
+        value = getattr(section, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaves(f"{name}.{item.name}", value)
+        elif item.name not in ("source", "cause"):
+            yield f"{name}.{item.name}", _written(value, hints[item.name])
+
+
+def _written(value: Any, hint: Any) -> str:
+    """Write a value with its unit, as it stands in the YAML."""
+    writers = {
+        Duration: units.format_duration,
+        Rate: units.format_rate,
+        Share: units.format_share,
+    }
+    return writers[hint](value) if hint in writers else f"{value:g}"
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Return the profiles that exist."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def read(name: str, folder: Path = FOLDER) -> Profile:
+    """Read a profile by name, or a YAML file by path. Raises InputError."""
+    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
+    if not path.is_file():
+        raise InputError("", f"no profile {name!r}", did_you_mean(name, names(folder)))
+    return dataclasses.replace(load.read(path, Profile), name=path.stem)

@@ -1,0 +1,219 @@
+"""A synthetic trace from a profile: the structure that recordings show, repeatable by its seed.
+
+RTT = level + jitter (+ the peak after a gap). Levels and rates are drawn from two-piece log-normal
+distributions through the profile's quantiles, correlated from one to the next (AR(1) of the normal
+scores). A handover steps to the next level; without handovers levels run linearly. No probe overtakes
+another, as on a real path.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.model.trace import (
+    EventKind,
+    Kind,
+    Loss,
+    Parameter,
+    Provenance,
+    Series,
+    SeriesName,
+    Trace,
+    TraceEvent,
+)
+from testbed.traces.profile import (
+    DurationQuantiles,
+    Handover,
+    Profile,
+    RateModel,
+    RateQuantiles,
+)
+from testbed.units import format_duration
+
+Floats = NDArray[np.float64]
+Int = NDArray[np.int64]
+VERSION = 1
+_Z95 = 1.6448536269514722
+"""The normal score below which 95 % lie."""
+_RTT_STEP_NS = 10_000
+"""RTTs are rounded to 10 us: finer than any tool's clock, and small on disk."""
+
+
+def synthesise(
+    profile: Profile, *, duration_ns: int, seed: int, name: str = ""
+) -> Trace:
+    """Return a trace of a profile's kind; the same arguments give the same trace on any machine.
+
+    Its slots begin at t = 0: boundaries lie at whole multiples of the level's duration.
+    """
+    # One generator for each ingredient: a change of one does not shift the draws of the others.
+    level, jitter, gap, burst, outage, rate = np.random.SeedSequence(seed).spawn(6)
+    t = np.arange(0, duration_ns, profile.cadence, dtype=np.int64)
+    rtt = _levels(profile, t, np.random.default_rng(level)) + _jitter(
+        profile, t, np.random.default_rng(jitter)
+    )
+    spans, events = _outages(profile, duration_ns, np.random.default_rng(outage))
+    spans += _bursts(profile, duration_ns, np.random.default_rng(burst))
+    if profile.handover:
+        gaps = _gaps(
+            profile.handover,
+            profile.level.every,
+            duration_ns,
+            np.random.default_rng(gap),
+        )
+        for end in (end for _, end in gaps):
+            rtt += _peak(profile.handover, t, end)
+        spans += gaps
+        events += [
+            TraceEvent(at, EventKind.HANDOVER)
+            for at in range(profile.level.every, duration_ns, profile.level.every)
+        ]
+    lost = np.zeros(len(t), np.bool_)
+    for begin, end in spans:
+        lost[np.searchsorted(t, begin) : np.searchsorted(t, end)] = True
+    series = {
+        SeriesName.RTT: Series.of(
+            t, _in_order(t, rtt), np.where(lost, Loss.UNKNOWN, Loss.NONE)
+        )
+    }
+    if profile.rate:
+        series |= _rates(profile.rate, duration_ns, np.random.default_rng(rate))
+    return Trace(
+        name=name or profile.name,
+        provenance=_provenance(profile, duration_ns, seed),
+        series=series,
+        duration_ns=duration_ns,
+        events=tuple(sorted(events, key=lambda event: event.t_ns)),
+    )
+
+
+def _provenance(profile: Profile, duration_ns: int, seed: int) -> Provenance:
+    made = (
+        Parameter("duration", format_duration(duration_ns), "chosen"),
+        Parameter("seed", str(seed), "chosen"),
+    )
+    return Provenance(
+        kind=Kind.SYNTHETIC,
+        source=f"profile {profile.name}: {profile.about}",
+        licence="as the testbed's own",
+        slot_ns=0 if profile.handover else None,
+        made_by=f"synth {VERSION}",
+        parameters=made + profile.parameters,
+    )
+
+
+def _spread(quantiles: DurationQuantiles | RateQuantiles, score: Floats) -> Floats:
+    """Return the values at normal scores of the two-piece log-normal through three quantiles."""
+    low = np.log(quantiles.p50 / quantiles.p5) / _Z95
+    high = np.log(quantiles.p95 / quantiles.p50) / _Z95
+    return np.asarray(
+        quantiles.p50 * np.exp(np.where(score < 0, low, high) * score), np.float64
+    )
+
+
+def _scores(count: int, memory: float, chance: np.random.Generator) -> Floats:
+    """Return normal scores, each correlated with the one before."""
+    fresh = chance.standard_normal(count)
+    scores = fresh.copy()
+    for i in range(1, count):
+        scores[i] = memory * scores[i - 1] + np.sqrt(1 - memory**2) * fresh[i]
+    return scores
+
+
+def _levels(profile: Profile, t: Int, chance: np.random.Generator) -> Floats:
+    every = profile.level.every
+    count = int(t[-1] // every) + 2
+    knots = _spread(profile.level.rtt, _scores(count, profile.level.memory, chance))
+    if profile.handover:
+        return np.asarray(knots[t // every], np.float64)
+    return np.interp(t, np.arange(count) * every, knots)
+
+
+def _jitter(profile: Profile, t: Int, chance: np.random.Generator) -> Floats:
+    every = profile.jitter.correlation
+    count = int(t[-1] // every) + 2
+    drift = np.interp(t, np.arange(count) * every, chance.standard_normal(count))
+    drift *= np.sqrt(1.5)  # interpolation between knots leaves 2/3 of their variance
+    return _spread(
+        profile.jitter.added, (drift + chance.standard_normal(len(t))) / np.sqrt(2)
+    )
+
+
+def _gaps(
+    handover: Handover, every: int, duration_ns: int, chance: np.random.Generator
+) -> list[tuple[int, int]]:
+    boundaries = np.arange(every, duration_ns + 1, every)
+    hit = chance.random(len(boundaries)) < handover.share
+    lengths = _spread(handover.gap, chance.standard_normal(len(boundaries)))
+    begins = boundaries - handover.lead
+    return [
+        (int(b), int(b + n))
+        for b, n, there in zip(begins, lengths, hit, strict=True)
+        if there
+    ]
+
+
+def _peak(handover: Handover, t: Int, end: int) -> Floats:
+    after = np.maximum(t - end, 0) / handover.settle
+    return np.where(t >= end, handover.peak * np.exp(-after), 0.0)
+
+
+def _times(every: int, duration_ns: int, chance: np.random.Generator) -> Int:
+    """Return the instants of a Poisson process with one event ``every`` so often on average."""
+    count = chance.poisson(duration_ns / every)
+    return np.sort(chance.integers(0, duration_ns, count))
+
+
+def _bursts(
+    profile: Profile, duration_ns: int, chance: np.random.Generator
+) -> list[tuple[int, int]]:
+    if not profile.bursts:
+        return []
+    begins = _times(profile.bursts.every, duration_ns, chance)
+    one, most = (
+        float(profile.cadence),
+        float(max(profile.bursts.longest, 2 * profile.cadence)),
+    )
+    several = np.exp(chance.uniform(np.log(2 * one), np.log(most), len(begins)))
+    lengths = np.where(chance.random(len(begins)) < profile.bursts.single, one, several)
+    return [
+        (int(begin), int(begin + length))
+        for begin, length in zip(begins, lengths, strict=True)
+    ]
+
+
+def _outages(
+    profile: Profile, duration_ns: int, chance: np.random.Generator
+) -> tuple[list[tuple[int, int]], list[TraceEvent]]:
+    events = []
+    for outage in profile.outages:
+        for begin in _times(outage.every, duration_ns, chance):
+            # The longest seen is taken for the 99.9th percentile: three standard deviations.
+            length = outage.median * (outage.longest / outage.median) ** (
+                chance.standard_normal() / 3
+            )
+            length = min(int(length), outage.longest, duration_ns - int(begin))
+            events.append(
+                TraceEvent(int(begin), EventKind.OUTAGE, length, outage.cause)
+            )
+    return [(event.t_ns, event.t_ns + event.duration_ns) for event in events], events
+
+
+def _in_order(t: Int, rtt: Floats) -> Int:
+    rounded = (rtt / _RTT_STEP_NS).round().astype(np.int64) * _RTT_STEP_NS
+    return np.asarray(np.maximum.accumulate(t + rounded) - t, np.int64)
+
+
+def _rates(
+    model: RateModel, duration_ns: int, chance: np.random.Generator
+) -> dict[SeriesName, Series]:
+    t = np.arange(0, duration_ns, model.every, dtype=np.int64)
+    found = {}
+    for name, quantiles in (
+        (SeriesName.DOWN_RATE, model.down),
+        (SeriesName.UP_RATE, model.up),
+    ):
+        values = _spread(quantiles, _scores(len(t), model.memory, chance))
+        found[name] = Series.of(t, (values / 1000).round().astype(np.int64) * 1000)
+    return found
