@@ -85,14 +85,9 @@ def compile_link(
     if isinstance(source, FixedLink):
         ways = (_fixed(source), _fixed(source))
     else:
-        ways = _ways(
-            playback.played(source, duration_ns, align, repeat, place), seed, rate
-        )
+        ways = _ways(playback.played(source, duration_ns, align, repeat, place), seed, rate)
     faults = tuple((event.at, event.end_ns, event.state) for event in events)
-    up, down = (
-        _schedule(replace(way, states=way.states + faults), duration_ns, queue)
-        for way in ways
-    )
+    up, down = (_schedule(replace(way, states=way.states + faults), duration_ns, queue) for way in ways)
     return LinkPair(up, down)
 
 
@@ -140,10 +135,7 @@ def _delays(trace: Trace) -> tuple[Int, Int, Int, NDArray[np.uint8], bool]:
         trace.series.get(SeriesName.DOWN_DELAY),
     )
     if ups is not None and downs is not None:
-        up, down = (
-            _filled(series, linear).at(probes.t_ns).astype(np.int64)
-            for series in (ups, downs)
-        )
+        up, down = (_filled(series, linear).at(probes.t_ns).astype(np.int64) for series in (ups, downs))
     else:
         rtt = _filled(probes, linear).at(probes.t_ns).astype(np.int64)
         up, down = rtt // 2, rtt - rtt // 2
@@ -194,32 +186,19 @@ def _rate(
     series = trace.series.get(name)
     if series is None or not len(series):
         fallback = given or Rates(0, 0)
-        return _constant(
-            fallback.up if name is SeriesName.UP_RATE else fallback.down
-        ), cuts
+        return _constant(fallback.up if name is SeriesName.UP_RATE else fallback.down), cuts
     begins, ends = series.t_ns, np.append(series.t_ns[1:], trace.duration_ns)
-    holds = tuple(
-        (int(begins[i]), int(ends[i]), State.HOLD)
-        for i in np.flatnonzero(series.value == 0)
-    )
+    holds = tuple((int(begins[i]), int(ends[i]), State.HOLD) for i in np.flatnonzero(series.value == 0))
     return _Steps(series.t_ns, series.value), holds + cuts
 
 
 def _schedule(way: _Way, duration_ns: int, queue: QueueLimit) -> LinkSchedule:
-    edges = np.array(
-        [edge for begin, end, _ in way.states for edge in (begin, end)], np.int64
-    )
-    edges = (
-        np.append(edges, duration_ns - 1) if way.delay.linear else edges
-    )  # the last line ends there
-    times = np.unique(
-        np.concatenate(([0], way.delay.t_ns, way.loss.t_ns, way.rate.t_ns, edges))
-    )
+    edges = np.array([edge for begin, end, _ in way.states for edge in (begin, end)], np.int64)
+    edges = np.append(edges, duration_ns - 1) if way.delay.linear else edges  # the last line ends there
+    times = np.unique(np.concatenate(([0], way.delay.t_ns, way.loss.t_ns, way.rate.t_ns, edges)))
     times = times[(times >= 0) & (times < duration_ns)].astype(np.int64)
     state: NDArray[np.uint8] = np.full(len(times), State.PASS, np.uint8)
-    for begin, end, value in sorted(
-        way.states, key=lambda state: state[2] != State.HOLD
-    ):
+    for begin, end, value in sorted(way.states, key=lambda state: state[2] != State.HOLD):
         first, last = np.searchsorted(times, (begin, end))
         state[first:last] = value
     delay = way.delay.at(times).round().astype(np.int64)

@@ -138,9 +138,7 @@ class Profile:
             (self.rate.memory if self.rate else 0, "rate"),
         ):
             if not 0 <= memory < 1:
-                yield Problem(
-                    self.place.at(key), f"memory is {memory}", "write 0 to less than 1"
-                )
+                yield Problem(self.place.at(key), f"memory is {memory}", "write 0 to less than 1")
 
     def _quantiles(self) -> Iterator[tuple[DurationQuantiles | RateQuantiles, str]]:
         yield self.level.rtt, "level"
@@ -153,21 +151,10 @@ class Profile:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """Every number of the profile with its source, for the provenance of what is made from it."""
-        sections = [
-            (name, getattr(self, name))
-            for name in ("level", "jitter", "handover", "bursts", "rate")
-        ]
+        sections = [(name, getattr(self, name)) for name in ("level", "jitter", "handover", "bursts", "rate")]
         sections += [(f"outage {outage.cause}", outage) for outage in self.outages]
         found = [Parameter("cadence", units.format_duration(self.cadence), "chosen")]
-        return tuple(
-            found
-            + [
-                p
-                for name, section in sections
-                if section
-                for p in _parameters(name, section)
-            ]
-        )
+        return tuple(found + [p for name, section in sections if section for p in _parameters(name, section)])
 
 
 def _parameters(name: str, section: Any) -> Iterator[Parameter]:

@@ -34,9 +34,7 @@ def make(name: str) -> Trace:
     """Return one of the reference traces."""
     recipe = RECIPES[name]
     made_from = profile.read(recipe.profile)
-    return synth.synthesise(
-        made_from, duration_ns=recipe.duration_s * 10**9, seed=recipe.seed, name=name
-    )
+    return synth.synthesise(made_from, duration_ns=recipe.duration_s * 10**9, seed=recipe.seed, name=name)
 
 
 def main(folder: Path = FOLDER) -> None:

@@ -48,9 +48,7 @@ _REPOSITORY = Path(__file__).parents[2]
 
 def folders(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
     """Return where traces are looked for: the repository's, ``TESTBED_TRACES``, ``../shared/traces``."""
-    listed = (os.environ if environment is None else environment).get(
-        "TESTBED_TRACES", ""
-    )
+    listed = (os.environ if environment is None else environment).get("TESTBED_TRACES", "")
     extra = [Path(part) for part in listed.split(os.pathsep) if part]
     places = [
         _REPOSITORY / "scenarios" / "traces",
@@ -60,9 +58,7 @@ def folders(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
     return tuple(place for place in places if place.is_dir())
 
 
-def find(
-    name: str, where: Sequence[Path] | None = None, place: Place | str = ""
-) -> Path:
+def find(name: str, where: Sequence[Path] | None = None, place: Place | str = "") -> Path:
     """Return the file of the trace or recording ``name``; a path below one of the folders is a name.
 
     Raises InputError at ``place``, with the nearest names, where no folder has it.
@@ -70,9 +66,7 @@ def find(
     where = folders() if where is None else where
     for folder in where:
         for candidate in (folder / f"{name}{SUFFIX}", folder / name):
-            if candidate.is_file() and candidate.resolve().is_relative_to(
-                folder.resolve()
-            ):
+            if candidate.is_file() and candidate.resolve().is_relative_to(folder.resolve()):
                 return candidate
     searched = ", ".join(map(_shown, where)) or "no trace folder exists"
     expected = f"{_nearest(name, names(where))} (searched: {searched}; add folders by TESTBED_TRACES)"
@@ -81,10 +75,7 @@ def find(
 
 def _nearest(name: str, known: Sequence[str]) -> str:
     """Return what may have been meant: close names, names that contain the word, or the traces."""
-    close = (
-        difflib.get_close_matches(name, known, n=3)
-        or [k for k in known if name.lower() in k.lower()][:3]
-    )
+    close = difflib.get_close_matches(name, known, n=3) or [k for k in known if name.lower() in k.lower()][:3]
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
     traces = [k for k in known if "/" not in k]
@@ -98,18 +89,12 @@ def names(where: Iterable[Path]) -> list[str]:
         for path in folder.rglob("*"):
             if path.is_file() and path.name.upper() not in ("README.MD", "LICENSE"):
                 relative = path.relative_to(folder)
-                found.add(
-                    str(relative.with_suffix("") if path.suffix == SUFFIX else relative)
-                )
+                found.add(str(relative.with_suffix("") if path.suffix == SUFFIX else relative))
     return sorted(found)
 
 
 def _shown(folder: Path) -> str:
-    return (
-        os.path.relpath(folder)
-        if folder.is_relative_to(_REPOSITORY.parent)
-        else str(folder)
-    )
+    return os.path.relpath(folder) if folder.is_relative_to(_REPOSITORY.parent) else str(folder)
 
 
 def read(path: Path) -> Trace:
@@ -125,13 +110,9 @@ def is_canonical(path: Path) -> bool:
                 return False
         return KEY in (pq.read_schema(path).metadata or {})
     except OSError as error:
-        raise InputError(
-            str(path), f"cannot be read ({error.strerror or error})", "give a trace"
-        ) from error
+        raise InputError(str(path), f"cannot be read ({error.strerror or error})", "give a trace") from error
     except pa.ArrowException as error:
-        raise InputError(
-            str(path), f"broken Parquet file ({_first_line(error)})", "copy it again"
-        ) from error
+        raise InputError(str(path), f"broken Parquet file ({_first_line(error)})", "copy it again") from error
 
 
 def sha256(path: Path) -> str:
@@ -166,15 +147,9 @@ def import_file(path: Path, format_name: str = "") -> Trace:
 def write(trace: Trace, path: Path) -> None:
     """Write a trace, all of it or nothing: the file appears complete under its name."""
     columns = [(str(name), series) for name, series in sorted(trace.series.items())]
-    columns += [
-        (_CONTEXT + name, series) for name, series in sorted(trace.context.items())
-    ]
-    table = pa.concat_tables(
-        [_rows(name, series) for name, series in columns] or [_SCHEMA.empty_table()]
-    )
-    meta = json.dumps(
-        _metadata(trace), ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    )
+    columns += [(_CONTEXT + name, series) for name, series in sorted(trace.context.items())]
+    table = pa.concat_tables([_rows(name, series) for name, series in columns] or [_SCHEMA.empty_table()])
+    meta = json.dumps(_metadata(trace), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     unfinished = path.with_name(path.name + ".part")
     pq.write_table(
         table.replace_schema_metadata({KEY: meta.encode()}),
@@ -212,9 +187,7 @@ def _metadata(trace: Trace) -> dict[str, Any]:
         "version": FORMAT_VERSION,
         "name": trace.name,
         "duration_ns": trace.duration_ns,
-        "cadence_ns": {
-            str(name): series.cadence_ns for name, series in trace.series.items()
-        },
+        "cadence_ns": {str(name): series.cadence_ns for name, series in trace.series.items()},
         "units": {str(name): UNITS[name] for name in trace.series},
         "events": [dataclasses.asdict(event) for event in trace.events],
         "provenance": dataclasses.asdict(trace.provenance),
@@ -227,37 +200,21 @@ def _read_canonical(path: Path) -> Trace:
         meta = json.loads(table.schema.metadata[KEY])
         if meta["version"] != FORMAT_VERSION:
             found = f"trace format version {meta['version']}"
-            raise InputError(
-                str(path), found, f"this testbed reads version {FORMAT_VERSION}"
-            )
+            raise InputError(str(path), found, f"this testbed reads version {FORMAT_VERSION}")
         return _trace(table, meta)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            str(path), f"broken trace ({_first_line(error)})", "import it again"
-        ) from error
+        raise InputError(str(path), f"broken trace ({_first_line(error)})", "import it again") from error
 
 
 def _trace(table: pa.Table, meta: dict[str, Any]) -> Trace:
-    found = {
-        name: _series(table, name) for name in table["series"].unique().to_pylist()
-    }
-    context = {
-        name.removeprefix(_CONTEXT): s
-        for name, s in found.items()
-        if name.startswith(_CONTEXT)
-    }
+    found = {name: _series(table, name) for name in table["series"].unique().to_pylist()}
+    context = {name.removeprefix(_CONTEXT): s for name, s in found.items() if name.startswith(_CONTEXT)}
     return Trace(
         name=meta["name"],
         provenance=_provenance(meta["provenance"]),
-        series={
-            SeriesName(name): s
-            for name, s in found.items()
-            if not name.startswith(_CONTEXT)
-        },
+        series={SeriesName(name): s for name, s in found.items() if not name.startswith(_CONTEXT)},
         duration_ns=meta["duration_ns"],
-        events=tuple(
-            TraceEvent(**(e | {"kind": EventKind(e["kind"])})) for e in meta["events"]
-        ),
+        events=tuple(TraceEvent(**(e | {"kind": EventKind(e["kind"])})) for e in meta["events"]),
         context=context,
     )
 
@@ -276,9 +233,7 @@ def _provenance(fields: dict[str, Any]) -> Provenance:
     built = {
         "kind": Kind(fields["kind"]),
         "parents": tuple(Parent(**parent) for parent in fields["parents"]),
-        "parameters": tuple(
-            Parameter(**parameter) for parameter in fields["parameters"]
-        ),
+        "parameters": tuple(Parameter(**parameter) for parameter in fields["parameters"]),
         "traits": tuple(Trait(trait) for trait in fields["traits"]),
         "notes": tuple(fields["notes"]),
     }

@@ -40,9 +40,7 @@ _RTT_STEP_NS = 10_000
 """RTTs are rounded to 10 us: finer than any tool's clock, and small on disk."""
 
 
-def synthesise(
-    profile: Profile, *, duration_ns: int, seed: int, name: str = ""
-) -> Trace:
+def synthesise(profile: Profile, *, duration_ns: int, seed: int, name: str = "") -> Trace:
     """Return a trace of a profile's kind; the same arguments give the same trace on any machine.
 
     Its slots begin at t = 0: boundaries lie at whole multiples of the level's duration.
@@ -72,11 +70,7 @@ def synthesise(
     lost = np.zeros(len(t), np.bool_)
     for begin, end in spans:
         lost[np.searchsorted(t, begin) : np.searchsorted(t, end)] = True
-    series = {
-        SeriesName.RTT: Series.of(
-            t, _in_order(t, rtt), np.where(lost, Loss.UNKNOWN, Loss.NONE)
-        )
-    }
+    series = {SeriesName.RTT: Series.of(t, _in_order(t, rtt), np.where(lost, Loss.UNKNOWN, Loss.NONE))}
     if profile.rate:
         series |= _rates(profile.rate, duration_ns, np.random.default_rng(rate))
     return Trace(
@@ -107,9 +101,7 @@ def _spread(quantiles: DurationQuantiles | RateQuantiles, score: Floats) -> Floa
     """Return the values at normal scores of the two-piece log-normal through three quantiles."""
     low = np.log(quantiles.p50 / quantiles.p5) / _Z95
     high = np.log(quantiles.p95 / quantiles.p50) / _Z95
-    return np.asarray(
-        quantiles.p50 * np.exp(np.where(score < 0, low, high) * score), np.float64
-    )
+    return np.asarray(quantiles.p50 * np.exp(np.where(score < 0, low, high) * score), np.float64)
 
 
 def _scores(count: int, memory: float, chance: np.random.Generator) -> Floats:
@@ -135,9 +127,7 @@ def _jitter(profile: Profile, t: Int, chance: np.random.Generator) -> Floats:
     count = int(t[-1] // every) + 2
     drift = np.interp(t, np.arange(count) * every, chance.standard_normal(count))
     drift *= np.sqrt(1.5)  # interpolation between knots leaves 2/3 of their variance
-    return _spread(
-        profile.jitter.added, (drift + chance.standard_normal(len(t))) / np.sqrt(2)
-    )
+    return _spread(profile.jitter.added, (drift + chance.standard_normal(len(t))) / np.sqrt(2))
 
 
 def _gaps(
@@ -147,11 +137,7 @@ def _gaps(
     hit = chance.random(len(boundaries)) < handover.share
     lengths = _spread(handover.gap, chance.standard_normal(len(boundaries)))
     begins = boundaries - handover.lead
-    return [
-        (int(b), int(b + n))
-        for b, n, there in zip(begins, lengths, hit, strict=True)
-        if there
-    ]
+    return [(int(b), int(b + n)) for b, n, there in zip(begins, lengths, hit, strict=True) if there]
 
 
 def _peak(handover: Handover, t: Int, end: int) -> Floats:
@@ -165,9 +151,7 @@ def _times(every: int, duration_ns: int, chance: np.random.Generator) -> Int:
     return np.sort(chance.integers(0, duration_ns, count))
 
 
-def _bursts(
-    profile: Profile, duration_ns: int, chance: np.random.Generator
-) -> list[tuple[int, int]]:
+def _bursts(profile: Profile, duration_ns: int, chance: np.random.Generator) -> list[tuple[int, int]]:
     if not profile.bursts:
         return []
     begins = _times(profile.bursts.every, duration_ns, chance)
@@ -177,10 +161,7 @@ def _bursts(
     )
     several = np.exp(chance.uniform(np.log(2 * one), np.log(most), len(begins)))
     lengths = np.where(chance.random(len(begins)) < profile.bursts.single, one, several)
-    return [
-        (int(begin), int(begin + length))
-        for begin, length in zip(begins, lengths, strict=True)
-    ]
+    return [(int(begin), int(begin + length)) for begin, length in zip(begins, lengths, strict=True)]
 
 
 def _outages(
@@ -190,13 +171,9 @@ def _outages(
     for outage in profile.outages:
         for begin in _times(outage.every, duration_ns, chance):
             # The longest seen is taken for the 99.9th percentile: three standard deviations.
-            length = outage.median * (outage.longest / outage.median) ** (
-                chance.standard_normal() / 3
-            )
+            length = outage.median * (outage.longest / outage.median) ** (chance.standard_normal() / 3)
             length = min(int(length), outage.longest, duration_ns - int(begin))
-            events.append(
-                TraceEvent(int(begin), EventKind.OUTAGE, length, outage.cause)
-            )
+            events.append(TraceEvent(int(begin), EventKind.OUTAGE, length, outage.cause))
     return [(event.t_ns, event.t_ns + event.duration_ns) for event in events], events
 
 
@@ -205,9 +182,7 @@ def _in_order(t: Int, rtt: Floats) -> Int:
     return np.asarray(np.maximum.accumulate(t + rounded) - t, np.int64)
 
 
-def _rates(
-    model: RateModel, duration_ns: int, chance: np.random.Generator
-) -> dict[SeriesName, Series]:
+def _rates(model: RateModel, duration_ns: int, chance: np.random.Generator) -> dict[SeriesName, Series]:
     t = np.arange(0, duration_ns, model.every, dtype=np.int64)
     found = {}
     for name, quantiles in (

@@ -8,9 +8,7 @@ from pathlib import Path
 from testbed.errors import InputError, did_you_mean
 from testbed.traces.formats import base, iputils_ping
 
-FORMATS: Mapping[str, base.Format] = {
-    format.name: format for format in (iputils_ping.FORMAT,)
-}
+FORMATS: Mapping[str, base.Format] = {format.name: format for format in (iputils_ping.FORMAT,)}
 
 
 def recognise(path: Path) -> base.Format:
@@ -21,15 +19,11 @@ def recognise(path: Path) -> base.Format:
     for format in FORMATS.values():
         if format.recognises(head):
             return format
-    raise InputError(
-        str(path), "no known format of recording", f"known: {', '.join(FORMATS)}"
-    )
+    raise InputError(str(path), "no known format of recording", f"known: {', '.join(FORMATS)}")
 
 
 def by_name(name: str) -> base.Format:
     """Return an importer by its name. Raises InputError with the nearest name."""
     if name not in FORMATS:
-        raise InputError(
-            "--format", f"unknown format {name!r}", did_you_mean(name, FORMATS)
-        )
+        raise InputError("--format", f"unknown format {name!r}", did_you_mean(name, FORMATS))
     return FORMATS[name]

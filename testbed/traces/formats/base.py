@@ -135,9 +135,7 @@ def increasing(t_ns: ArrayLike) -> NDArray[np.int64]:
     return np.maximum.accumulate(t - steps) + steps
 
 
-def check_clock(
-    path: Path, t_ns: Sequence[int] | NDArray[np.int64], line_of: Sequence[int]
-) -> None:
+def check_clock(path: Path, t_ns: Sequence[int] | NDArray[np.int64], line_of: Sequence[int]) -> None:
     """Refuse times that leap: two clocks in one file. Raises InputError with the line."""
     steps = np.diff(np.asarray(t_ns, np.int64))
     leaps = np.flatnonzero((steps < -(10**9)) | (steps > MAX_STEP_NS))
@@ -154,9 +152,5 @@ def check_clock(
 
 def end_of(*times: NDArray[np.int64]) -> int:
     """Return where a recording ends: one cadence after its last reading."""
-    last = [
-        (int(t[-1]), int(np.median(np.diff(t))) if len(t) > 1 else 1)
-        for t in times
-        if len(t)
-    ]
+    last = [(int(t[-1]), int(np.median(np.diff(t))) if len(t) > 1 else 1) for t in times if len(t)]
     return max((t + max(1, cadence) for t, cadence in last), default=1)

@@ -19,8 +19,7 @@ def _stamp(number: int, line: str) -> tuple[int | None, str]:
 
 def _recognises(head: base.Head) -> bool:
     return any(
-        ping_lines.REPLY.match(_stamp(0, line)[1]) or line.startswith("PING ")
-        for line in head.lines[:50]
+        ping_lines.REPLY.match(_stamp(0, line)[1]) or line.startswith("PING ") for line in head.lines[:50]
     )
 
 
@@ -28,6 +27,4 @@ def _read(path: Path) -> base.Recording:
     return ping_lines.recording(ping_lines.parse(path, base.lines(path), _stamp))
 
 
-FORMAT = base.Format(
-    "iputils-ping", "output of ping, with or without -D", _recognises, _read
-)
+FORMAT = base.Format("iputils-ping", "output of ping, with or without -D", _recognises, _read)

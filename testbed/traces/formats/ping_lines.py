@@ -14,13 +14,9 @@ from testbed.errors import InputError, Place
 from testbed.model.trace import Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base
 
-REPLY = re.compile(
-    r"\d+ bytes from .+?: (?:icmp_)?seq=(\d+) (?:ttl|hlim)=\d+ time=(\d+(?:\.\d+)?) ms(.*)\Z"
-)
+REPLY = re.compile(r"\d+ bytes from .+?: (?:icmp_)?seq=(\d+) (?:ttl|hlim)=\d+ time=(\d+(?:\.\d+)?) ms(.*)\Z")
 _LOST = re.compile(r"(?:no answer yet for|From .+) icmp_seq=(\d+)\b.*\Z")
-_SUMMARY = re.compile(
-    r"(\d+) packets transmitted, (\d+) (?:packets )?received,.*?(?:time (\d+) ?ms)?\Z"
-)
+_SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received,.*?(?:time (\d+) ?ms)?\Z")
 _OTHER = re.compile(
     r"(\s*|\^C.*|PING .*|ping\d?: .*|--- .* ---|(rtt|round-trip) min/.*|\d+ packets transmitted.*|pipe \d+.*)\Z"
 )
@@ -37,9 +33,7 @@ class PingLog:
     seq: list[int] = field(default_factory=list)
     rtt_ns: list[int] = field(default_factory=list)
     stamp_ns: list[int] = field(default_factory=list)
-    reported: list[int] = field(
-        default_factory=list
-    )  # lost, and said so: last received seq + distance
+    reported: list[int] = field(default_factory=list)  # lost, and said so: last received seq + distance
     duplicates: int = 0
     header: bool = False
     sent: int | None = None
@@ -79,21 +73,15 @@ def parse(path: Path, lines: Sequence[str], stamp: Stamp) -> PingLog:
     return log
 
 
-def _add(
-    log: PingLog, seen: set[int], number: int, time_ns: int | None, reply: re.Match[str]
-) -> None:
+def _add(log: PingLog, seen: set[int], number: int, time_ns: int | None, reply: re.Match[str]) -> None:
     place = Place(str(log.path), number)
     seq, rtt_ns = int(reply[1]), round(float(reply[2]) * 1e6)
     if seq >= _SEQ_MODULO:
         raise InputError(place, f"icmp_seq is {seq}", "it has 16 bits: at most 65535")
     if rtt_ns > base.MAX_RTT_NS:
-        raise InputError(
-            place, f"time is {reply[2]} ms", "a round trip takes less than 10 minutes"
-        )
+        raise InputError(place, f"time is {reply[2]} ms", "a round trip takes less than 10 minutes")
     if (time_ns is None) != (not log.stamp_ns) and log.seq:
-        found = "some replies have a time in front and this one has " + (
-            "none" if time_ns is None else "one"
-        )
+        found = "some replies have a time in front and this one has " + ("none" if time_ns is None else "one")
         raise InputError(place, found, "give a recording by one tool")
     count = log.unwrapped(seq)
     if count in seen:
@@ -113,9 +101,7 @@ def _summary(log: PingLog, number: int, text: str) -> None:
     sent, received = int(summary[1]), int(summary[2])
     if received != len(log.seq):
         found = f"the summary counts {received} replies, the file has {len(log.seq)}"
-        raise InputError(
-            Place(str(log.path), number), found, "give the whole recording"
-        )
+        raise InputError(Place(str(log.path), number), found, "give the whole recording")
     log.sent = sent
     log.took_ns = int(summary[3]) * 10**6 if summary[3] else None
 
@@ -126,11 +112,7 @@ def recording(log: PingLog, start_ns: int | None = None) -> base.Recording:
     ``start_ns`` (UTC) is where a recording without any reply begins.
     Raises InputError for a recording without probes, and for a clock that leaps.
     """
-    first = (
-        (0 if 0 in log.seq else 1)
-        if log.header
-        else min(log.seq + log.reported, default=1)
-    )
+    first = (0 if 0 in log.seq else 1) if log.header else min(log.seq + log.reported, default=1)
     last = max([*log.seq, *log.reported, first + (log.sent or 0) - 1])
     if last < first or last - first >= base.MAX_PROBES:
         raise InputError(
@@ -169,11 +151,7 @@ def _send_times(
 ) -> NDArray[np.int64]:
     """A printed time is the RECEIVE time: a probe was sent its RTT earlier; lost ones in between."""
     if not log.stamp_ns:
-        interval = (
-            log.took_ns // (len(count) - 1)
-            if log.took_ns and len(count) > 1
-            else _DEFAULT_INTERVAL_NS
-        )
+        interval = log.took_ns // (len(count) - 1) if log.took_ns and len(count) > 1 else _DEFAULT_INTERVAL_NS
         return np.asarray((start_ns or 0) + (count - count[0]) * interval, np.int64)
     stamps = np.array(log.stamp_ns, np.int64)
     base.check_clock(log.path, stamps, log.line)
@@ -189,9 +167,7 @@ def _send_times(
 def _notes(log: PingLog, first: int) -> tuple[str, ...]:
     notes = []
     if log.duplicates:
-        notes.append(
-            f"{log.duplicates} duplicate replies left out: the first of each counts"
-        )
+        notes.append(f"{log.duplicates} duplicate replies left out: the first of each counts")
     if not log.header:
         notes.append(f"no header: probes before sequence number {first} are unknown")
     if log.sent is None:

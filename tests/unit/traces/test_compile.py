@@ -58,9 +58,7 @@ def test_coarse_samples_are_held_and_split_in_halves():
 
 def test_fine_samples_are_interpolated():
     """At 10 ms the delay runs linearly from sample to sample."""
-    up, _ = compile_link(
-        trace([20, 40, 40], cadence_ms=10), duration_ns=30 * MS, seed=1
-    )
+    up, _ = compile_link(trace([20, 40, 40], cadence_ms=10), duration_ns=30 * MS, seed=1)
 
     assert up.interpolate
     assert 15 * MS == delay_at(up, 5 * MS)
@@ -74,9 +72,7 @@ def test_a_probe_meets_its_own_sample_in_both_directions(cadence_ms):
 
     up, down = compile_link(source, duration_ns=source.duration_ns, seed=1)
 
-    for sent, expected in zip(
-        source.probes.t_ns[:-20], source.probes.value[:-20], strict=True
-    ):
+    for sent, expected in zip(source.probes.t_ns[:-20], source.probes.value[:-20], strict=True):
         there = delay_at(up, sent)
         assert expected == there + delay_at(down, sent + there)
 
@@ -91,23 +87,13 @@ def test_isolated_losses_lose_one_way_and_long_runs_both():
     source = trace([50] * 400, lost, cadence_ms=100)
 
     up, down = compile_link(source, duration_ns=source.duration_ns, seed=3)
-    ups = [
-        [value_at(up, "loss", (at + k) * 100 * MS) for k in (0, 1)] for at in singles
-    ]
-    downs = [
-        [value_at(down, "loss", (at + k) * 100 * MS + 25 * MS) for k in (0, 1)]
-        for at in singles
-    ]
+    ups = [[value_at(up, "loss", (at + k) * 100 * MS) for k in (0, 1)] for at in singles]
+    downs = [[value_at(down, "loss", (at + k) * 100 * MS + 25 * MS) for k in (0, 1)] for at in singles]
 
-    assert all(
-        u in ([0, 0], [1, 1]) and [1 - v for v in u] == d
-        for u, d in zip(ups, downs, strict=True)
-    )
+    assert all(u in ([0, 0], [1, 1]) and [1 - v for v in u] == d for u, d in zip(ups, downs, strict=True))
     assert {0, 1} == {u[0] for u in ups}
     assert [1, 1, 1] == [value_at(up, "loss", t * 100 * MS) for t in (380, 381, 382)]
-    assert [1, 1, 1] == [
-        value_at(down, "loss", t * 100 * MS + 25 * MS) for t in (380, 381, 382)
-    ]
+    assert [1, 1, 1] == [value_at(down, "loss", t * 100 * MS + 25 * MS) for t in (380, 381, 382)]
     again, _ = compile_link(source, duration_ns=source.duration_ns, seed=3)
     other, _ = compile_link(source, duration_ns=source.duration_ns, seed=4)
     assert up.loss.tolist() == again.loss.tolist() != other.loss.tolist()
@@ -115,9 +101,7 @@ def test_isolated_losses_lose_one_way_and_long_runs_both():
 
 def test_a_loss_whose_direction_is_known_keeps_it():
     """irtt tells where a probe was lost; no draw then."""
-    up, down = compile_link(
-        trace([50, 50, 50], [0, Loss.DOWN, 0]), duration_ns=300 * MS, seed=1
-    )
+    up, down = compile_link(trace([50, 50, 50], [0, Loss.DOWN, 0]), duration_ns=300 * MS, seed=1)
 
     assert [0] == up.loss.tolist()
     assert 1 == value_at(down, "loss", 125 * MS)
@@ -125,17 +109,13 @@ def test_a_loss_whose_direction_is_known_keeps_it():
 
 def test_slots_of_the_trace_fall_on_the_run_s_grid():
     """With align: slot the first boundary is the run's start, and every repetition keeps the grid."""
-    source = trace(
-        list(range(100, 500)), slot_ns=3 * S
-    )  # 40 s: boundaries at 3, 18, 33 s
+    source = trace(list(range(100, 500)), slot_ns=3 * S)  # 40 s: boundaries at 3, 18, 33 s
 
     up, _ = compile_link(source, duration_ns=70 * S, seed=1, align="slot", repeat=True)
 
     assert (100 + 30) * MS / 2 == delay_at(up, 0)
     assert (100 + 180) * MS / 2 == delay_at(up, 15 * S)
-    assert (100 + 30) * MS / 2 == delay_at(
-        up, 30 * S
-    )  # two whole slots fit, then again
+    assert (100 + 30) * MS / 2 == delay_at(up, 30 * S)  # two whole slots fit, then again
     assert (100 + 30) * MS / 2 == delay_at(up, 60 * S)
 
 
@@ -143,18 +123,14 @@ def test_a_repeated_trace_starts_again_at_its_end():
     """Without slots, repeat wraps at the trace's own duration."""
     up, _ = compile_link(trace([20, 40]), duration_ns=500 * MS, seed=1, repeat=True)
 
-    assert [10 * MS, 20 * MS, 10 * MS, 20 * MS, 10 * MS] == [
-        delay_at(up, n * 100 * MS) for n in range(5)
-    ]
+    assert [10 * MS, 20 * MS, 10 * MS, 20 * MS, 10 * MS] == [delay_at(up, n * 100 * MS) for n in range(5)]
     assert 500 * MS == up.end_ns
 
 
 def test_a_rate_of_zero_holds_and_an_outage_cuts():
     """Nothing leaves while the rate is 0; a trace's outage and a scenario's cut drop both ways."""
     outage = TraceEvent(100 * MS, EventKind.OUTAGE, 50 * MS, "OBSTRUCTED")
-    source = trace(
-        [20] * 5, events=(outage,), up_rate=([0, 200 * MS, 300 * MS], [8000, 0, 9000])
-    )
+    source = trace([20] * 5, events=(outage,), up_rate=([0, 200 * MS, 300 * MS], [8000, 0, 9000]))
     fault = Event(at=400 * MS, uplink="starlink", outage=50 * MS)
 
     up, down = compile_link(source, duration_ns=500 * MS, seed=1, events=[fault])
@@ -163,17 +139,13 @@ def test_a_rate_of_zero_holds_and_an_outage_cuts():
     expected = [State.PASS, State.CUT, State.HOLD, State.PASS, State.CUT, State.PASS]
     assert expected == [value_at(up, "state", t) for t in times]
     assert 9000 == value_at(up, "rate_bps", 350 * MS)
-    assert [State.CUT, State.PASS] == [
-        value_at(down, "state", t) for t in (120 * MS, 250 * MS)
-    ]
+    assert [State.CUT, State.PASS] == [value_at(down, "state", t) for t in (120 * MS, 250 * MS)]
 
 
 def test_fixed_values_events_rates_and_queues():
     """Fixed values hold; a hold event keeps packets waiting; rates stand in where a trace has none."""
     hold = Event(at=100 * MS, uplink="lte", hold=100 * MS)
-    up, _ = compile_link(
-        FixedLink(25 * MS, 10**8, 0.5), duration_ns=S, seed=1, events=[hold]
-    )
+    up, _ = compile_link(FixedLink(25 * MS, 10**8, 0.5), duration_ns=S, seed=1, events=[hold])
     _, down = compile_link(
         trace([20] * 9),
         duration_ns=S // 2,
@@ -201,9 +173,7 @@ def test_fixed_values_events_rates_and_queues():
          "begin; write 'align: start'")),
     ],
 )  # fmt: skip
-def test_a_trace_that_cannot_be_played_is_refused_at_the_scenario_s_line(
-    arguments, message
-):
+def test_a_trace_that_cannot_be_played_is_refused_at_the_scenario_s_line(arguments, message):
     """Too short without repeat, or nothing to align: refused with both durations, before anything starts."""
     with pytest.raises(InputError) as error:
         compile_link(trace([20] * 400), seed=1, place="scenarios/x.yaml:4", **arguments)

@@ -50,9 +50,7 @@ def test_the_summary_tells_of_probes_lost_at_the_end(tmp_path):
     """Probes that the summary counts after the last reply are losses, one interval apart."""
     lines = [reply(n, 100 + n / 100, "5.00") for n in (1, 2, 3)]
 
-    trace = store.read(
-        written(tmp_path, HEADER, *lines, "--- host ping statistics ---", SUMMARY)
-    )
+    trace = store.read(written(tmp_path, HEADER, *lines, "--- host ping statistics ---", SUMMARY))
 
     assert [False, False, False, True] == trace.probes.lost.tolist()
     assert 30_000_000 == trace.probes.t_ns[-1]
@@ -60,10 +58,7 @@ def test_the_summary_tells_of_probes_lost_at_the_end(tmp_path):
 
 def test_sequence_numbers_wrap_at_16_bits(tmp_path):
     """After 65535 comes 0, which is no loss of 65,535 probes."""
-    lines = [
-        reply(seq % 65536, 100 + n / 100, "5.00")
-        for n, seq in enumerate((65534, 65535, 65536, 65538))
-    ]
+    lines = [reply(seq % 65536, 100 + n / 100, "5.00") for n, seq in enumerate((65534, 65535, 65536, 65538))]
 
     trace = store.read(written(tmp_path, *lines))
 
@@ -82,10 +77,7 @@ def test_duplicates_and_late_replies_invent_no_probe(tmp_path):
     trace = store.read(written(tmp_path, HEADER, *lines))
 
     assert [20_000_000, 40_000_000, 20_000_000] == trace.probes.value.tolist()
-    assert (
-        "1 duplicate replies left out: the first of each counts"
-        in trace.provenance.notes
-    )
+    assert "1 duplicate replies left out: the first of each counts" in trace.provenance.notes
 
 
 def test_without_times_the_interval_comes_from_the_summary(tmp_path):
@@ -131,9 +123,7 @@ def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path, junk):
     path = tmp_path / "ping.txt"
     path.write_bytes(HEADER.encode() + b"\n" + junk + b"\n")
 
-    with pytest.raises(
-        InputError, match=r"ping\.txt:2: byte 0x(ff|00) is not UTF-8 text"
-    ):
+    with pytest.raises(InputError, match=r"ping\.txt:2: byte 0x(ff|00) is not UTF-8 text"):
         store.read(path)
 
 
@@ -143,10 +133,7 @@ def test_a_gzipped_recording_reads_like_the_plain_one(tmp_path):
     packed = tmp_path / "ping.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
 
-    assert (
-        store.read(plain).probes.value.tolist()
-        == store.read(packed).probes.value.tolist()
-    )
+    assert store.read(plain).probes.value.tolist() == store.read(packed).probes.value.tolist()
     packed.write_bytes(packed.read_bytes()[:-12])
     with pytest.raises(InputError, match="cut short or broken"):
         store.read(packed)
@@ -161,9 +148,7 @@ def test_the_real_recording_keeps_every_reply_and_invents_none():
 
     assert len(found) == np.count_nonzero(~probes.lost)
     assert max(int(seq) for seq, _ in found) == len(probes)
-    assert sorted(round(float(rtt) * 1e6) for _, rtt in found) == sorted(
-        probes.value[~probes.lost].tolist()
-    )
+    assert sorted(round(float(rtt) * 1e6) for _, rtt in found) == sorted(probes.value[~probes.lost].tolist())
 
 
 @pytest.mark.parametrize("cut", [0.2, 0.51, 0.73, 0.99])

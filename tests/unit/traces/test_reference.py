@@ -24,9 +24,5 @@ def test_the_folder_holds_synthetic_traces_only():
 
     assert sorted(reference.RECIPES) == [path.stem for path in paths]
     assert {Kind.SYNTHETIC} == {trace.provenance.kind for trace in traces}
-    assert all(
-        parameter.source
-        for trace in traces
-        for parameter in trace.provenance.parameters
-    )
+    assert all(parameter.source for trace in traces for parameter in trace.provenance.parameters)
     assert max(path.stat().st_size for path in paths) < 300_000

@@ -33,9 +33,7 @@ TRACE = Trace(
         notes=("a note",),
     ),
     series={
-        SeriesName.RTT: Series.of(
-            [0, 10, 20], [5, 6, 7], [Loss.NONE, Loss.DOWN, Loss.UNKNOWN]
-        ),
+        SeriesName.RTT: Series.of([0, 10, 20], [5, 6, 7], [Loss.NONE, Loss.DOWN, Loss.UNKNOWN]),
         SeriesName.UP_RATE: Series.of([0], [10**9]),
     },
     duration_ns=30,
@@ -103,9 +101,7 @@ def test_a_file_of_no_known_format_lists_the_formats(tmp_path):
     """An unknown file is refused with what can be imported."""
     (tmp_path / "x.bin").write_bytes(bytes(range(256)))
 
-    with pytest.raises(
-        InputError, match=r"x\.bin: no known format of recording; known: .*iputils-ping"
-    ):
+    with pytest.raises(InputError, match=r"x\.bin: no known format of recording; known: .*iputils-ping"):
         store.read(tmp_path / "x.bin")
 
 
