@@ -1,0 +1,54 @@
+"""junit.xml as a CI system reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+from records import S, record, verdict
+
+from testbed import junit
+from testbed.result import State
+from testbed.verdict import Outcome
+
+
+def test_one_case_for_each_objective(tmp_path: Path):
+    """fail is a failure, invalid an error, inconclusive skipped with its reason."""
+    invalid = replace(verdict(S), outcome=Outcome.INVALID, reason="late packets")
+    junit.write(tmp_path, record(verdict(S), verdict(4 * S), verdict(S, 99), invalid))
+    suite = ElementTree.parse(tmp_path / junit.FILE).getroot().find("testsuite")
+
+    assert suite is not None
+    assert tuple(suite.get(n) for n in ("tests", "failures", "errors", "skipped")) == ("4", "1", "1", "1")
+    assert [None if (p := _problem(case)) is None else p.get("message") for case in suite.iter("testcase")] == [
+        None,
+        "4 s, at most 3 s was asked",
+        "99 probes sent, 100 are needed",
+        "late packets",
+    ]
+
+
+def test_properties_say_where_it_came_from():
+    """Commit, seed and hashes are properties of the suite; playbooks are left to result.json."""
+    found = {p.get("name"): p.get("value") for p in junit.suites(record(verdict(S))).iter("property")}
+
+    assert found == {
+        "commit": "edbd048" + "0" * 33 + "+dirty",
+        "seed": "7",
+        "question": "does LTE carry the hub?",
+        "sha256 of scenario: starlink-blackout.yaml": "ab" * 32,
+    }
+
+
+def test_run_that_failed_is_an_error():
+    """A run without verdicts is not an empty, passing suite."""
+    (case,) = junit.suites(record(state=State.FAILED, error="hub: task failed")).iter("testcase")
+
+    problem = _problem(case)
+    assert problem is not None
+    assert (problem.tag, problem.get("message")) == ("error", "the run is failed: hub: task failed")
+
+
+def _problem(case: ElementTree.Element) -> ElementTree.Element | None:
+    return next((child for child in case if child.tag in ("failure", "error", "skipped")), None)

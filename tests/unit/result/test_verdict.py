@@ -1,0 +1,95 @@
+"""Verdicts on measurements made by hand."""
+
+from __future__ import annotations
+
+import pytest
+from records import S, verdict
+
+from testbed.metrics.evidence import Evidence, Facts
+from testbed.model.objective import Objective
+from testbed.model.scenario import Scenario, UdpEcho
+from testbed.verdict import Outcome, evaluate, exit_status
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome", "margin"),
+    [(2 * S, Outcome.PASS, S), (3 * S, Outcome.PASS, 0), (3 * S + 1, Outcome.FAIL, -1)],
+)
+def test_value_against_an_upper_bound(value: int, outcome: Outcome, margin: int):
+    """A value equal to the bound keeps it; the margin is the room that is left."""
+    judged = verdict(value)
+
+    assert (outcome, margin) == (judged.outcome, judged.margin)
+
+
+def test_margin_of_a_floor():
+    """Against at_least the room is what the value has above the bound."""
+    judged = verdict(2 * S, at_most="", at_least="3 s")
+
+    assert (judged.outcome, judged.margin) == (Outcome.FAIL, -S)
+
+
+def test_too_few_samples_are_inconclusive():
+    """A good value of 99 probes, where 100 are needed, supports nothing."""
+    judged = verdict(S, samples=99)
+
+    assert judged.outcome == Outcome.INCONCLUSIVE
+    assert judged.reason == "99 probes sent, 100 are needed"
+    assert judged.value == S
+
+
+def test_reason_or_missing_value_is_inconclusive():
+    """What the metric could not tell, the verdict does not tell either."""
+    assert verdict(None, 0, reason="the prober died").reason == "the prober died"
+    assert verdict(S, reason="the prober died").outcome == Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value", "outcome"),
+    [
+        ({"at_most": "3 s"}, 2 * S, Outcome.INCONCLUSIVE),
+        ({"at_most": "3 s"}, 4 * S, Outcome.FAIL),
+        ({"at_most": "", "at_least": "3 s"}, 4 * S, Outcome.PASS),
+        ({"at_most": "", "at_least": "3 s"}, 2 * S, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_lower_bound_decides_only_what_is_certain(bounds: dict[str, str], value: int, outcome: Outcome):
+    """Still going on after 4 s breaks "at most 3 s"; after 2 s nothing is known yet."""
+    assert outcome == verdict(value, lower_bound=True, **bounds).outcome
+
+
+def test_lower_bound_is_shown_as_one():
+    """A reader sees that the value is no measurement of the whole."""
+    assert verdict(35 * S, lower_bound=True).measured == "> 35 s"
+
+
+def test_line_for_a_terminal():
+    """One line has the outcome, the objective, the value and the reason."""
+    assert verdict(4 * S).line == "fail: interruption of heartbeat at most 3 s: 4 s"
+    expected = "inconclusive: interruption of heartbeat at most 3 s: – (the prober died)"
+    assert expected == verdict(None, 0, reason="the prober died").line
+
+
+PASS, FAIL, UNSURE = verdict(S), verdict(4 * S), verdict(None, 0)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [([PASS, PASS], 0), ([PASS, FAIL], 1), ([PASS, UNSURE], 3), ([UNSURE, FAIL], 1), ([], 3)],
+)
+def test_exit_status(verdicts: list, status: int):
+    """0 all pass, 1 one failed, 3 it could not be told; a failure is certain whatever else is not."""
+    assert status == exit_status(verdicts)
+
+
+def test_invalid_emulation_makes_every_verdict_invalid():
+    """A run that missed its fidelity budget proves nothing, not even a failure."""
+    objectives = (Objective("interruption", at_most="3 s"), Objective("failovers", at_most="0"))
+    heartbeat = UdpEcho("udp-echo", "client", "tenant", 10**7, name="heartbeat")
+    scenario = Scenario("two", 90 * S, {}, objectives, traffic={"heartbeat": heartbeat})
+    judged = evaluate(scenario, Evidence(Facts(90 * S, ("starlink",))), "12 packets lost by the engine")
+
+    assert [v.outcome for v in judged] == [Outcome.INVALID] * 2
+    assert judged[0].reason == "12 packets lost by the engine"
+    assert [v.of for v in judged] == ["heartbeat"] * 2
+    assert exit_status(judged) == 3
