@@ -26,7 +26,7 @@ TOOLS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Versions:
-    """What ran: ``commit`` is ``""`` outside a git checkout; ``dirty`` says that it had uncommitted changes."""
+    """What ran: ``commit`` is ``""`` outside a git checkout; ``dirty``: it had uncommitted changes."""
 
     testbed: str
     commit: str

@@ -40,7 +40,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Input:
-    """A file that the outcome depends on: its role (scenario, topology, trace of starlink ...), name and hash."""
+    """A file that the outcome depends on: role (scenario, topology, trace of starlink ...), name and hash."""
 
     role: str
     name: str
@@ -49,7 +49,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the run, in CLOCK_REALTIME ns; ``ended_ns`` is None while it lasts, or where it was cut short."""
+    """A step of the run, in CLOCK_REALTIME ns; ``ended_ns`` is None while it lasts or where it was cut."""
 
     name: str
     began_ns: int
@@ -181,7 +181,7 @@ class Result:
         return carrier(self.evidence.links)
 
     def carrier(self, of: str, at: str) -> str | None:
-        """Return the uplink that carried the heartbeat ``of`` at a time such as ``"85 s"``; None: nobody did."""
+        """Return the uplink that carried the heartbeat ``of`` at a time, ``"85 s"``; None: nobody did."""
         if of != self.record.facts.heartbeat:
             expected = f"only the heartbeat {self.record.facts.heartbeat!r} is marked on the links"
             raise InputError(str(self.folder), f"carrier of {of!r}", expected)

@@ -48,9 +48,9 @@ class Verdict:
 
     @property
     def measured(self) -> str:
-        """The value for people: ``2.31 s``, ``> 35 s`` where it is a lower bound, a dash where there is none."""
+        """The value for people: ``2.31 s``, ``> 35 s`` for a lower bound, ``none``."""
         if self.value is None:
-            return "–"
+            return "none"
         return f"{'> ' if self.lower_bound else ''}{format_value(self.value, self.unit)}"
 
     @property

@@ -41,7 +41,7 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Carrier:
-    """The carrier as a step series: takeovers, and when each uplink had marked packets (ns, start of the bin)."""
+    """The carrier as a step series: takeovers, and the bins in which each uplink had marked packets."""
 
     takeovers: tuple[Takeover, ...]
     marked: dict[str, NDArray[np.int64]]
@@ -74,7 +74,7 @@ class Carrier:
             yield Stretch(at, window.end_ns, None)
 
     def _steps(self) -> Iterator[tuple[int, int, str]]:
-        """Yield (start, end, uplink) of each time without silence; a wait shorter than ``silence_ns`` is none."""
+        """Yield (start, end, uplink) of each time without silence (a wait of more than ``silence_ns``)."""
         ends = [t.t_ns for t in self.takeovers[1:]] + [np.iinfo(np.int64).max]
         for takeover, end in zip(self.takeovers, ends, strict=True):
             bins = self.marked[takeover.uplink]

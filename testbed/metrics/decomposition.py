@@ -95,7 +95,7 @@ def _gap(probes: Probes, event: Happening, horizon_ns: int) -> tuple[int | None,
 
 
 def _service_back(evidence: Evidence, first_lost_ns: int | None, horizon_ns: int) -> int | None:
-    """Return when the first request that needed the tenant and started after the loss had its whole answer."""
+    """Return when the first request after the loss that needed the tenant had its whole answer."""
     if first_lost_ns is None:
         return None
     backs = []

@@ -18,7 +18,7 @@ from testbed.model.topology import Topology
 
 @dataclass(frozen=True)
 class Happening:
-    """An event as it was played on an uplink: ``outage`` (packets dropped) or ``hold`` (packets kept waiting)."""
+    """An event as it was played on an uplink: ``outage`` (packets dropped) or ``hold`` (they wait)."""
 
     kind: str
     uplink: str
@@ -29,7 +29,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run knew beforehand: how long it is, its uplinks (the preferred one first), its heartbeat, its events."""
+    """What a run knew beforehand: its length, uplinks (the preferred one first), heartbeat and events."""
 
     duration_ns: int
     uplinks: tuple[str, ...]
@@ -58,7 +58,7 @@ class Facts:
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """A heartbeat in the order of sending: ``t_ns`` (send), ``rtt_ns`` (meaningless where lost), ``good`` (answered)."""
+    """A heartbeat in order of sending: ``t_ns`` (send), ``rtt_ns`` (0 where lost), ``good`` (answered)."""
 
     t_ns: NDArray[np.int64]
     rtt_ns: NDArray[np.int64]

@@ -69,7 +69,7 @@ class Requests:
 
 
 def requests(evidence: Evidence, ask: Ask) -> Requests:
-    """Return the requests scheduled in the window, for ``content: cached`` only those for objects in the store."""
+    """Return the requests of the window; with ``content: cached`` those for objects in the store."""
     table = evidence.samples.get(ask.of)
     if table is None:
         return _NONE

@@ -1,4 +1,4 @@
-"""return_to_preferred: how long after its outage the preferred uplink carries the heartbeat again, for good."""
+"""return_to_preferred: how long after its outage the preferred uplink carries again, for good."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def percentile(values: NDArray[np.int64], percent: int) -> float:
 
 
 def _measure(percent: int, evidence: Evidence, ask: Ask) -> Measurement:
-    """Return a percentile of first byte - start of the request, over whole answers; ``status`` picks hits or misses."""
+    """Return a percentile of first byte - start over whole answers; ``status`` picks hits or misses."""
     metric = BY_PERCENT[percent]
     asked = requests(evidence, ask)
     chosen = asked.whole & (asked.ttfb_ns >= 0)

@@ -21,7 +21,7 @@ def heartbeat(
     rtt_ns: int = 40 * MS,
     start_ns: int = 0,
 ) -> pa.Table:
-    """Probes every 10 ms; those sent in ``lost`` [from, to) have no answer, those in ``unsent`` do not exist."""
+    """Probes every 10 ms; those in ``lost`` [from, to) have no answer, those in ``unsent`` do not exist."""
     times = [t for t in range(start_ns, until_ns, STEP) if not any(a <= t < b for a, b in unsent)]
     rtts = [None if any(a <= t < b for a, b in lost) else rtt_ns for t in times]
     return pa.table(

@@ -44,7 +44,7 @@ def test_carrier_before_and_after_the_heartbeat_is_nobody():
     """Before the first marked packet and well after the last one nothing is carried."""
     seen = carrier(links(("starlink", 5 * S, 20 * S)))
 
-    assert (seen.at(4 * S), seen.at(22 * S)) == (None, None)
+    assert (None, None) == (seen.at(4 * S), seen.at(22 * S))
 
 
 def test_stretches_cover_the_window_without_holes():
@@ -61,25 +61,25 @@ def test_there_and_back_are_two_failovers():
     """A blackout with a return changes the carrier twice; the first carrier is no change."""
     measured = failovers(*BLACKOUT)
 
-    assert measured.value == 2
-    assert measured.details["changes"] == [
+    assert 2 == measured.value
+    assert [
         {"t_ns": 32 * S, "from": "starlink", "to": "lte"},
         {"t_ns": 60 * S, "from": "lte", "to": "starlink"},
-    ]
-    assert measured.samples == 8800
+    ] == measured.details["changes"]
+    assert 8800 == measured.samples
 
 
 def test_only_changes_in_the_window_count():
     """The window leaves out the change at 60 s."""
-    assert failovers(*BLACKOUT, end_ns=60 * S).value == 1
+    assert 1 == failovers(*BLACKOUT, end_ns=60 * S).value
 
 
 def test_handover_gap_is_no_failover():
     """Half a second of silence on the same uplink changes nothing, and carries on."""
     seen = carrier(links(("starlink", 0, 12 * S), ("starlink", 12 * S + 500 * MS, 90 * S)))
 
-    assert seen.at(12 * S + 250 * MS) == "starlink"
-    assert seen.changes(Window(0, 90 * S)) == ()
+    assert "starlink" == seen.at(12 * S + 250 * MS)
+    assert () == seen.changes(Window(0, 90 * S))
 
 
 @pytest.mark.parametrize(("stray_bins", "changes"), [(1, 0), (4, 0), (5, 2)])
@@ -93,9 +93,9 @@ def test_stray_packets_are_no_failover(stray_bins: int, changes: int):
 
 
 def test_burst_beside_the_running_heartbeat_is_no_failover():
-    """Old packets let out of a held queue, while the heartbeat runs over LTE, do not make Starlink the carrier."""
+    """Old packets let out of a held queue while the heartbeat runs over LTE do not move the carrier."""
     assert (
-        failovers(("starlink", 0, 30 * S), ("lte", 32 * S, 90 * S), ("starlink", 55 * S, 56 * S)).value == 1
+        1 == failovers(("starlink", 0, 30 * S), ("lte", 32 * S, 90 * S), ("starlink", 55 * S, 56 * S)).value
     )
 
 
@@ -108,7 +108,7 @@ def test_packets_towards_the_hub_do_not_count():
 
 def test_bins_without_marked_packets_do_not_count():
     """Other traffic on a link is not the heartbeat."""
-    assert carrier(links(("starlink", 0, 90 * S), per_bin=0)).marked == {}
+    assert {} == carrier(links(("starlink", 0, 90 * S), per_bin=0)).marked
 
 
 def test_no_marked_packets_give_no_value():
@@ -122,15 +122,15 @@ def test_slow_heartbeat_is_not_silence():
     """A heartbeat every 2 s has a carrier between its packets too."""
     slow = [("starlink", t * S, t * S + 10 * MS) for t in range(0, 90, 2)]
 
-    assert carrier(links(*slow)).at(11 * S) == "starlink"
+    assert "starlink" == carrier(links(*slow)).at(11 * S)
 
 
 def test_return_counts_from_the_outages_end():
     """Starlink is back at 55 s and carries from 60 s on: 5 s."""
     measured = returned(*BLACKOUT)
 
-    assert measured.value == 5 * S
-    assert (measured.details["outage_end_ns"], measured.details["returned_ns"]) == (55 * S, 60 * S)
+    assert 5 * S == measured.value
+    assert (55 * S, 60 * S) == (measured.details["outage_end_ns"], measured.details["returned_ns"])
     assert not measured.lower_bound
 
 
@@ -144,20 +144,20 @@ def test_return_that_does_not_last_does_not_count():
         ("starlink", 70 * S, 90 * S),
     )
 
-    assert measured.value == 15 * S
+    assert 15 * S == measured.value
 
 
 def test_never_returning_is_a_lower_bound():
     """A hub that stays on LTE takes at least until the window's end."""
     measured = returned(("starlink", 0, 30 * S), ("lte", 32 * S, 90 * S))
 
-    assert measured.value == 35 * S
+    assert 35 * S == measured.value
     assert measured.lower_bound
 
 
 def test_uplink_that_was_never_left_is_back_with_its_first_packet():
     """A hub that sits the outage out returns as soon as packets pass again."""
-    assert returned(("starlink", 0, 30 * S), ("starlink", 55 * S + 20 * MS, 90 * S)).value == 20 * MS
+    assert 20 * MS == returned(("starlink", 0, 30 * S), ("starlink", 55 * S + 20 * MS, 90 * S)).value
 
 
 def test_slowest_of_several_returns_counts():
@@ -171,11 +171,11 @@ def test_slowest_of_several_returns_counts():
         outages=((10 * S, 20 * S), (40 * S, 58 * S)),
     )
 
-    assert measured.value == 5 * S
-    assert measured.details["outages"] == 2
+    assert 5 * S == measured.value
+    assert 2 == measured.details["outages"]
 
 
 def test_without_an_outage_there_is_nothing_to_return_from():
     """No outage that ends in the window, no value."""
-    assert returned(*BLACKOUT, outages=()).reason == "no outage of starlink ends in the window"
+    assert "no outage of starlink ends in the window" == returned(*BLACKOUT, outages=()).reason
     assert returned(*BLACKOUT, end_ns=50 * S).value is None

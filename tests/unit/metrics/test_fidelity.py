@@ -45,7 +45,7 @@ def test_down_delay_is_the_one_at_the_turn():
     """A packet sent 10 ms before the step comes back after it."""
     down = schedule((0, 20 * MS), (10 * S, 50 * MS))
 
-    assert expected_rtt(table(FLAT, down), "starlink", np.array([10 * S - 10 * MS]))[0] == 70 * MS
+    assert 70 * MS == expected_rtt(table(FLAT, down), "starlink", np.array([10 * S - 10 * MS]))[0]
 
 
 def test_falling_delay_keeps_the_order():
@@ -53,22 +53,22 @@ def test_falling_delay_keeps_the_order():
     up = schedule((0, 100 * MS), (10 * S, 20 * MS))
     sent = np.array([10 * S - 10 * MS, 10 * S])
 
-    assert expected_rtt(table(up), "starlink", sent).tolist() == [120 * MS, 110 * MS]
+    assert [120 * MS, 110 * MS] == expected_rtt(table(up), "starlink", sent).tolist()
 
 
 def test_repetition_is_written_out():
     """A schedule of 10 s that repeats is at its start again after 30 s."""
     up = schedule((0, 20 * MS), (5 * S, 50 * MS), end_ns=10 * S, repeat=True)
 
-    assert expected_rtt(table(up), "starlink", np.array([31 * S, 36 * S])).tolist() == [40 * MS, 70 * MS]
-    assert list(links_of(table(up))) == ["starlink", "lte"]
+    assert [40 * MS, 70 * MS] == expected_rtt(table(up), "starlink", np.array([31 * S, 36 * S])).tolist()
+    assert ["starlink", "lte"] == list(links_of(table(up)))
 
 
 def test_interpolated_delay_runs_linearly():
     """Half-way between 20 and 40 ms the delay is 30 ms."""
     up = schedule((0, 20 * MS), (10 * S, 40 * MS), interpolate=True)
 
-    assert expected_rtt(table(up), "starlink", np.array([5 * S]))[0] == 50 * MS
+    assert 50 * MS == expected_rtt(table(up), "starlink", np.array([5 * S]))[0]
 
 
 def test_error_of_undisturbed_probes():
@@ -82,7 +82,7 @@ def test_error_of_undisturbed_probes():
     measured = rtt_error(kept, "heartbeat")
 
     assert 300_000 == measured.value == measured.details["median_ns"]
-    assert measured.samples == 3000 + 3399
+    assert 3000 + 3399 == measured.samples
 
 
 def test_error_goes_by_the_uplink_that_carried():
@@ -91,7 +91,7 @@ def test_error_goes_by_the_uplink_that_carried():
         heartbeat=heartbeat(90 * S), links=links(("lte", 0, 90 * S)), schedule=table(schedule((0, 5 * S)))
     )
 
-    assert rtt_error(kept, "heartbeat").value == 0
+    assert 0 == rtt_error(kept, "heartbeat").value
 
 
 def test_probes_behind_other_traffic_are_left_out():
@@ -101,11 +101,11 @@ def test_probes_behind_other_traffic_are_left_out():
     busy = busy.set_column(busy.schema.get_field_index("queue_bytes_max"), "queue_bytes_max", full)
     kept = evidence(heartbeat=heartbeat(90 * S), links=busy, schedule=table(FLAT))
 
-    assert rtt_error(kept, "heartbeat").samples == 9000 - 1000 - 5
+    assert 9000 - 1000 - 5 == rtt_error(kept, "heartbeat").samples
 
 
 def test_nothing_undisturbed_gives_no_value():
     """Without evidence, or with every probe lost, nothing can be said."""
     assert rtt_error(evidence(), "heartbeat").value is None
     lost = evidence(heartbeat=heartbeat(S, [(0, S)]), links=links(("starlink", 0, S)), schedule=table(FLAT))
-    assert rtt_error(lost, "heartbeat").reason == "no undisturbed probe"
+    assert "no undisturbed probe" == rtt_error(lost, "heartbeat").reason

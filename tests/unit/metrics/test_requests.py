@@ -18,8 +18,8 @@ def test_hit_ratio_is_hits_over_answers():
     rows = [request(0, "MISS"), request(S), request(2 * S, "STALE"), request(3 * S, "UPDATING")]
     measured = measure("hit_ratio", *rows, request(4 * S, **UNANSWERED))
 
-    assert measured.value == 0.75
-    assert measured.samples == 4
+    assert 0.75 == measured.value
+    assert 4 == measured.samples
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ def test_what_counts_as_a_hit(cache: str | None, share: float):
 
 def test_ratios_without_answers_have_no_value():
     """No answer at all is not a hit ratio of zero."""
-    assert measure("hit_ratio", request(0, **UNANSWERED)).reason == "no request was answered"
-    assert measure("byte_hit_ratio", request(0, **UNANSWERED)).reason == "no byte was received"
-    assert measure("hit_ratio").reason == "no request of lessons in the window"
+    assert "no request was answered" == measure("hit_ratio", request(0, **UNANSWERED)).reason
+    assert "no byte was received" == measure("byte_hit_ratio", request(0, **UNANSWERED)).reason
+    assert "no request of lessons in the window" == measure("hit_ratio").reason
     assert (
-        METRICS["availability"].measure(evidence(), ask("lessons")).reason
-        == "no request of lessons in the window"
+        "no request of lessons in the window"
+        == METRICS["availability"].measure(evidence(), ask("lessons")).reason
     )
 
 
@@ -47,8 +47,8 @@ def test_byte_hit_ratio_weighs_by_bytes():
     rows = [request(0, "MISS", size=8000, bytes=8000), request(S), request(2 * S)]
     measured = measure("byte_hit_ratio", *rows)
 
-    assert measured.value == 0.2
-    assert measured.details == {"bytes_to_clients": 10000, "bytes_from_origin": 8000}
+    assert 0.2 == measured.value
+    assert {"bytes_to_clients": 10000, "bytes_from_origin": 8000} == measured.details
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_only_whole_and_right_answers_are_available(flaw: dict[str, object]):
     """An answer that is cut, wrong or no 200 does not count."""
     measured = measure("availability", request(0), request(S, **flaw))
 
-    assert measured.value == 0.5
-    assert measured.details["failed"] == [{"t_ns": S, "object": "a.jpg"}]
+    assert 0.5 == measured.value
+    assert [{"t_ns": S, "object": "a.jpg"}] == measured.details["failed"]
 
 
 def test_window_goes_by_the_scheduled_time():
     """A request belongs to the window of its schedule, however late it started."""
     rows = [request(29 * S, started_ns_late=2 * S), request(30 * S), request(55 * S, **UNANSWERED)]
 
-    assert measure("availability", *rows, start_ns=30 * S, end_ns=55 * S).samples == 1
+    assert 1 == measure("availability", *rows, start_ns=30 * S, end_ns=55 * S).samples
 
 
 def test_cached_content_is_what_was_whole_before_the_window():
@@ -84,22 +84,22 @@ def test_cached_content_is_what_was_whole_before_the_window():
     ]
     measured = measure("availability", *rows, start_ns=30 * S, end_ns=55 * S, content="cached")
 
-    assert measured.value == 1.0
-    assert measured.samples == 1
+    assert 1.0 == measured.value
+    assert 1 == measured.samples
 
 
 def test_nothing_cached_gives_no_value():
     """With an empty store nothing was promised."""
     measured = measure("availability", request(31 * S), start_ns=30 * S, content="cached")
 
-    assert measured.reason == "no request of lessons for content in the cache in the window"
+    assert "no request of lessons for content in the cache in the window" == measured.reason
 
 
 def test_percentiles_are_samples():
     """Of 1..100 ms the 95th percentile is 95 ms: 95 % of the samples do not exceed it."""
     rows = [request(i * 100 * MS, ttfb_ns=i * MS) for i in range(1, 101)]
 
-    assert [measure(f"ttfb_p{p}", *rows).value for p in (50, 95, 99)] == [50 * MS, 95 * MS, 99 * MS]
+    assert [50 * MS, 95 * MS, 99 * MS] == [measure(f"ttfb_p{p}", *rows).value for p in (50, 95, 99)]
 
 
 def test_ttfb_of_hits_and_misses_apart():
@@ -110,9 +110,9 @@ def test_ttfb_of_hits_and_misses_apart():
         request(2 * S, "MISS", ttfb_ns=1 * MS, status=502),
     ]
 
-    assert measure("ttfb_p50", *rows, status="hit").value == 2 * MS
-    assert measure("ttfb_p50", *rows, status="miss").value == 90 * MS
-    assert measure("ttfb_p50", *rows[1:], status="hit").reason == "no whole answer (hit) in the window"
+    assert 2 * MS == measure("ttfb_p50", *rows, status="hit").value
+    assert 90 * MS == measure("ttfb_p50", *rows, status="miss").value
+    assert "no whole answer (hit) in the window" == measure("ttfb_p50", *rows[1:], status="hit").reason
 
 
 @pytest.mark.parametrize(("metric", "minimum"), [("ttfb_p50", 20), ("ttfb_p95", 40), ("ttfb_p99", 200)])

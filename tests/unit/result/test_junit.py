@@ -20,25 +20,25 @@ def test_one_case_for_each_objective(tmp_path: Path):
     suite = ElementTree.parse(tmp_path / junit.FILE).getroot().find("testsuite")
 
     assert suite is not None
-    assert tuple(suite.get(n) for n in ("tests", "failures", "errors", "skipped")) == ("4", "1", "1", "1")
-    assert [None if (p := _problem(case)) is None else p.get("message") for case in suite.iter("testcase")] == [
+    assert ("4", "1", "1", "1") == tuple(suite.get(n) for n in ("tests", "failures", "errors", "skipped"))
+    assert [
         None,
         "4 s, at most 3 s was asked",
         "99 probes sent, 100 are needed",
         "late packets",
-    ]
+    ] == [None if (p := _problem(case)) is None else p.get("message") for case in suite.iter("testcase")]
 
 
 def test_properties_say_where_it_came_from():
     """Commit, seed and hashes are properties of the suite; playbooks are left to result.json."""
     found = {p.get("name"): p.get("value") for p in junit.suites(record(verdict(S))).iter("property")}
 
-    assert found == {
+    assert {
         "commit": "edbd048" + "0" * 33 + "+dirty",
         "seed": "7",
         "question": "does LTE carry the hub?",
         "sha256 of scenario: starlink-blackout.yaml": "ab" * 32,
-    }
+    } == found
 
 
 def test_run_that_failed_is_an_error():
@@ -47,7 +47,7 @@ def test_run_that_failed_is_an_error():
 
     problem = _problem(case)
     assert problem is not None
-    assert (problem.tag, problem.get("message")) == ("error", "the run is failed: hub: task failed")
+    assert ("error", "the run is failed: hub: task failed") == (problem.tag, problem.get("message"))
 
 
 def _problem(case: ElementTree.Element) -> ElementTree.Element | None:

@@ -14,7 +14,7 @@ def test_folder_without_git_has_no_commit(tmp_path: Path):
     """An unpacked archive is told apart from a checkout."""
     found = provenance.versions(tmp_path)
 
-    assert (found.commit, found.dirty, found.source) == ("", False, "no commit")
+    assert ("", False, "no commit") == (found.commit, found.dirty, found.source)
     assert platform.python_version() == found.python
     assert "numpy" in found.packages
 
@@ -29,8 +29,8 @@ def test_uncommitted_changes_make_a_checkout_dirty(tmp_path: Path):
     (tmp_path / "file").write_text("two")
     dirty = provenance.versions(tmp_path)
 
-    assert (clean.dirty, dirty.dirty) == (False, True)
-    assert len(clean.commit) == 40
+    assert (False, True) == (clean.dirty, dirty.dirty)
+    assert 40 == len(clean.commit)
     assert f"{clean.commit[:7]} + changes" == dirty.source
 
 

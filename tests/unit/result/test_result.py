@@ -33,8 +33,8 @@ def test_result_is_readable_from_the_first_moment(tmp_path: Path):
     ResultWriter(tmp_path, record(state=State.RUNNING, started_ns=None, ended_ns=None, fidelity=None))
     loaded = Result.load(tmp_path).record
 
-    assert loaded.state == State.RUNNING
-    assert loaded.exit_status == 3
+    assert State.RUNNING == loaded.state
+    assert 3 == loaded.exit_status
 
 
 def test_write_that_breaks_leaves_the_last_whole_file(tmp_path: Path):
@@ -43,7 +43,7 @@ def test_write_that_breaks_leaves_the_last_whole_file(tmp_path: Path):
 
     with pytest.raises(ValueError):
         writer.update(verdicts=(replace(verdict(S), value=float("nan")),))
-    assert Result.load(tmp_path).verdict("interruption").value == S
+    assert S == Result.load(tmp_path).verdict("interruption").value
 
 
 def test_steps_follow_each_other(tmp_path: Path):
@@ -65,7 +65,7 @@ def test_step_of_a_failed_run_stays_open(tmp_path: Path):
     loaded = Result.load(tmp_path).record
 
     assert (Step("provision", START, None),) == loaded.steps
-    assert loaded.error == "hub: task failed"
+    assert "hub: task failed" == loaded.error
 
 
 def test_finish_lists_the_files(tmp_path: Path):
@@ -75,7 +75,7 @@ def test_finish_lists_the_files(tmp_path: Path):
     (tmp_path / "logs" / "hub.log").write_text("12345")
     writer.finish(State.COMPLETE, START)
 
-    assert Result.load(tmp_path).record.files == {"logs/hub.log": 5}
+    assert {"logs/hub.log": 5} == Result.load(tmp_path).record.files
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_carrier_is_read_from_the_samples(tmp_path: Path):
     writer.keep("links", _links())
     result = Result.load(tmp_path)
 
-    assert (
+    assert ("starlink", None) == (
         result.carrier(of="heartbeat", at="0.5 s"),
         result.carrier(of="heartbeat", at="85 s"),
-    ) == ("starlink", None)
+    )
 
 
 def test_carrier_of_unmarked_traffic_is_refused(tmp_path: Path):
@@ -152,7 +152,7 @@ def test_unknown_verdict_names_the_known():
 
     with pytest.raises(InputError, match="no verdict on 'failover'; known: interruption"):
         result.verdict("failover")
-    assert result.verdict("interruption").outcome == Outcome.PASS
+    assert Outcome.PASS == result.verdict("interruption").outcome
 
 
 def test_every_key_is_documented_and_every_documented_key_written():
