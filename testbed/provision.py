@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def provision(
             playbook=str(playbook.resolve()),
             event_handler=hear,
             quiet=True,
-            envvars={"ANSIBLE_CONFIG": str(playbook.resolve().parent / "ansible.cfg")},
+            envvars=_environment(playbook),
         )
         output = outcome.stdout.read() if outcome.config.artifact_dir else ""
     (private_data_dir / "ansible.log").write_text(output)
@@ -142,6 +143,15 @@ def _workspace(
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment(playbook: Path) -> dict[str, str]:
+    # ansible-playbook lies beside this interpreter, which need not be the one that PATH finds first.
+    return {
+        "ANSIBLE_CONFIG": str(playbook.resolve().parent / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+    }
 
 
 def _write_private(path: Path, content: Mapping[str, Any]) -> None:

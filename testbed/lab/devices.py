@@ -66,10 +66,8 @@ class NamespaceAccess(DeviceAccess):
         return ["nsenter", "--target", str(self.pid), "--net", "--mount", "--", *command]
 
     def host_vars(self) -> Mapping[str, str | int]:
-        # No init system runs in a namespace, so roles start the services themselves.
         return {
             "ansible_connection": "namespace",
             "ansible_namespace_pid": self.pid,
             "ansible_python_interpreter": sys.executable,
-            "hub_service_manager": "none",
         }
