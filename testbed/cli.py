@@ -15,7 +15,8 @@ from rich.table import Table
 
 from testbed import __version__, drawing, launch, load, paths, plan, screen
 from testbed.errors import TestbedError
-from testbed.model.scenario import question
+from testbed.model.failover import promised_interruption
+from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
 from testbed.units import format_duration
 
@@ -106,12 +107,22 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
         where = f"trace {paths.shown(link.trace_path)}" if link.trace_path else "fixed values"
         kind = f", {link.trace.provenance.kind}" if link.trace else ""
         print(f"  {name}: {where}{kind}, {len(link.pair.up.t_ns)}+{len(link.pair.down.t_ns)} segments")
+    print(f"  hub: {_hub(made.scenario)}")
     print("\ntimeline")
     for t, what in rows:
         print(f"  {format_duration(t):>8}  {what}")
     print("\nobjectives")
     for objective in made.scenario.objectives:
         print(f"  {objective.title}")
+
+
+def _hub(scenario: Scenario) -> str:
+    cache = f"cache {'on' if scenario.hub.cache else 'off'}"
+    if scenario.hub.failover == "none":
+        return f"no failover, {cache}"
+    promise = promised_interruption(scenario.hub.timers)
+    spans = f"{format_duration(promise.best_ns)} to {format_duration(promise.worst_ns)}"
+    return f"failover {scenario.hub.failover}, whose timers promise an interruption of {spans}; {cache}"
 
 
 def _add_scenario(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

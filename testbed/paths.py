@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,8 +15,8 @@ BUILD = ROOT / "build"
 
 
 def shown(path: Path) -> str:
-    """Return a path as a reader sees it: relative to the project or the working folder where it is inside."""
+    """Return a path as a reader sees it: relative where it lies in or beside the project, or where the user is."""
     for base in (Path.cwd(), ROOT):
         if path.is_relative_to(base):
             return str(path.relative_to(base))
-    return str(path)
+    return os.path.relpath(path, ROOT) if path.is_relative_to(ROOT.parent) else str(path)
