@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from testbed.errors import HostError, RunError
 from testbed.model.catalogue import CatalogueObject
+from testbed.paths import ROOT
 from testbed.tenant.backend import Endpoint, Seeding, Tenant
 from testbed.tenant.certificates import issue
 from testbed.tenant.content import StoredObject
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 SERVER = Path("node_modules/azurite/dist/src/blob/main.js")
 START_S = 15.0
-_ROOT = Path(__file__).parents[2]
 _MASK = r"s/([?&]sig=)[^&[:space:]\"]*/\1***/g"
 """Azurite logs whole URLs; the signature of a SAS token is a credential and stays out of the logs."""
 
@@ -156,7 +156,7 @@ class AzuriteSeeding(Seeding):
         with (logs / "seed.log").open("ab") as log:
             self.process: subprocess.Popen[str] = device.popen(
                 [sys.executable, "-m", "testbed.tenant.seed"],
-                env=os.environ | {"PYTHONPATH": str(_ROOT)},
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

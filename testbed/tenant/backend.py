@@ -14,7 +14,7 @@ from testbed.tenant.content import StoredObject
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the tenant's blobs are: ``authority`` is the file with the CA to trust, None for the public ones."""
+    """Where the tenant's blobs are. ``authority``: the file of the CA to trust, None for the public ones."""
 
     host: str
     address: str
@@ -56,7 +56,7 @@ class Tenant(ABC):
 
     @abstractmethod
     def seed(self, objects: Sequence[CatalogueObject], seed: int) -> Seeding:
-        """Begin to store the objects, their content a function of ``seed``, as soon as the service answers."""
+        """Begin to store the objects, as soon as the service answers; ``seed`` determines their content."""
 
     @abstractmethod
     def credential(self, starts: datetime, expires: datetime) -> str:

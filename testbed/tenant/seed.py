@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,10 +62,8 @@ def store(job: Mapping[str, Any]) -> list[StoredObject]:
         return StoredObject(item["name"], len(blob), hashlib.sha256(blob).hexdigest())
 
     with client, ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-        try:
+        with suppress(ResourceExistsError):
             client.create_container()
-        except ResourceExistsError:
-            pass
         if job["remove"]:
             list(pool.map(client.delete_blob, client.list_blob_names()))
         # The largest first: a thread that ends with one keeps the others waiting.

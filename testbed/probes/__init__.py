@@ -1,0 +1,20 @@
+"""Measurements from outside the hub. A probe of a run is made by ``probe_for``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from testbed.model.scenario import Traffic
+from testbed.probes.heartbeat import Heartbeat
+from testbed.probes.probe import Live, Probe, ProbeState, Site
+from testbed.probes.workload import Workload
+
+__all__ = ["PROBES", "Live", "Probe", "ProbeState", "Site", "probe_for"]
+
+PROBES: Mapping[str, Callable[[Any, Site], Probe]] = {"udp-echo": Heartbeat, "http-get": Workload}
+
+
+def probe_for(traffic: Traffic, site: Site) -> Probe:
+    """Return the probe that measures a scenario's traffic at a site."""
+    return PROBES[traffic.kind](traffic, site)

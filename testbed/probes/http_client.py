@@ -1,0 +1,125 @@
+"""Sends requests at given times, whatever became of the earlier ones.
+
+``python -m testbed.probes.http_client`` runs on a client of the hub. Standard input: a line of JSON
+with url, timeout_s, at_once and requests ([t_ns, object, size, sha256], ...); then, once it has said
+``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in CLOCK_REALTIME ns. Closing standard input
+interrupts what is still in flight. Standard output: a line of JSON for each request as it ends,
+with the columns of its sample but for the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import aiohttp
+
+Row = dict[str, object]
+
+
+class Client:
+    """The requests of one plan. ``at_once`` bounds those in flight; one more is refused, and recorded so."""
+
+    def __init__(self, plan: Mapping[str, Any], started_ns: int, session: aiohttp.ClientSession) -> None:
+        self._url, self._limit = plan["url"], plan["at_once"]
+        self._timeout_s = plan["timeout_s"]
+        self._started_ns, self._session = started_ns, session
+        self._in_flight = 0
+
+    async def request(self, t_ns: int, name: str, size: int, sha256: str) -> None:
+        """Send one request at its time and print what became of it."""
+        await asyncio.sleep((self._started_ns + t_ns - time.time_ns()) / 1e9)
+        row: Row = {
+            "t_ns": t_ns,
+            "started_ns_late": time.time_ns() - self._started_ns - t_ns,
+            "object": name,
+            "size": size,
+            "bytes": 0,
+            "status": None,
+            "error": None,
+        }
+        if self._in_flight >= self._limit:
+            _print(row | {"error": f"refused: {self._limit} requests in flight"})
+            return
+        self._in_flight += 1
+        begun_ns = time.monotonic_ns()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._get(name, sha256, begun_ns, row)
+        except TimeoutError:
+            row["error"] = f"timeout: {self._timeout_s:g} s"
+        except (aiohttp.ClientError, OSError) as error:
+            row["error"] = f"{type(error).__name__}: {error}"
+        except asyncio.CancelledError:
+            row["error"] = "interrupted"
+            raise
+        finally:
+            self._in_flight -= 1
+            _print(row | {"total_ns": time.monotonic_ns() - begun_ns})
+
+    async def _get(self, name: str, sha256: str, begun_ns: int, row: Row) -> None:
+        async with self._session.get(f"{self._url}/{name}") as response:
+            row["ttfb_ns"] = time.monotonic_ns() - begun_ns
+            row["status"] = response.status
+            row["cache"] = response.headers.get("X-Cache-Status")
+            digest, received = hashlib.sha256(), 0
+            async for chunk in response.content.iter_any():
+                digest.update(chunk)
+                received += len(chunk)
+                row["bytes"] = received
+            if response.status == 200:
+                row["sha256_ok"] = digest.hexdigest() == sha256
+
+
+def _print(row: Mapping[str, object]) -> None:
+    print(json.dumps(row), flush=True)
+
+
+async def _interruption() -> None:
+    """Return when standard input is closed."""
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    await reader.read()
+
+
+async def run(plan: Mapping[str, Any], started_ns: int) -> None:
+    """Do all requests of the plan, or as many as come before the interruption."""
+    requests: Sequence[Sequence[Any]] = plan["requests"]
+    connector = aiohttp.TCPConnector(limit=0)  # bounded by the client, which records what it refuses
+    session = aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity", "User-Agent": "testbed"},
+    )
+    async with session:
+        client = Client(plan, started_ns, session)
+        interruption = asyncio.create_task(_interruption())
+        everything = asyncio.gather(*(client.request(*request) for request in requests))
+        await asyncio.wait((everything, interruption), return_when=asyncio.FIRST_COMPLETED)
+        interrupted = interruption.done() and not everything.done()
+        interruption.cancel()
+        everything.cancel()
+        with suppress(asyncio.CancelledError) if interrupted else nullcontext():
+            await everything
+
+
+def main() -> None:
+    """Read the plan, say that it is ready, wait for the start, run."""
+    plan = json.loads(sys.stdin.readline())
+    _print({"ready": True})
+    start = sys.stdin.readline()
+    if start:
+        asyncio.run(run(plan, json.loads(start)["at_ns"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The seam of the probes: what a run does with a measurement, whatever it measures."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.model.catalogue import CatalogueObject
+from testbed.tenant.content import StoredObject
+
+if TYPE_CHECKING:
+    from testbed.lab.devices import DeviceAccess
+
+SECOND_NS = 10**9
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where and for how long a probe measures.
+
+    ``client`` and ``tenant`` are the devices it runs in, ``tenant_address`` where its packets go,
+    ``url`` the base of its requests at the hub. ``stored`` has each object's size and hash.
+    ``index`` tells the probes of a run apart. ``clock`` gives CLOCK_REALTIME in ns.
+    """
+
+    client: DeviceAccess
+    tenant: DeviceAccess
+    duration_ns: int
+    samples: Path
+    logs: Path
+    tenant_address: str = "203.0.113.10"
+    url: str = ""
+    objects: Sequence[CatalogueObject] = ()
+    stored: Mapping[str, StoredObject] = field(default_factory=dict)
+    seed: int = 1
+    index: int = 0
+    clock: Callable[[], int] = time.time_ns
+
+
+class ProbeState(StrEnum):
+    """What a probe is doing. SILENT: it measures, and nothing has come back for a second."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    SILENT = "silent"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Live:
+    """A probe's last second, for the screen.
+
+    ``last_ns`` is the newest RTT or time to first byte; ``answered`` and ``failed`` count what was
+    answered, and what was lost or went wrong, in the last second; ``total`` counts answers since the start.
+    """
+
+    state: ProbeState
+    last_ns: int | None = None
+    answered: int = 0
+    failed: int = 0
+    total: int = 0
+
+
+class Probe(ABC):
+    """One measurement of a run: open, start, poll as often as liked, finish."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Start what has to run before the measurement. Raises HostError or RunError."""
+
+    @abstractmethod
+    def start(self, at_ns: int) -> None:
+        """Measure from the CLOCK_REALTIME instant ``at_ns``, the run's start. Call it about 1 s before.
+
+        Raises RunError. Samples taken before the start have a negative ``t_ns``.
+        """
+
+    @abstractmethod
+    def poll(self) -> Live:
+        """Return the state and the last second. Does not block."""
+
+    @abstractmethod
+    def finish(self) -> Path:
+        """Write the samples and return their path; interrupts where the duration has not passed.
+
+        Raises RunError, the samples so far written, when the measurement ended by itself too early.
+        """

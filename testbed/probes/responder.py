@@ -1,0 +1,93 @@
+"""What answers a heartbeat: irtt's server in the tenant, and an anchor at each end.
+
+See core/anchor.c for why: without it a hub's change of uplink, or one ICMP error, ends the measurement.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from testbed.errors import HostError, RunError
+from testbed.paths import BUILD
+from testbed.probes.lines import LineLog
+
+if TYPE_CHECKING:
+    from testbed.lab.devices import DeviceAccess
+    from testbed.probes.probe import Site
+
+ANCHOR = BUILD / "anchor"
+FIRST_PORT = 2112
+DSCP_EF = 46
+"""Expedited forwarding (RFC 3246): the mark by which the links' counters tell a heartbeat."""
+READY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Move:
+    """The far end saw the client's address change; times in CLOCK_REALTIME ns."""
+
+    at_ns: int
+    seq: int
+    old: str
+    new: str
+
+
+def read_moves(log: Path) -> Iterator[Move]:
+    """Yield the changes of address from an anchor's log."""
+    for line in log.read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if "moved" in words:
+            facts = dict(word.split("=", 1) for word in words if "=" in word)
+            yield Move(int(words[0]), int(facts["seq"]), facts["from"], facts["to"])
+
+
+class Responder:
+    """The three processes of one heartbeat beside its client; ``target`` is where irtt's client sends."""
+
+    def __init__(self, site: Site, name: str) -> None:
+        self._site, self._name = site, name
+        self._port = FIRST_PORT + site.index
+        self._processes: list[subprocess.Popen[str]] = []
+        self.target = f"127.0.0.1:{self._port}"
+
+    def open(self) -> None:
+        """Start the processes; they are ready when this returns. Raises HostError, RunError."""
+        if not ANCHOR.is_file():
+            raise HostError(f"{ANCHOR} is not built; run 'make build'")
+        public = f"{self._site.tenant_address}:{self._port}"
+        # No limits: a session lives through any silence, and no packet is "too early" after a pause.
+        server = ["irtt", "server", "-b", self.target, "-i", "0", "-d", "0", "--timeout=0"]
+        self._start(self._site.tenant, server, "server")
+        self._start(self._site.tenant, _anchor(public, self.target), "anchor")
+        self._start(self._site.client, _anchor(self.target, public), "client-anchor")
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.kill()
+            process.wait(timeout=5)
+        self._processes.clear()
+
+    def _start(self, device: DeviceAccess, command: Sequence[str], what: str) -> None:
+        process = device.popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        )
+        self._processes.append(process)
+        log = self._site.logs / f"{self._name}-{what}.log"
+        lines = LineLog(cast(IO[str], process.stdout), log, self._site.clock, lambda _now, _line: None)
+        if not lines.wait_for_a_line(READY_S) or process.poll() is not None:
+            said = log.read_text(encoding="utf-8").strip() or "it said nothing"
+            raise RunError(f"{device.name}: {command[0]} did not start: {said}")
+
+
+def _anchor(listen: str, to: str) -> list[str]:
+    return [str(ANCHOR), "--listen", listen, "--to", to, "--dscp", str(DSCP_EF)]

@@ -1,0 +1,42 @@
+"""The samples that probes write: one Parquet file a probe, its columns here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+HEARTBEAT = pa.schema(
+    [
+        pa.field("seq", pa.int64(), nullable=False),
+        pa.field("t_ns", pa.int64(), nullable=False),  # sent, since the run's start
+        pa.field("rtt_ns", pa.int64()),  # null: no answer
+        pa.field("lost", pa.string(), nullable=False),  # none | up | down | unknown direction
+    ]
+)
+REQUESTS = pa.schema(
+    [
+        pa.field("t_ns", pa.int64(), nullable=False),  # when it was to be sent, since the run's start
+        pa.field("started_ns_late", pa.int64(), nullable=False),  # how much later it was sent
+        pa.field("client", pa.string(), nullable=False),
+        pa.field("object", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),  # bytes the object has
+        pa.field("status", pa.int32()),  # null: no response
+        pa.field("ttfb_ns", pa.int64()),  # from sending until status and headers are here
+        pa.field("total_ns", pa.int64()),  # from sending until the last byte, or until it went wrong
+        pa.field("bytes", pa.int64(), nullable=False),  # body bytes received
+        pa.field("cache", pa.string()),  # the response's X-Cache-Status
+        pa.field("error", pa.string()),  # null: the response came whole
+        pa.field("sha256_ok", pa.bool_()),  # null: not 200, or not whole
+    ]
+)
+
+
+def write(rows: Sequence[Mapping[str, object]], schema: pa.Schema, path: Path) -> Path:
+    """Write rows with the schema's columns. The file appears whole or not at all."""
+    partial = path.with_suffix(".part")
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), partial, compression="zstd")
+    partial.replace(path)
+    return path
