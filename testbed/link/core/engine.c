@@ -1,0 +1,370 @@
+#include "engine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device.h"
+
+#define US INT64_C(1000)
+#define MS (1000 * US)
+#define AT_ONCE 64			/* frames read from one port before the others have their turn */
+#define GRACE (2 * MS)			/* spins on after the last packet: the next one is near */
+#define PATIENCE MS			/* for a device that refuses a frame */
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static int64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+bool engine_init(struct engine *e, uint64_t memory)
+{
+	unsigned mtu = 0;
+
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		mtu = e->ports[i].mtu > mtu ? e->ports[i].mtu : mtu;
+	e->slot_size = (sizeof(struct frame) + mtu + 14 + 8 + 63) / 64 * 64;
+	e->frames_free = memory / e->slot_size;
+	uint8_t *slots = mmap(NULL, e->frames_free * e->slot_size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (slots == MAP_FAILED)
+		return false;
+	for (uint64_t i = e->frames_free; i-- > 0;) {
+		struct frame *f = (struct frame *)(slots + i * e->slot_size);
+
+		f->packet.next = &e->free->packet;
+		e->free = f;
+	}
+	e->stats->memory_frames = e->frames_free;
+	return true;
+}
+
+static struct frame *take(struct engine *e)
+{
+	struct frame *f = e->free;
+
+	if (!f)
+		return NULL;
+	e->free = (struct frame *)f->packet.next;
+	if (e->stats->memory_frames - --e->frames_free > e->stats->memory_frames_used_max)
+		e->stats->memory_frames_used_max = e->stats->memory_frames - e->frames_free;
+	return f;
+}
+
+static void give_back(struct engine *e, struct frame *f)
+{
+	f->packet.next = &e->free->packet;
+	e->free = f;
+	e->frames_free++;
+}
+
+/* How far CLOCK_REALTIME, the kernel's for time stamps, is from ours; steps are noticed and reported. */
+static void read_offset(struct engine *e, int64_t now)
+{
+	int64_t before = now_ns(), offset = clock_ns(CLOCK_REALTIME), after = now_ns();
+
+	if (after - before > 20 * US)
+		return;				/* interrupted in between: next time */
+	offset -= before + (after - before) / 2;
+	int64_t step = llabs(offset - e->offset_ns);
+
+	if (e->offset_read_ns && step > 200 * US) {
+		e->stats->clock_steps++;
+		if (step > e->stats->clock_step_max_ns)
+			e->stats->clock_step_max_ns = step;
+	}
+	e->offset_ns = offset;
+	e->offset_read_ns = now;
+}
+
+/* The arrival in our clock. It cannot be before the ring was last seen empty, nor after now. */
+static int64_t arrival_ns(struct engine *e, const struct port *p, int64_t realtime, int64_t now)
+{
+	int64_t t = realtime - e->offset_ns;
+
+	if (t <= now + 100 * US && t >= p->empty_ns - 100 * US)
+		return t < now ? t : now;
+	e->stats->clock_doubts++;
+	return now;
+}
+
+static uint8_t dscp_of(const uint8_t *d, uint32_t size)
+{
+	unsigned at = 12, type;
+
+	if (size < 18)
+		return 0;
+	type = (unsigned)d[at] << 8 | d[at + 1];
+	if (type == 0x8100 || type == 0x88a8) {
+		at += 4;
+		type = (unsigned)d[at] << 8 | d[at + 1];
+	}
+	if (size < at + 4)
+		return 0;
+	if (type == 0x0800)
+		return d[at + 3] >> 2;
+	if (type == 0x86dd)
+		return (uint8_t)((d[at + 2] & 15) << 2 | d[at + 3] >> 6);
+	return 0;
+}
+
+static void copy_in(struct frame *f, const struct arrival *a)
+{
+	uint32_t tag = a->vlan ? 4 : 0;
+
+	if (!tag) {
+		memcpy(&f->vnet, a->data - sizeof f->vnet, sizeof f->vnet + a->size);
+	} else {				/* the tag goes back to where it was */
+		memcpy(&f->vnet, a->data - sizeof f->vnet, sizeof f->vnet + 12);
+		memcpy(f->data + 12, &a->vlan, 4);
+		memcpy(f->data + 16, a->data + 12, a->size - 12);
+		if (f->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+			f->vnet.csum_start = (uint16_t)(f->vnet.csum_start + 4);
+	}
+	f->packet.size = a->size + tag;
+	f->packet.flags = 0;
+	f->packet.dscp = dscp_of(f->data, f->packet.size);
+}
+
+static void push(struct engine *e, struct lane *lane, struct frame *f, int64_t t)
+{
+	enum fate fate = link_push(&lane->link, &f->packet, t);
+
+	record_arrival(&lane->recorder, &lane->link, &f->packet, fate, t);
+	if (fate != ACCEPTED)
+		give_back(e, f);
+	else if (link_duplicates(&lane->link, &f->packet)) {
+		struct frame *copy = take(e);
+
+		if (!copy) {
+			lane->recorder.counters->no_memory++;
+			return;
+		}
+		memcpy(copy, f, sizeof *f + f->packet.size);
+		copy->packet.flags = PACKET_COUNTED | PACKET_COPY;
+		push(e, lane, copy, t);
+	}
+}
+
+static unsigned receive(struct engine *e, struct lane *lane, int64_t now)
+{
+	struct counters *c = lane->recorder.counters;
+	struct arrival a;
+	unsigned n = 0;
+
+	while (n < AT_ONCE && port_receive(lane->in, &a)) {
+		int64_t t = arrival_ns(e, lane->in, a.realtime_ns, now_ns());
+		struct frame *f;
+
+		n++;
+		if (a.captured < a.size || a.size + sizeof *f + 4 > e->slot_size)
+			c->oversize++;
+		else if (!(f = take(e)))
+			c->no_memory++;
+		else {
+			copy_in(f, &a);
+			push(e, lane, f, t);
+		}
+	}
+	if (n < AT_ONCE)
+		lane->in->empty_ns = now;
+	return n;
+}
+
+/* Flips one bit behind the Ethernet header; a checksum left to hardware would hide it. */
+static void corrupt(struct frame *f)
+{
+	uint32_t bits = (f->packet.size - 14) * 8, bit = (uint32_t)(f->packet.number * 2654435761u) % bits;
+
+	f->data[14 + bit / 8] ^= (uint8_t)(1 << bit % 8);
+	f->vnet.flags = 0;
+}
+
+static void send_batch(struct engine *e, struct lane *lane, struct frame **frames, unsigned n)
+{
+	unsigned done = 0;
+	int64_t patient_until = 0;
+
+	while (done < n) {
+		unsigned sent = port_send(lane->out, frames + done, n - done);
+		int64_t now = now_ns();
+
+		for (unsigned i = done; i < done + sent; i++) {
+			record_departure(&lane->recorder, &lane->link, &frames[i]->packet, now);
+			give_back(e, frames[i]);
+		}
+		done += sent;
+		if (sent) {
+			patient_until = 0;
+		} else if (!patient_until) {
+			patient_until = now + PATIENCE;
+		} else if (now > patient_until) {
+			lane->recorder.counters->send_failed++;
+			give_back(e, frames[done++]);
+			patient_until = 0;
+		}
+	}
+}
+
+/* Sends all that is due; returns when to look again. */
+static int64_t transmit(struct engine *e, struct lane *lane, unsigned *sent)
+{
+	struct frame *batch[BATCH];
+	int64_t now = now_ns();
+	struct packet *p;
+	unsigned n;
+
+	do {
+		for (n = 0; n < BATCH && (p = link_pop(&lane->link, now)); n++) {
+			batch[n] = (struct frame *)p;
+			if (p->flags & PACKET_CORRUPT && p->size > 14)
+				corrupt(batch[n]);
+		}
+		send_batch(e, lane, batch, n);
+		*sent += n;
+	} while (n == BATCH);
+	return link_next(&lane->link);
+}
+
+static void start(struct engine *e, int64_t realtime, int64_t now)
+{
+	read_offset(e, now);
+	engine_count_drops(e);
+	for (unsigned i = 0; i < e->n_lanes; i++) {
+		struct lane *l = &e->lanes[i];
+
+		l->link.playback.epoch_ns = realtime - e->offset_ns;
+		l->recorder.epoch_ns = realtime - e->offset_ns;
+		l->recorder.counters->ring_drops = l->recorder.counters->oversize = 0;
+		l->recorder.counters->no_memory = l->recorder.counters->send_failed = 0;
+		l->device_drops = device_drops(l->in->index);
+		l->recorder.counters->device_drops = 0;
+	}
+	e->stats->started_ns = realtime;
+}
+
+static void carry_out(struct engine *e, const struct order *o, int64_t now)
+{
+	int64_t until = o->duration_ns < FOREVER - now ? now + o->duration_ns : FOREVER;
+
+	if (o->kind == START)
+		start(e, o->realtime_ns, now);
+	if (o->kind == STOP)
+		e->stopping = true;
+	for (unsigned i = o->first; o->kind == CHANGE && i < o->end; i += o->step)
+		link_change(&e->lanes[i].link, o->field, o->value, now, until);
+}
+
+/* Keeps account of the time in which the thread was needed and did not have the CPU. */
+static void account(struct engine *e, int64_t now, int64_t before)
+{
+	struct run_stats *s = e->stats;
+
+	if (now - before > 500 * US) {
+		s->stalls++;
+		if (now - before > s->stall_max_ns)
+			s->stall_max_ns = now - before;
+	}
+	if (e->cpu_read_ns && now - e->cpu_read_ns < 10 * MS)
+		return;
+	int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	if (e->cpu_read_ns) {
+		s->needed_ns += now - e->cpu_read_ns;
+		s->away_ns += now - e->cpu_read_ns - (cpu - e->cpu_ns);
+	}
+	e->cpu_ns = cpu;
+	e->cpu_read_ns = now;
+}
+
+static void sleep_until(struct engine *e, int64_t next, int64_t now)
+{
+	int64_t longest = 100 * MS, left = next - now < longest ? next - now : longest;
+	struct timespec t = { 0, left };
+
+	if (left > 0)
+		ppoll(e->polls, e->n_lanes + 1, &t, NULL);
+	e->cpu_read_ns = 0;
+}
+
+void *engine_run(void *argument)
+{
+	struct engine *e = argument;
+	int64_t now = now_ns(), before;
+
+	while (!e->stopping) {
+		int64_t next = FOREVER, lane_next;
+		unsigned busy = 0;
+
+		before = now;
+		now = now_ns();
+		if (e->cpu_read_ns)
+			account(e, now, before);
+		if (now - e->offset_read_ns > MS)
+			read_offset(e, now);
+		for (unsigned i = 0; i < e->n_lanes; i++)
+			busy += receive(e, &e->lanes[i], now);
+		for (unsigned i = 0; i < e->n_lanes; i++) {
+			lane_next = transmit(e, &e->lanes[i], &busy);
+			next = lane_next < next ? lane_next : next;
+			record_until(&e->lanes[i].recorder, now);
+		}
+		struct order *o = atomic_load_explicit(&e->order, memory_order_acquire);
+
+		if (o) {
+			carry_out(e, o, now_ns());
+			atomic_store_explicit(&e->order, NULL, memory_order_release);
+		}
+		if (busy)
+			e->active_ns = now;
+		if (e->spin && (next != FOREVER || now - e->active_ns < GRACE)) {
+			if (!e->cpu_read_ns)
+				account(e, now, now);
+		} else if (!busy) {
+			sleep_until(e, next, now_ns());
+			now = now_ns();
+		}
+	}
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		record_until(&e->lanes[i].recorder, FOREVER);
+	return NULL;
+}
+
+void engine_order(struct engine *e, struct order *o)
+{
+	uint64_t one = 1;
+
+	atomic_store_explicit(&e->order, o, memory_order_release);
+	if (write(e->bell, &one, sizeof one) < 0)
+		return;
+	while (atomic_load_explicit(&e->order, memory_order_acquire))
+		nanosleep(&(struct timespec){ 0, 100 * US }, NULL);
+	if (read(e->bell, &one, sizeof one) < 0)
+		return;
+}
+
+void engine_count_drops(struct engine *e)
+{
+	for (unsigned i = 0; i < e->n_lanes; i++) {
+		struct lane *l = &e->lanes[i];
+
+		l->recorder.counters->ring_drops += port_ring_drops(l->in);
+		l->recorder.counters->device_drops =
+			device_drops(l->in->index) - l->device_drops;
+		l->recorder.counters->inside = l->link.inside;
+	}
+}

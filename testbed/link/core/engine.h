@@ -1,0 +1,61 @@
+/*
+ * The packet thread: real frames through the physics, on time. It spins while packets are inside
+ * (a sleeping virtual CPU wakes late) and sleeps when there are none.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <pthread.h>
+
+#include "evidence.h"
+#include "port.h"
+
+struct lane {				/* one direction of a link */
+	struct link link;
+	struct recorder recorder;
+	struct port *in, *out;
+	uint64_t device_drops;		/* of its entrance, before the start */
+};
+
+enum order_kind { START, CHANGE, STOP };
+
+struct order {				/* handed from the control thread to the packet thread */
+	enum order_kind kind;
+	unsigned first, step, end;	/* lanes first, first + step ... < end */
+	enum field field;
+	int64_t value;
+	int64_t duration_ns;		/* 0: the schedule's again, FOREVER: until changed */
+	int64_t realtime_ns;		/* of START */
+};
+
+struct engine {
+	struct lane *lanes;		/* 2 * link + direction (0 up, 1 down) */
+	struct port *ports;		/* 2 * link + end (0 the hub's, 1 the net's) */
+	unsigned n_lanes;
+	struct evidence *evidence;
+	struct run_stats *stats;
+	struct frame *free;
+	size_t slot_size;
+	uint64_t frames_free;
+	struct pollfd *polls;		/* the ports', then the order's bell */
+	int bell;
+	_Atomic(struct order *) order;
+	bool spin, stopping;
+	uint8_t mark;
+	int64_t offset_ns;		/* CLOCK_REALTIME - CLOCK_MONOTONIC */
+	int64_t offset_read_ns, active_ns, cpu_ns, cpu_read_ns;
+};
+
+/* Allocates the frames; false: no memory. */
+bool engine_init(struct engine *e, uint64_t memory);
+
+/* The packet thread's body, until STOP. */
+void *engine_run(void *engine);
+
+/* Called from the control thread: hands the order over and waits until it is carried out. */
+void engine_order(struct engine *e, struct order *o);
+
+/* Brings the counters that the kernel keeps into the evidence (ring and device drops). */
+void engine_count_drops(struct engine *e);
+
+#endif

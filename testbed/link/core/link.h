@@ -1,0 +1,44 @@
+/*
+ * One direction of a link: loss and outage at its entrance, a queue and a server, a delay line that
+ * keeps the order. Pure: it is told the time, owns no memory, and makes the same decisions for the
+ * same seed and arrivals on any machine.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include "server.h"
+
+enum fate { ACCEPTED, LOST, CUT_OFF, NO_ROOM };
+
+struct link {
+	struct playback playback;
+	struct cursor entrance, exit;
+	struct server server;
+	struct server *cell;		/* a server shared with other links, behind this one; or NULL */
+	struct list line, late;		/* served packets in order of departure; reordered ones */
+	int64_t last_depart_ns;
+	uint64_t key;			/* of this direction's random numbers */
+	uint64_t arrivals;		/* since the start */
+	uint64_t loss_asked;		/* sum of the loss probabilities that counted packets met, in 2^-32 */
+	uint64_t inside;		/* packets accepted and not yet popped */
+};
+
+/* `l` must stay where it is: its server points into it. */
+void link_init(struct link *l, const struct schedule *s, uint64_t seed, unsigned direction);
+
+/* A packet (size, dscp set) arrives; unless it is accepted the caller keeps it. */
+enum fate link_push(struct link *l, struct packet *p, int64_t now);
+
+/* Whether a profile asks for a second copy of the packet just accepted: push it with PACKET_COPY set. */
+bool link_duplicates(const struct link *l, const struct packet *p);
+
+/* The next packet whose depart_ns <= now, or NULL. */
+struct packet *link_pop(struct link *l, int64_t now);
+
+/* Nothing leaves the link before this; FOREVER: nothing is inside, or it is held without an end. */
+int64_t link_next(struct link *l);
+
+/* From `now` on `value` replaces the schedule's until `until_ns`; until INT64_MIN: the schedule again. */
+void link_change(struct link *l, enum field f, int64_t value, int64_t now, int64_t until_ns);
+
+#endif

@@ -1,0 +1,51 @@
+/* One end of an emulated link: a network interface, read through a ring, written in batches. */
+#ifndef PORT_H
+#define PORT_H
+
+#include <linux/virtio_net.h>
+
+#include <stdbool.h>
+
+#include "packet.h"
+
+#define BATCH 64
+
+/* A frame in the engine's memory. The vnet header carries an unfinished checksum to the other end. */
+struct frame {
+	struct packet packet;
+	uint8_t unused[6];		/* so that the frame follows its header and is aligned to 4 + 2 */
+	struct virtio_net_hdr vnet;
+	uint8_t data[];
+};
+
+/* A frame as it lies in the ring, valid until the next port_receive(). */
+struct arrival {
+	int64_t realtime_ns;		/* the kernel's time stamp */
+	const uint8_t *data;		/* a struct virtio_net_hdr lies directly before it */
+	uint32_t size, captured;	/* captured < size: cut off by the ring */
+	uint32_t vlan;			/* 4 bytes of 802.1Q tag that the kernel took out; 0 = none */
+};
+
+struct port {
+	int fd, index;
+	unsigned mtu;
+	uint8_t *ring;
+	unsigned frame_size, frames, next;
+	uint32_t *held;			/* status word of the slot handed out last */
+	int64_t empty_ns;		/* when the ring was last seen empty */
+	char name[16];
+};
+
+/* Opens the interface with a ring of this many frames; on failure says why on stderr. */
+int port_open(struct port *p, const char *name, unsigned frames);
+
+/* Takes the next frame out of the ring; false: it is empty. */
+bool port_receive(struct port *p, struct arrival *a);
+
+/* Sends frames in order; returns how many the device took before it refused one. */
+unsigned port_send(struct port *p, struct frame *const *frames, unsigned n);
+
+/* Frames lost for want of room in the ring since the last call. */
+unsigned port_ring_drops(struct port *p);
+
+#endif

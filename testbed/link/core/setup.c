@@ -1,0 +1,170 @@
+#include "setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MEMORY (UINT64_C(256) << 20)	/* for packets inside links; touched as needed */
+#define RING_FRAMES 32768		/* of all rings together */
+
+struct line {				/* one `link` line */
+	char name[NAME_MAX_LENGTH + 1], ends[2][16], schedules[2][128];
+	uint64_t seed;
+};
+
+struct plan {
+	struct line *lines;
+	unsigned n, mark;
+	uint64_t memory;
+	bool spin;
+};
+
+static int parse(struct plan *p, FILE *f, const char *file)
+{
+	char text[512], word[16];
+
+	for (unsigned number = 1; fgets(text, sizeof text, f); number++) {
+		struct line l;
+
+		if (sscanf(text, "mark %u", &p->mark) == 1 || sscanf(text, "memory %" SCNu64, &p->memory) == 1)
+			continue;
+		if (sscanf(text, "spin %15s", word) == 1) {
+			p->spin = !strcmp(word, "always");
+			continue;
+		}
+		if (sscanf(text, "link %63s %15s %15s %" SCNu64 " %127s %127s", l.name, l.ends[0], l.ends[1],
+			   &l.seed, l.schedules[0], l.schedules[1]) != 6) {
+			fprintf(stderr, "%s:%u: found '%s', expected mark, memory, spin or link\n", file,
+				number, strtok(text, "\n"));
+			return -1;
+		}
+		p->lines = realloc(p->lines, (p->n + 1) * sizeof l);
+		if (!p->lines)
+			return -1;
+		p->lines[p->n++] = l;
+	}
+	if (!p->n)
+		fprintf(stderr, "%s: no link in it\n", file);
+	return p->n ? 0 : -1;
+}
+
+static const struct schedule *map_schedule(const char *file)
+{
+	struct stat st;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	const struct schedule *s = MAP_FAILED;
+
+	if (fd >= 0 && !fstat(fd, &st) && st.st_size)
+		s = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED) {
+		fprintf(stderr, "%s: %s\n", file, strerror(errno));
+		return NULL;
+	}
+	close(fd);
+	const char *fault = schedule_fault(s, (size_t)st.st_size);
+
+	if (fault)
+		fprintf(stderr, "%s: %s\n", file, fault);
+	return fault ? NULL : s;
+}
+
+static unsigned ring_frames(unsigned ports)
+{
+	unsigned frames = 8192;
+
+	while (frames > 512 && frames * ports > RING_FRAMES)
+		frames /= 2;
+	return frames;
+}
+
+static int join(struct setup *s, unsigned link, const struct line *line, unsigned mark)
+{
+	struct engine *e = &s->engine;
+	struct port *ends = &e->ports[2 * link];
+
+	strcpy(s->names[link], line->name);
+	for (unsigned i = 0; i < 2; i++)
+		if (port_open(&ends[i], line->ends[i], ring_frames(e->n_lanes)))
+			return -1;
+	for (unsigned d = 0; d < 2; d++) {
+		struct lane *lane = &e->lanes[2 * link + d];
+		const struct schedule *schedule = map_schedule(line->schedules[d]);
+
+		if (!schedule)
+			return -1;
+		link_init(&lane->link, schedule, line->seed, d);
+		recorder_init(&lane->recorder, &e->stats->lanes[2 * link + d], link, d);
+		lane->recorder.emit = evidence_record;
+		lane->recorder.to = e->evidence;
+		lane->recorder.mark = (uint8_t)mark;
+		lane->in = &ends[d];
+		lane->out = &ends[!d];
+	}
+	return 0;
+}
+
+static int watch_ports(struct engine *e)
+{
+	e->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	e->polls = calloc(e->n_lanes + 1, sizeof *e->polls);
+	if (e->bell < 0 || !e->polls)
+		return -1;
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		e->polls[i] = (struct pollfd){ e->ports[i].fd, POLLIN, 0 };
+	e->polls[e->n_lanes] = (struct pollfd){ e->bell, POLLIN, 0 };
+	return 0;
+}
+
+static int build(struct setup *s, const struct plan *p)
+{
+	static struct evidence evidence;
+	struct engine *e = &s->engine;
+
+	e->n_lanes = 2 * p->n;
+	e->lanes = calloc(e->n_lanes, sizeof *e->lanes);
+	e->ports = calloc(e->n_lanes, sizeof *e->ports);
+	s->names = calloc(p->n, sizeof *s->names);
+	s->n_links = p->n;
+	e->evidence = &evidence;
+	if (!e->lanes || !e->ports || !s->names || evidence_open(&evidence, e->n_lanes, "links.bins")) {
+		perror("memory or files");
+		return -1;
+	}
+	e->stats = evidence.stats;
+	e->spin = p->spin;
+	for (unsigned i = 0; i < p->n; i++)
+		if (join(s, i, &p->lines[i], p->mark))
+			return -1;
+	if (watch_ports(e) || !engine_init(e, p->memory)) {
+		perror("packet memory");
+		return -1;
+	}
+	e->stats->spinning = e->spin;
+	return 0;
+}
+
+int setup_read(struct setup *s, const char *file)
+{
+	struct plan p = { .mark = 46, .memory = MEMORY, .spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 };
+	FILE *f = fopen(file, "r");
+	int failed;
+
+	memset(s, 0, sizeof *s);
+	if (!f) {
+		perror(file);
+		return -1;
+	}
+	failed = parse(&p, f, file) || build(s, &p);
+	fclose(f);
+	free(p.lines);
+	return failed ? -1 : 0;
+}

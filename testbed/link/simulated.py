@@ -1,0 +1,202 @@
+"""The simulated back end: linkd's own physics under a simulated clock, without root and to the bit."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from testbed.errors import HostError, RunError
+from testbed.link import fidelity
+from testbed.link.backend import Change, Counters, DirectionCounters, Event, LinkBackend, LinkSpec, Restore
+from testbed.link.layout import BIN, COUNTERS, FOREVER, RUN_STATS, Impairments, pack, probability
+from testbed.link.native import MARK_DSCP, bins_table
+from testbed.model.link import Direction, LinkSchedule
+
+LIBRARY = Path(__file__).resolve().parents[2] / "build" / "liblink.so"
+ACCEPTED, LOST, CUT, NO_ROOM = range(4)
+_FIELDS = ("delay_ns", "rate_bps", "loss", "state")
+_P = ctypes.c_void_p
+
+
+@dataclass(frozen=True, eq=False)
+class Transit:
+    """What became of packets: `fate` of each one sent (ACCEPTED, LOST, CUT, NO_ROOM), and departures.
+
+    `number` counts a direction's packets from 0; a duplicate has its original's. `depart_ns` is in the
+    backend's clock, in order. Departures may belong to packets of earlier calls.
+    """
+
+    fate: NDArray[np.uint8]
+    number: NDArray[np.uint64]
+    depart_ns: NDArray[np.int64]
+
+
+@cache
+def load(path: Path = LIBRARY) -> ctypes.CDLL:
+    """Load the engine's physics. Raises HostError when it is not built."""
+    if not path.exists():
+        raise HostError(f"{path} is not built; 'make -C testbed/link/core' builds it")
+    library = ctypes.CDLL(str(path))
+    u64, i64, u = ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint
+    prototypes = {
+        "sim_open": (_P, [_P, ctypes.c_size_t, u64, u, u]),
+        "sim_close": (None, [_P]),
+        "sim_start": (None, [_P, i64, u]),
+        "sim_change": (None, [_P, u, i64, i64, i64]),
+        "sim_run": (u64, [_P, u64, _P, _P, _P, _P, i64, u64, _P, _P]),
+        "sim_inside": (u64, [_P]),
+        "sim_counters": (_P, [_P]),
+        "sim_bins": (_P, [_P, ctypes.c_bool, ctypes.POINTER(u64)]),
+    }
+    for name, (result, arguments) in prototypes.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class SimulatedLink:
+    """One direction of a link under a clock that only moves when it is told to."""
+
+    def __init__(
+        self,
+        schedule: LinkSchedule,
+        seed: int = 0,
+        direction: Direction = Direction.UP,
+        *,
+        link: int = 0,
+        impairments: Impairments = Impairments(),
+        library: ctypes.CDLL | None = None,
+    ) -> None:
+        self._library = library or load()
+        self._block = pack(schedule, impairments)  # the engine reads it in place
+        d = list(Direction).index(direction)
+        self._sim = self._library.sim_open(self._block.ctypes.data, self._block.nbytes, seed % 2**64, link, d)
+        if not self._sim:
+            raise RunError("the simulated link could not be opened: no memory, or a faulty schedule")
+
+    def start(self, at_ns: int, mark: int = MARK_DSCP) -> None:
+        """Play the schedule from this instant of the simulated clock."""
+        self._library.sim_start(self._sim, at_ns, mark)
+
+    def change(self, event: Event, now_ns: int) -> None:
+        """Change the live link at this instant."""
+        if isinstance(event, Restore):
+            for i in range(len(_FIELDS)):
+                self._library.sim_change(self._sim, i, 0, now_ns, -FOREVER)
+            return
+        until = FOREVER if event.for_ns is None else now_ns + event.for_ns
+        for i, name in enumerate(_FIELDS):
+            if (value := getattr(event, name)) is not None:
+                value = probability(value) if name == "loss" else int(value)
+                self._library.sim_change(self._sim, i, value, now_ns, until)
+
+    def send(
+        self,
+        t_ns: NDArray[np.int64],
+        size: NDArray[np.uint32] | int,
+        dscp: NDArray[np.uint8] | int = 0,
+        until_ns: int = FOREVER,
+    ) -> Transit:
+        """Send packets at these times (ascending) and run the link until then, or until nothing moves."""
+        t = np.ascontiguousarray(t_ns, np.int64)
+        sizes = np.ascontiguousarray(np.broadcast_to(np.asarray(size, np.uint32), t.shape))
+        marks = np.ascontiguousarray(np.broadcast_to(np.asarray(dscp, np.uint8), t.shape))
+        room = int(self._library.sim_inside(self._sim)) + 2 * len(t)
+        fate, number, depart = np.zeros(len(t), np.uint8), np.zeros(room, np.uint64), np.zeros(room, np.int64)
+        n = self._library.sim_run(
+            self._sim, len(t), t.ctypes.data, sizes.ctypes.data, marks.ctypes.data, fate.ctypes.data,
+            until_ns, room, number.ctypes.data, depart.ctypes.data,
+        )  # fmt: skip
+        if n == 2**64 - 1:
+            raise RunError("the simulated link is out of memory")
+        return Transit(fate, number[:n], depart[:n])
+
+    @property
+    def counters(self) -> np.void:
+        """Return a copy of the counters, dtype layout.COUNTERS."""
+        address = self._library.sim_counters(self._sim)
+        return np.frombuffer(ctypes.string_at(address, COUNTERS.itemsize), COUNTERS)[0]
+
+    def bins(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+        """Close the open 10 ms record and return a copy of all, dtype layout.BIN."""
+        n = ctypes.c_uint64()
+        address = self._library.sim_bins(self._sim, True, ctypes.byref(n))
+        return np.frombuffer(ctypes.string_at(address, n.value * BIN.itemsize) if n.value else b"", BIN)
+
+    def close(self) -> None:
+        """Free its memory."""
+        self._library.sim_close(self._sim)
+        self._sim = None
+
+
+class SimulatedBackend(LinkBackend):
+    """Links in simulated time; traffic is given to `send` instead of arriving by itself.
+
+    `now_ns` is the simulated CLOCK_REALTIME, at which `inject` happens; `send` moves it on.
+    """
+
+    def __init__(self, now_ns: int = 0, *, mark: int = MARK_DSCP) -> None:
+        self.now_ns = now_ns
+        self._mark = mark
+        self._links: dict[tuple[str, Direction], SimulatedLink] = {}
+
+    def open(self, links: Sequence[LinkSpec]) -> None:
+        """Load the schedules."""
+        self._names = [spec.name for spec in links]
+        for i, spec in enumerate(links):
+            for d in Direction:
+                self._links[spec.name, d] = SimulatedLink(
+                    spec.schedule(d), spec.seed, d, link=i, impairments=spec.impairments(d)
+                )
+
+    def start(self, at_ns: int) -> None:
+        """Play all schedules from this instant of the simulated clock."""
+        for link in self._links.values():
+            link.start(at_ns, self._mark)
+
+    def inject(self, name: str, direction: Direction | None, event: Event) -> None:
+        """Change a link at `now_ns`; raises RunError for an unknown link."""
+        directions = list(Direction) if direction is None else [direction]
+        for d in directions:
+            if (name, d) not in self._links:
+                raise RunError(f"no link {name!r}; there are: {', '.join(self._names)}")
+            self._links[name, d].change(event, self.now_ns)
+
+    def send(
+        self,
+        name: str,
+        direction: Direction,
+        t_ns: NDArray[np.int64],
+        size: NDArray[np.uint32] | int,
+        dscp: NDArray[np.uint8] | int = 0,
+        until_ns: int = FOREVER,
+    ) -> Transit:
+        """Send packets through one direction; the clock is then at `until_ns` or the last departure."""
+        transit = self._links[name, direction].send(t_ns, size, dscp, until_ns)
+        if until_ns != FOREVER:
+            self.now_ns = max(self.now_ns, until_ns)
+        elif len(transit.depart_ns):
+            self.now_ns = max(self.now_ns, int(transit.depart_ns[-1]))
+        return transit
+
+    def read(self) -> Counters:
+        """Return the counters of every link and direction."""
+        return {key: DirectionCounters.of(link.counters) for key, link in self._links.items()}
+
+    def bins(self) -> pa.Table:
+        """Return the 10 ms records, as native.read_bins does."""
+        return bins_table(np.concatenate([link.bins() for link in self._links.values()]), self._names)
+
+    def close(self) -> fidelity.Fidelity:
+        """Free the links and return their certificate."""
+        lanes = np.array([link.counters for link in self._links.values()], COUNTERS)
+        for link in self._links.values():
+            link.close()
+        return fidelity.certify("simulated", self._names, np.zeros(1, RUN_STATS)[0], lanes)
