@@ -148,7 +148,7 @@ def _table(tick: Tick) -> RenderableType:
     for heading in ("uplink", "link", "heartbeat", "down", "up"):
         uplinks.add_column(heading, header_style="dim", justify="right" if heading in ("down", "up") else "left")
     for u in tick.uplinks:
-        state = Text(u.state, style="green" if u.state == "pass" else "bold red")
+        state = Text(u.state, style="green" if u.state in ("up", "ready") else "bold red")
         carries = Text("carries" if u.carries else "", style="bold cyan")
         uplinks.add_row(u.name, state, carries, format_rate(u.down_bps), format_rate(u.up_bps))
     traffic = [Text(f"{name}: {text}") for name, text in tick.traffic.items()]

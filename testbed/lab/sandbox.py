@@ -12,12 +12,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from testbed.errors import HostError
 
 _TOOLS = {"setpriv": "util-linux", "unshare": "util-linux", "tini": "tini"}
 _UNSHARE = ("--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "--kill-child=KILL", "--mount-proc")
+
+SHARED = Path("/dev/shm")
+"""In memory, private to the run, seen by all of its devices: the place for keys and tokens."""
 
 
 def spawn(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
@@ -38,8 +42,9 @@ def spawn(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
 
 
 def prepare() -> None:
-    """Make the inside of a fresh sandbox ready: loopback up, /run private. Raises HostError."""
-    commands = (["ip", "link", "set", "lo", "up"], ["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"])
+    """Make the inside of a fresh sandbox ready: loopback up, /run and /dev/shm private. Raises HostError."""
+    commands = [["ip", "link", "set", "lo", "up"]]
+    commands += [["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder] for folder in ("/run", str(SHARED))]
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
         if done.returncode != 0:

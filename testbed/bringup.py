@@ -1,0 +1,144 @@
+"""Bring a lab up for a plan: network, links, tenant, hub. What does not depend on each other overlaps."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from testbed import paths
+from testbed.lab import sandbox
+from testbed.lab.network import Network
+from testbed.link.backend import LinkBackend, LinkSpec
+from testbed.link.native import NativeBackend
+from testbed.model.catalogue import CatalogueObject
+from testbed.model.scenario import HttpGet, Scenario
+from testbed.model.topology import EMULATOR, Topology
+from testbed.plan import Plan
+from testbed.probes import Probe, Site, probe_for
+from testbed.provision import provision
+from testbed.tenant.azurite import AzuriteTenant
+from testbed.tenant.backend import Endpoint, Tenant
+
+SECRETS = sandbox.SHARED / "secrets"
+"""Keys and tokens of the run, gone with it."""
+
+_TOKEN_LIFE = timedelta(hours=12)
+_FIRST_TABLE = 101
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass
+class Lab:
+    """A lab that is up: what a run measures with and ends."""
+
+    network: Network
+    links: LinkBackend
+    tenant: Tenant
+    probes: dict[str, Probe] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """End the services; the namespaces end with the sandbox."""
+        self.tenant.close()
+
+
+def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime]) -> Lab:
+    """Build, provision and seed everything, and open the probes. Raises HostError or RunError."""
+    logs, topology = folder / "logs", plan.topology
+    with step("network"):
+        sandbox.prepare()
+        SECRETS.mkdir(mode=0o700)
+        network = Network(topology, logs)
+        network.build()
+    tenant_node = network.devices[topology.tenant.name]
+    with step("links and services"):
+        tenant = AzuriteTenant(tenant_node, SECRETS, logs, now(), address=_tenant_address(topology))
+        tenant.open()
+        network.start_services({tenant.endpoint.host: tenant.endpoint.address})
+        (folder / "link").mkdir()
+        links = NativeBackend(folder / "link", network.devices[EMULATOR].popen)
+        links.open(link_specs(plan))
+    lab = Lab(network, links, tenant)
+    objects = _objects(plan)
+    seeding = tenant.seed(objects, plan.scenario.seed)
+    with step("hub"):
+        token = tenant.credential(now() - timedelta(minutes=5), now() + _TOKEN_LIFE)
+        variables = hub_variables(plan.scenario, topology, tenant.endpoint, token)
+        provision(paths.PLAYBOOKS / "hub.yml", [network.devices[topology.hub.name]], variables, SECRETS)
+    with step("tenant's content"):
+        stored = seeding.wait()
+    with step("probes"):
+        for index, traffic in enumerate(plan.scenario.traffic.values()):
+            site = Site(
+                client=network.devices[traffic.from_],
+                tenant=tenant_node,
+                duration_ns=plan.scenario.duration,
+                samples=folder / "samples",
+                logs=logs,
+                tenant_address=tenant.endpoint.address,
+                url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
+                objects=plan.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
+                stored=stored,
+                seed=plan.scenario.seed,
+                index=index,
+            )
+            lab.probes[traffic.name] = probe_for(traffic, site)
+            lab.probes[traffic.name].open()
+    return lab
+
+
+def link_specs(plan: Plan) -> list[LinkSpec]:
+    """Return what the link engine plays, one for each uplink."""
+    return [
+        LinkSpec(
+            name=name,
+            hub_interface=uplink.interfaces[0],
+            net_interface=uplink.interfaces[1],
+            up=plan.links[name].pair.up,
+            down=plan.links[name].pair.down,
+            seed=plan.scenario.seed,
+        )
+        for name, uplink in plan.topology.uplinks.items()
+    ]
+
+
+def hub_variables(scenario: Scenario, topology: Topology, origin: Endpoint, token: str) -> Mapping[str, Any]:
+    """Return the variables of the hub's playbook; ``token`` is a secret."""
+    hub, timers = topology.hub, scenario.hub.timers
+    lan = next(port for port, address in hub.ports.items() if "/" in address)
+    uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
+    return {
+        "hub_uplinks": [
+            {"name": u.name, "interface": u.hub_port, "metric": u.metric, "table": _FIRST_TABLE + index}
+            for index, u in enumerate(uplinks)
+        ],
+        "hub_lan": {"interface": lan, "address": hub.ports[lan]},
+        "hub_failover": scenario.hub.failover,
+        "hub_cache": scenario.hub.cache,
+        "failover_target": str(ipaddress.ip_interface(topology.probe_target).ip),
+        "failover_interval_s": timers.interval // 10**9,
+        "failover_timeout_s": timers.timeout // 10**9,
+        "failover_fall": timers.fall,
+        "failover_rise": timers.rise,
+        "cache_origin_host": origin.host,
+        "cache_origin_port": origin.port,
+        "cache_origin_container": origin.container,
+        "cache_origin_ca": origin.authority.read_text() if origin.authority else "",
+        "cache_origin_sas": token,
+    }
+
+
+def _tenant_address(topology: Topology) -> str:
+    node = topology.tenant
+    return next(address for port in node.ports if (address := node.address(port)))
+
+
+def _objects(plan: Plan) -> Sequence[CatalogueObject]:
+    """Return the objects of all catalogues, each once."""
+    found = {o.name: o for catalogue in plan.catalogues.values() for o in catalogue.objects()}
+    return tuple(found.values())

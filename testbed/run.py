@@ -1,0 +1,224 @@
+"""One run, inside its sandbox: owns the clock, the order of the steps, what is written when, and the end.
+
+``python -m testbed.run`` reads its job from standard input and tells its progress on standard output
+(testbed.progress). The end of its standard input is the wish that it ends: it writes what it has.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from testbed import junit, paths, plan, progress, provenance
+from testbed.bringup import Lab, bring_up
+from testbed.errors import TestbedError
+from testbed.launch import Job
+from testbed.link.fidelity import Budget
+from testbed.link.fidelity import Fidelity as Certificate
+from testbed.link.native import read_bins
+from testbed.live import Watch
+from testbed.metrics.decomposition import decompose
+from testbed.metrics.evidence import Facts
+from testbed.metrics.rtt_fidelity import rtt_error
+from testbed.metrics.schedule import schedule_table
+from testbed.model.scenario import FidelityBudget
+from testbed.progress import Ended, Event, Note, ObjectiveNow, Step
+from testbed.result import Fidelity, Input, Record, Result, ResultWriter, State
+from testbed.units import format_duration
+from testbed.verdict import Verdict, evaluate
+
+_LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
+_TICK_S = 0.5
+_DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is over
+
+
+class Run:
+    """A run from the first step to the last."""
+
+    def __init__(self, made: plan.Plan, folder: Path) -> None:
+        self._plan, self._folder = made, folder
+        self._writer = ResultWriter(folder, self._record())
+        (folder / "samples").mkdir()
+
+    def execute(self) -> int:
+        """Bring the lab up, play the scenario, judge it; return the exit status."""
+        state, error = State.FAILED, ""
+        try:
+            self._measure()
+            with self._step("verdicts"):
+                self._judge()
+            state = State.COMPLETE
+        except KeyboardInterrupt:
+            state, error = State.INTERRUPTED, "interrupted"
+        except TestbedError as failure:
+            error = str(failure)
+            tell(Note(error, error=True))
+        finally:
+            self._writer.finish(state, time.time_ns(), error)
+            self._leave()
+        return self._writer.record.exit_status
+
+    def _measure(self) -> None:
+        self._keep_inputs()
+        self._keep_schedules()
+        lab = bring_up(self._plan, self._folder, self._step, lambda: datetime.now(UTC))
+        try:
+            with self._step("scenario"):
+                self._play(lab)
+        finally:
+            with self._step("samples"):
+                self._collect(lab)
+
+    def _play(self, lab: Lab) -> None:
+        scenario = self._plan.scenario
+        start_ns = time.time_ns() + _LEAD_NS
+        lab.links.start(start_ns)
+        for probe in lab.probes.values():
+            probe.start(start_ns)
+        self._writer.update(started_ns=start_ns)
+        watch = Watch(self._plan, lab, start_ns)
+        end_ns = start_ns + scenario.duration + _DRAIN_NS
+        while (now_ns := time.time_ns()) < end_ns:
+            tell(watch.look(now_ns))
+            time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
+
+    def _collect(self, lab: Lab) -> None:
+        """Write all samples there are; what fails here is told, and the rest is still written."""
+        for name, probe in lab.probes.items():
+            try:
+                probe.finish()
+            except TestbedError as error:
+                tell(Note(f"{name}: {error}"))
+        certificate = lab.links.close()
+        lab.close()
+        bins = self._folder / "link" / "links.bins"
+        if bins.exists():
+            pq.write_table(read_bins(bins), self._folder / "samples" / "links.parquet", compression="zstd")
+            bins.unlink()
+        self._writer.update(fidelity=_fidelity(certificate, self._plan.scenario.fidelity))
+
+    def _judge(self) -> None:
+        evidence = Result(self._folder, self._writer.record).evidence
+        fidelity = self._writer.record.fidelity or Fidelity(False, "the links left no certificate")
+        error = rtt_error(evidence, evidence.facts.heartbeat).value
+        verdicts = evaluate(self._plan.scenario, evidence, "" if fidelity.valid else fidelity.reason)
+        self._writer.update(
+            fidelity=replace(fidelity, rtt_error_p95_ns=error), verdicts=verdicts, decomposition=decompose(evidence)
+        )
+
+    def _leave(self) -> None:
+        """Write what is made from the results, and say how it ended."""
+        record = self._writer.record
+        junit.write(self._folder, record)
+        tell(
+            Ended(
+                folder=paths.shown(self._folder),
+                state=_word(record),
+                exit_status=record.exit_status,
+                verdicts=tuple(map(_shown, record.verdicts)),
+                fidelity=_certified(record.fidelity),
+            )
+        )
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began_ns = time.time_ns()
+        tell(Step(name))
+        self._writer.begin(name, began_ns)
+        yield
+        tell(Step(name, (time.time_ns() - began_ns) / 1e9))
+
+    def _record(self) -> Record:
+        made = self._plan
+        return Record(
+            scenario=made.name,
+            question=made.question,
+            duration_ns=made.scenario.duration,
+            seed=made.scenario.seed,
+            facts=Facts.of(made.scenario, made.topology),
+            inputs=tuple(Input(role, paths.shown(path), plan.sha256(path)) for role, path in made.inputs()),
+            versions=provenance.versions(paths.ROOT),
+            host=provenance.host(),
+            created_ns=time.time_ns(),
+        )
+
+    def _keep_schedules(self) -> None:
+        pairs = {name: (link.pair.up, link.pair.down) for name, link in self._plan.links.items()}
+        table = schedule_table(pairs, self._plan.scenario.duration)
+        pq.write_table(table, self._folder / "samples" / "schedule.parquet", compression="zstd")
+
+    def _keep_inputs(self) -> None:
+        inputs = self._folder / "inputs"
+        inputs.mkdir()
+        for role, path in self._plan.inputs():
+            if path.suffix == ".yaml" and role != "playbook":
+                shutil.copyfile(path, inputs / path.name)
+
+
+def tell(event: Event) -> None:
+    """Tell the screen."""
+    progress.write(event, sys.stdout)
+
+
+def _fidelity(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
+    faults = certificate.faults_against(
+        Budget(late_share=budget.late_share, late_ns_max=budget.late_max, away_share=budget.away_share)
+    )
+    links = {f"{d.link} {d.direction}": asdict(d) for d in certificate.directions}
+    return Fidelity(valid=not faults, reason="; ".join(faults), links=links)
+
+
+def _shown(verdict: Verdict) -> ObjectiveNow:
+    return ObjectiveNow(verdict.title, verdict.measured, str(verdict.outcome), verdict.reason)
+
+
+def _certified(fidelity: Fidelity | None) -> str:
+    """Return the certificate in a line."""
+    if fidelity is None:
+        return ""
+    if not fidelity.valid:
+        return f"missed its budget: {fidelity.reason}"
+    late = max((figures["late_p99_ns"] for figures in fidelity.links.values()), default=0)
+    error = fidelity.rtt_error_p95_ns
+    told = "" if error is None else f", heartbeat RTT within {format_duration(error)} of the trace (p95)"
+    return f"within its budget; departures late by at most {format_duration(late)} (p99){told}"
+
+
+def _word(record: Record) -> str:
+    """Return the run's outcome in one word."""
+    if record.state is not State.COMPLETE:
+        return str(record.state)
+    outcomes = {str(verdict.outcome) for verdict in record.verdicts}
+    return next((word for word in ("invalid", "fail", "inconclusive") if word in outcomes), "pass")
+
+
+def _interrupt_at_end_of_input() -> None:
+    """Take the end of standard input for a Ctrl-C."""
+    main_thread = threading.main_thread().ident or 0
+
+    def wait() -> None:
+        sys.stdin.read()
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> int:
+    """Run the job on standard input."""
+    job = Job.read(sys.stdin.readline())
+    _interrupt_at_end_of_input()
+    return Run(plan.make(Path(job.scenario)), Path(job.folder)).execute()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

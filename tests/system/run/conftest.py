@@ -1,0 +1,116 @@
+"""Runs of the whole program, as a user starts it, on this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCENARIO = Path(__file__).parent / "short-blackout.yaml"
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a run could leave on the host: all but the processes are compared as they are."""
+
+    links: frozenset[str]
+    mounts: str
+    namespaces: frozenset[str]
+    firewall: str
+    processes: frozenset[str]
+
+    @classmethod
+    def look(cls) -> Host:
+        """Return the host's state as it is now."""
+        return cls(
+            links=frozenset(os.listdir("/sys/class/net")),
+            mounts=Path("/proc/self/mounts").read_text(),
+            namespaces=frozenset(_namespaces()),
+            firewall=_said("nft", "list", "ruleset"),
+            processes=frozenset(_ours()),
+        )
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def _namespaces() -> Iterator[str]:
+    for process in Path("/proc").glob("[0-9]*"):
+        for kind in ("net", "mnt", "pid"):
+            try:
+                yield os.readlink(process / "ns" / kind)
+            except OSError:
+                continue  # it ended meanwhile, or is the kernel's
+
+
+def _ours() -> Iterator[str]:
+    """Yield the command lines of processes such as a run starts."""
+    names = ("linkd", "anchor", "irtt", "nginx", "keepalived", "dnsmasq", "udhcpc", "azurite", "mininet:", "tini")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if any(name in line for name in names):
+            yield f"{process.name} {line}"
+
+
+@dataclass
+class Testbed:
+    """The command, with its results in a folder of the test."""
+
+    __test__ = False
+    results: Path
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "testbed", "run", "--json", "--results", str(self.results)]
+        return subprocess.Popen(
+            [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def result(self) -> tuple[Path, dict[str, Any]]:
+        """Return the folder and the result.json of the only run."""
+        (folder,) = self.results.iterdir()
+        return folder, json.loads((folder / "result.json").read_text())
+
+
+def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """Yield what a run tells, until it ends."""
+    assert process.stdout
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+def until(process: subprocess.Popen[str], kind: str, **values: Any) -> dict[str, Any]:
+    """Read what a run tells until an event with these values; fail with its last words where none comes."""
+    event: dict[str, Any] = {}
+    for event in events(process):
+        if event["event"] == kind and all(event.get(key) == value for key, value in values.items()):
+            return event
+    assert process.stderr
+    raise AssertionError(f"the run ended without {kind} {values}; last event {event}; {process.stderr.read()}")
+
+
+@pytest.fixture
+def testbed(tmp_path: Path) -> Testbed:
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    return Testbed(tmp_path / "results")
+
+
+@pytest.fixture
+def untouched_host() -> Iterator[None]:
+    """The host is the same after the test as before."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    before = Host.look()
+    yield
+    assert before == Host.look()

@@ -1,0 +1,154 @@
+"""The whole program: a hub carried through an outage, judged; and every way a run can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from testbed.model.failover import PingTracking, promised_interruption
+from testbed.result import Result, State
+from tests.system.run.conftest import SCENARIO, Testbed, events, until
+
+STEPS = ("network", "links and services", "hub", "probes", "scenario", "samples", "verdicts")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """One whole run: its folder and its exit status."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    testbed = Testbed(tmp_path_factory.mktemp("finished") / "results")
+    process = testbed.start(SCENARIO)
+    output, errors = process.communicate(timeout=180)
+    assert "" == errors, output
+    folder, _ = testbed.result()
+    return folder, process.returncode
+
+
+def test_the_hub_carries_on_and_the_run_says_so(finished: tuple[Path, int]) -> None:
+    """Every objective of the short blackout passes on the reference hub, and the exit status is 0."""
+    folder, status = finished
+    record = Result.load(folder).record
+
+    assert [] == [verdict.line for verdict in record.verdicts if verdict.outcome != "pass"]
+    assert (State.COMPLETE, 0) == (record.state, status)
+
+
+def test_the_interruption_is_what_the_timers_promise(finished: tuple[Path, int]) -> None:
+    """The measured interruption lies within one second of the failover timers' promise."""
+    result = Result.load(finished[0])
+    measured = result.verdict("interruption").value
+    promise = promised_interruption(PingTracking(rise=2))
+
+    assert measured is not None
+    assert promise.best_ns - 1e9 <= measured <= promise.worst_ns + 1e9
+
+
+def test_the_carrier_can_be_asked_for(finished: tuple[Path, int]) -> None:
+    """Starlink carries before the outage and after it, LTE during it."""
+    result = Result.load(finished[0])
+
+    assert ["starlink", "lte", "starlink"] == [result.carrier("heartbeat", at) for at in ("3 s", "13 s", "23.5 s")]
+
+
+def test_the_heartbeat_follows_the_trace(finished: tuple[Path, int]) -> None:
+    """The undisturbed heartbeat's RTT is what the trace asks for, within a millisecond at p95."""
+    fidelity = Result.load(finished[0]).record.fidelity
+
+    assert fidelity is not None and fidelity.valid
+    assert fidelity.rtt_error_p95_ns is not None
+    assert fidelity.rtt_error_p95_ns < 1e6
+
+
+def test_the_evidence_is_kept(finished: tuple[Path, int]) -> None:
+    """Samples, inputs, figure, JUnit report and the logs of every process lie in the run's folder."""
+    folder, _ = finished
+    heartbeat = pq.read_table(folder / "samples" / "heartbeat.parquet")
+    suites = ET.parse(folder / "junit.xml").getroot()
+    logs = {path.name for path in (folder / "logs").iterdir()}
+
+    assert 2390 <= heartbeat.num_rows <= 2410
+    assert ["4"] == [suite.get("tests") for suite in suites]
+    assert {"short-blackout.yaml", "hub-two-uplinks.yaml"} <= {p.name for p in (folder / "inputs").iterdir()}
+    assert (folder / "timeline.png").stat().st_size > 50_000
+    assert {"run.log", "azurite.log", "dnsmasq-dish.log", "ansible.log"} <= logs
+
+
+def test_no_secret_reaches_the_results(finished: tuple[Path, int]) -> None:
+    """The SAS token's signature is nowhere in the run's folder."""
+    found = [path for path in finished[0].rglob("*") if path.is_file() and b"sig=" in path.read_bytes()]
+
+    assert [] == [path for path in found if b"sig=***" not in path.read_bytes()]
+
+
+def test_a_hub_without_failover_fails(testbed: Testbed, tmp_path: Path, untouched_host: None) -> None:
+    """The objectives can fail: a hub that never fails over is interrupted for the whole outage; exit status 1."""
+    scenario = tmp_path / "no-failover.yaml"
+    scenario.write_text(SCENARIO.read_text().replace("failover: ping-tracked", "failover: none"))
+    process = testbed.start(scenario)
+    process.communicate(timeout=180)
+    folder, _ = testbed.result()
+    interruption = Result.load(folder).verdict("interruption")
+
+    assert (1, "fail") == (process.returncode, str(interruption.outcome))
+    assert interruption.value is not None
+    assert 8e9 <= interruption.value <= 9e9
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_run_leaves_nothing_but_its_results(step: str, testbed: Testbed, untouched_host: None) -> None:
+    """SIGKILL in any step leaves a clean host and a readable result that says how far the run came."""
+    process = testbed.start(SCENARIO)
+    until(process, "step", name=step, seconds=None)
+    process.kill()
+    assert process.stdout
+    process.stdout.read()  # the sandbox's last process holds it
+    process.wait(timeout=10)
+    folder, _ = testbed.result()
+    record = Result.load(folder).record
+
+    assert (State.RUNNING, step) == (record.state, record.steps[-1].name)
+
+
+def test_ctrl_c_writes_what_there_is(testbed: Testbed, untouched_host: None) -> None:
+    """SIGINT in the middle ends the run within seconds, its samples so far are written, exit status 3."""
+    process = testbed.start(SCENARIO)
+    until(process, "step", name="scenario", seconds=None)
+    ticks = (event["t_ns"] for event in events(process) if event["event"] == "tick")
+    next(t for t in ticks if t > 3e9)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    folder, _ = testbed.result()
+
+    assert 3 == process.returncode
+    assert State.INTERRUPTED == Result.load(folder).record.state
+    assert pq.read_table(folder / "samples" / "heartbeat.parquet").num_rows > 250
+    assert pq.read_table(folder / "samples" / "links.parquet").num_rows > 100
+
+
+def test_two_runs_at_once_do_not_meet(tmp_path: Path, untouched_host: None) -> None:
+    """Two runs beside each other both complete, each with its own folder and its own network."""
+    both = [Testbed(tmp_path / name) for name in ("a", "b")]
+    processes = [testbed.start(SCENARIO) for testbed in both]
+    for process in processes:
+        process.communicate(timeout=240)
+    records = [Result.load(testbed.result()[0]).record for testbed in both]
+
+    assert [State.COMPLETE] * 2 == [record.state for record in records]
+
+
+def test_bad_input_starts_nothing(testbed: Testbed, tmp_path: Path) -> None:
+    """A mistake in the scenario is answered with exit status 2, and no results folder is made."""
+    scenario = tmp_path / "bad.yaml"
+    scenario.write_text(SCENARIO.read_text().replace("outage: 8 s", "outage: 8"))
+    process = testbed.start(scenario)
+    _, errors = process.communicate(timeout=60)
+
+    assert 2 == process.returncode
+    assert "bad.yaml:13: outage is '8'; write a duration" in errors
+    assert not testbed.results.exists()
