@@ -76,7 +76,7 @@ class Carrier:
     def _steps(self) -> Iterator[tuple[int, int, str]]:
         """Yield (start, end, uplink) of each time without silence (a wait of more than ``silence_ns``)."""
         ends = [t.t_ns for t in self.takeovers[1:]] + [np.iinfo(np.int64).max]
-        for takeover, end in zip(self.takeovers, ends, strict=True):
+        for takeover, end in zip(self.takeovers, ends, strict=False):
             bins = self.marked[takeover.uplink]
             bins = bins[(bins >= takeover.t_ns) & (bins < end)]
             cuts = np.flatnonzero(np.diff(bins, append=end) > self.silence_ns)

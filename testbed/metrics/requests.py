@@ -21,8 +21,8 @@ class Requests:
     """Requests in the order of their schedule; all arrays of one length.
 
     ``t_ns`` scheduled send; ``done_ns`` end of the answer (int64 maximum: none); ``object`` its name;
-    ``answered`` a status came; ``whole`` status 200, every byte, right hash; ``cached`` served by the
-    hub's store; ``ttfb_ns`` time to first byte (-1: none); ``size`` bytes received.
+    ``answered`` a status came; ``whole`` status 200, every byte, right hash; ``cache`` the hub's word
+    on it (``""``: none); ``ttfb_ns`` time to first byte (-1: none); ``size`` bytes received.
     """
 
     t_ns: NDArray[np.int64]
@@ -30,7 +30,7 @@ class Requests:
     object: NDArray[np.str_]
     answered: NDArray[np.bool_]
     whole: NDArray[np.bool_]
-    cached: NDArray[np.bool_]
+    cache: NDArray[np.str_]
     ttfb_ns: NDArray[np.int64]
     size: NDArray[np.int64]
 
@@ -54,10 +54,15 @@ class Requests:
             & (size == integers(table, "size"))
             & right
             & (texts(table, "error") == ""),
-            cached=np.isin(texts(table, "cache"), SERVED_FROM_CACHE),
+            cache=texts(table, "cache"),
             ttfb_ns=integers(table, "ttfb_ns", -1),
             size=size,
         )
+
+    @property
+    def cached(self) -> NDArray[np.bool_]:
+        """Which bodies came from the hub's store."""
+        return np.isin(self.cache, SERVED_FROM_CACHE)
 
     def where(self, chosen: NDArray[np.bool_]) -> Requests:
         """Return the chosen requests."""
@@ -88,6 +93,6 @@ def none_reason(ask: Ask) -> str:
 
 _NONE = Requests(
     *(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.str_)),
-    *(np.zeros(0, np.bool_), np.zeros(0, np.bool_), np.zeros(0, np.bool_)),
+    *(np.zeros(0, np.bool_), np.zeros(0, np.bool_), np.zeros(0, np.str_)),
     *(np.zeros(0, np.int64), np.zeros(0, np.int64)),
 )

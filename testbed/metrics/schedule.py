@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testbed.metrics.evidence import integers
-from testbed.model.link import Direction, LinkSchedule
+from testbed.model.link import Direction, LinkSchedule, State
 
 Array = NDArray[np.int64]
 
@@ -54,7 +54,20 @@ def delay_at(table: pa.Table, link: str, direction: Direction, t_ns: Array) -> A
     starts, delays = integers(rows, "t_ns"), integers(rows, "delay_ns")
     if rows.column("interpolate")[0].as_py():
         return np.asarray(np.interp(t_ns, starts, delays), np.int64)
-    return delays[np.clip(np.searchsorted(starts, t_ns, side="right") - 1, 0, None)]
+    return delays[_segment(starts, t_ns)]
+
+
+def passes_at(table: pa.Table, link: str, t_ns: Array) -> NDArray[np.bool_]:
+    """Return at which of the times both directions of a link pass packets."""
+    passes = np.ones(len(t_ns), np.bool_)
+    for direction in Direction:
+        rows = _of(table, link, direction)
+        passes &= integers(rows, "state")[_segment(integers(rows, "t_ns"), t_ns)] == State.PASS
+    return passes
+
+
+def _segment(starts: Array, t_ns: Array) -> NDArray[np.intp]:
+    return np.clip(np.searchsorted(starts, t_ns, side="right") - 1, 0, None)
 
 
 def expected_rtt(table: pa.Table, link: str, sent_ns: Array) -> Array:

@@ -57,6 +57,12 @@ def test_stretches_cover_the_window_without_holes():
     ] == list(carrier(links(*BLACKOUT)).stretches(Window(0, 90 * S)))[:4]
 
 
+def test_run_without_a_heartbeat_is_one_silence():
+    """Where no marked packet was ever seen, nobody carried at any time."""
+    assert [Stretch(0, 90 * S, None)] == list(carrier(links()).stretches(Window(0, 90 * S)))
+    assert carrier(None).at(5 * S) is None
+
+
 def test_there_and_back_are_two_failovers():
     """A blackout with a return changes the carrier twice; the first carrier is no change."""
     measured = failovers(*BLACKOUT)

@@ -6,11 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-from hand_made import ask, evidence
+from hand_made import S, ask, evidence
 
+from testbed import load
 from testbed.metrics import METRICS
+from testbed.metrics.evidence import Facts, Happening
+from testbed.metrics.measurement import Ask, Window
 from testbed.model.objective import METRICS as DECLARED
+from testbed.model.objective import Objective
+from testbed.model.scenario import Event, Scenario, UdpEcho
+from testbed.model.topology import Topology
 
+TOPOLOGY = Path(__file__).parents[3] / "topologies" / "hub-two-uplinks.yaml"
 DOC = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
 
@@ -37,3 +44,30 @@ def test_every_metric_is_documented_with_its_minimum(name: str):
 
     assert section is not None
     assert str(METRICS[name].minimum_samples) in section.group()
+
+
+def test_objective_is_asked_as_it_is_written():
+    """Stream, window, content and status of an objective reach the metric; gaps are filled in."""
+    whole = Window(0, 90 * S)
+    narrow = Objective("ttfb_p95", at_most="20 ms", window=(30 * S, 55 * S), content="cached", status="hit")
+
+    assert Ask("lessons", Window(30 * S, 55 * S), "cached", "hit") == Ask.about(narrow, "lessons", whole)
+    assert Ask("calls", whole) == Ask.about(Objective("interruption", "calls", "3 s"), "heartbeat", whole)
+
+
+def test_facts_of_a_scenario():
+    """Uplinks come in the topology's order of preference, events in the order of time."""
+    events = (Event(40 * S, "lte", hold=2 * S), Event(30 * S, "starlink", outage=5 * S))
+    traffic = {"pulse": UdpEcho("udp-echo", "client", "tenant", 10**7, name="pulse")}
+    scenario = Scenario("hub-two-uplinks", 90 * S, {}, (), traffic=traffic, events=events)
+    expected = Facts(
+        90 * S,
+        ("starlink", "lte"),
+        "pulse",
+        (
+            Happening("outage", "starlink", 30 * S, 35 * S, "starlink outage 5 s"),
+            Happening("hold", "lte", 40 * S, 42 * S, "lte hold 2 s"),
+        ),
+    )
+
+    assert expected == Facts.of(scenario, load.read(TOPOLOGY, Topology))

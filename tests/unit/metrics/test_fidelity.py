@@ -8,8 +8,8 @@ import pytest
 from hand_made import MS, S, evidence, heartbeat, links
 
 from testbed.metrics.rtt_fidelity import rtt_error
-from testbed.metrics.schedule import expected_rtt, links_of, schedule_table
-from testbed.model.link import LinkSchedule
+from testbed.metrics.schedule import expected_rtt, links_of, passes_at, schedule_table
+from testbed.model.link import LinkSchedule, State
 
 
 def schedule(*delays: tuple[int, int], end_ns: int = 90 * S, **more: bool) -> LinkSchedule:
@@ -69,6 +69,16 @@ def test_interpolated_delay_runs_linearly():
     up = schedule((0, 20 * MS), (10 * S, 40 * MS), interpolate=True)
 
     assert 50 * MS == expected_rtt(table(up), "starlink", np.array([5 * S]))[0]
+
+
+def test_link_passes_when_both_directions_do():
+    """A cut in one direction alone is enough to stop the round trip."""
+    down = LinkSchedule.constant(delay_ns=20 * MS, state=State.CUT)
+    kept = schedule_table({"starlink": (FLAT, down), "lte": (FLAT, FLAT)}, 90 * S)
+    at = np.array([0, 50 * S])
+
+    assert [False, False] == passes_at(kept, "starlink", at).tolist()
+    assert [True, True] == passes_at(kept, "lte", at).tolist()
 
 
 def test_error_of_undisturbed_probes():

@@ -1,0 +1,82 @@
+"""Figures, drawn from results alone: they can be drawn again years later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from testbed.plots import bounds, style, timeline, words
+from testbed.result import Result
+
+SIZE_INCHES = (11.7, 8.9)
+DPI = 160
+STEM = "timeline"
+
+
+def write(result: Result, *, svg: bool = False) -> Path:
+    """Draw the timeline of a run into its folder, as PNG and, with ``svg``, SVG; return the PNG's path."""
+    with matplotlib.rc_context(dict(style.RC)):
+        figure = draw(result)
+        path = result.folder / f"{STEM}.png"
+        figure.savefig(path, dpi=DPI, metadata={"Software": None, "Title": result.record.scenario})
+        if svg:
+            figure.savefig(path.with_suffix(".svg"), dpi=2 * DPI, metadata={"Date": None})
+    return path
+
+
+def draw(result: Result) -> Figure:
+    """Return the timeline figure of a run, finished or not."""
+    figure = Figure(figsize=SIZE_INCHES)
+    FigureCanvasAgg(figure)
+    streams = {name: t for name, t in result.evidence.samples.items() if "ttfb_ns" in t.column_names}
+    panels = _panels(figure, streams)
+    timeline.carrier_band(panels["carrier"], result)
+    timeline.round_trips(panels["rtt"], result)
+    for direction in ("down", "up"):
+        timeline.throughput(panels[direction], result, direction)
+    for name, table in streams.items():
+        timeline.requests(panels[name], result, name, table)
+    for name, axes in panels.items():
+        if name != "carrier":
+            timeline.shade_events(axes, result)
+    timeline.name_events(panels["carrier"], result)
+    _time_axis(panels, result.record.duration_ns)
+    bounds.mark(panels, result)
+    _words(figure, result)
+    return figure
+
+
+def _panels(figure: Figure, streams: dict[str, pa.Table]) -> dict[str, Axes]:
+    names = ["carrier", "rtt", "down", "up", *streams]
+    heights = [0.28, 2.6, 1.15, 0.75, *(1.9 for _ in streams)]
+    grid = figure.add_gridspec(
+        len(names), 1, height_ratios=heights, left=0.075, right=0.985, top=0.905, bottom=0.285, hspace=0.32
+    )
+    first = figure.add_subplot(grid[0])
+    rest = [figure.add_subplot(grid[row], sharex=first) for row in range(1, len(names))]
+    return dict(zip(names, [first, *rest], strict=True))
+
+
+def _time_axis(panels: dict[str, Axes], duration_ns: int) -> None:
+    for axes in panels.values():
+        axes.tick_params(labelbottom=False)
+    last = list(panels.values())[-1]
+    last.tick_params(labelbottom=True)
+    last.set_xlim(0, duration_ns / 1e9)
+    last.set_xlabel("time since the start (s)", labelpad=2)
+    last.figure.align_ylabels(list(panels.values())[1:])
+
+
+def _words(figure: Figure, result: Result) -> None:
+    words.title(figure, result.record)
+    grid = figure.add_gridspec(
+        1, 2, width_ratios=(2.2, 1), left=0.02, right=0.98, top=0.222, bottom=0.055, wspace=0.09
+    )
+    words.verdict_table(figure.add_subplot(grid[0]), result.record)
+    words.sequence(figure.add_subplot(grid[1]), result.record)
+    words.footer(figure, result.record)
