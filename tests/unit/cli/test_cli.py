@@ -1,0 +1,77 @@
+"""The command line without a run: what it prints, and its exit statuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from testbed import cli, paths, plan
+
+
+def test_a_dry_run_prints_the_timeline_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything is checked and told in the order of time; the promise of the timers is among it."""
+    assert 0 == cli.main(["run", "starlink-blackout", "--dry-run"])
+    printed = capsys.readouterr().out
+
+    assert "whose timers promise an interruption of 2 s to 3 s" in printed
+    timeline = printed.partition("timeline\n")[2].partition("\n\nobjectives")[0]
+    assert ["0 ns", "0 ns", "30 s", "55 s", "90 s"] == [
+        line.strip().partition("  ")[0] for line in timeline.splitlines()
+    ]
+    assert "interruption of heartbeat at most" in printed
+
+
+def test_a_dry_run_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the timeline is a list of times in ns and words."""
+    assert 0 == cli.main(["run", "starlink-blackout", "--dry-run", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+
+    assert {"t_ns": 30 * 10**9, "what": "starlink outage 25 s begins"} in rows
+
+
+def test_a_wrong_name_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown scenario is bad input: exit status 2 and what was probably meant."""
+    assert 2 == cli.main(["run", "starlink-blakout"])
+    assert "testbed: no scenario 'starlink-blakout' in scenarios/; did you mean 'starlink-blackout'?\n" == (
+        capsys.readouterr().err
+    )
+
+
+def test_every_scenario_is_listed_with_its_question(capsys: pytest.CaptureFixture[str]) -> None:
+    """A scenario's first line is its question; none goes without."""
+    assert 0 == cli.main(["scenario", "list", "--json"])
+    questions = json.loads(capsys.readouterr().out)
+
+    assert plan.names(paths.SCENARIOS) == list(questions)
+    assert [] == [name for name, question in questions.items() if not question.endswith("?")]
+
+
+def test_a_topology_can_be_looked_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every port with its address and what it is wired to, for programs too."""
+    assert 0 == cli.main(["topology", "show", "hub-two-uplinks", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+
+    wan = {"node": "hub", "kind": "hub", "port": "wan0", "address": "dhcp", "wired to": "dish:lan0"}
+    assert wan in rows
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["topology", "show", "--help"]])
+def test_help_is_there_for_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Help exits with 0 and says how to call the command."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+
+    assert 0 == end.value.code
+    assert capsys.readouterr().out.startswith("usage: testbed")
+
+
+@pytest.mark.parametrize("name", plan.names(paths.SCENARIOS))
+def test_every_scenario_in_the_repository_is_good(name: str, tmp_path: Path) -> None:
+    """Each scenario loads, resolves and compiles; one that plays a recording needs that recording."""
+    path = paths.SCENARIOS / f"{name}.yaml"
+    if "TESTBED_TRACES" in path.read_text() and not (paths.ROOT.parent / "shared" / "traces").is_dir():
+        pytest.skip("plays a recording that is not on this machine; name its folder in TESTBED_TRACES")
+
+    assert name == plan.make(path).name
