@@ -1,0 +1,171 @@
+"""What the roles wan and failover do to a hub with two uplinks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import RunError
+from testbed.model.failover import PingTracking, promised_interruption
+from testbed.provision import Step, StepState
+
+from conftest import SAS, Lab
+
+LAN_CLIENT_PINGS = "ping -n -D -i 0.05 -W 1 203.0.113.10 > /run/pings"
+MS = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def steps(lab: Lab, blobs: Path) -> list[Step]:
+    """The hub, provisioned once for this module; what Ansible did to it."""
+    steps: list[Step] = []
+    lab.provision(steps.append)
+    return steps
+
+
+@pytest.fixture
+def pings(lab: Lab) -> Iterator[Callable[[], list[tuple[float, int]]]]:
+    """A client that pings the Internet every 50 ms; calling it returns (receive time in s, number)."""
+    process = lab["client"].popen(["sh", "-c", f"exec {LAN_CLIENT_PINGS}"])
+
+    def received() -> list[tuple[float, int]]:
+        text = lab.sh("client", "cat /run/pings")
+        return [(float(t), int(n)) for t, n in re.findall(r"^\[([\d.]+)\].*icmp_seq=(\d+)", text, re.M)]
+
+    yield received
+    process.terminate()
+    process.wait(5)
+
+
+def until(condition: Callable[[], bool], timeout_s: float) -> None:
+    """Wait for a condition; the test fails after ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s"
+        time.sleep(0.05)
+
+
+def best_route(lab: Lab) -> str:
+    return re.findall(r"dev (\S+)", lab.sh("hub", "ip route get 203.0.113.10"))[0]
+
+
+def test_steps_name_device_role_and_task(steps: list[Step]) -> None:
+    """Every task that ended is reported, the three roles in their order."""
+    roles = list(dict.fromkeys(step.role for step in steps))
+
+    assert ["wan", "failover/ping-tracked", "cache"] == roles
+    assert {"hub"} == {step.device for step in steps}
+    assert all(step.state in (StepState.OK, StepState.CHANGED) for step in steps)
+
+
+def test_both_ports_take_their_lease(lab: Lab, steps: list[Step]) -> None:
+    """Each WAN port has the leased address, a default route with its metric, and a table of its own."""
+    routes = lab.sh("hub", "ip -4 route show default").splitlines()
+    tables = [lab.sh("hub", f"ip -4 route show default table {table}").strip() for table in (101, 102)]
+
+    assert ["default via 100.64.10.1 dev wan0 metric 100 ", "default via 192.168.8.1 dev wan1 metric 200 "] == routes
+    assert ["default via 100.64.10.1 dev wan0", "default via 192.168.8.1 dev wan1"] == tables
+
+
+def test_a_ports_own_address_leaves_by_its_port(lab: Lab, steps: list[Step]) -> None:
+    """A packet with the second port's address does not follow the preferred default route."""
+    chosen = lab.sh("hub", "ip route get 203.0.113.10 from 192.168.8.100")
+
+    assert "dev wan1" in chosen
+
+
+def test_the_lease_names_the_resolvers(lab: Lab, steps: list[Step]) -> None:
+    """The hub resolves through the leases' servers, for itself and for its LAN."""
+    assert "203.0.113.10" in lab.sh("hub", "getent ahostsv4 account.blob.core.windows.net")
+    answer = lab.sh("client", "rm /etc/resolv.conf; echo nameserver 192.168.10.1 > /etc/resolv.conf; "
+                              "getent ahostsv4 account.blob.core.windows.net")
+    assert "203.0.113.10" in answer
+
+
+def test_clients_reach_the_internet_through_nat(lab: Lab, steps: list[Step]) -> None:
+    """A LAN client's packets carry the hub's leased address beyond the WAN port."""
+    lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
+
+    assert "dst=100.64.10.100" in lab.sh("hub", "conntrack -L -p icmp 2>/dev/null")
+
+
+def test_the_host_keeps_its_own_files(lab: Lab, steps: list[Step]) -> None:
+    """What the roles write stays in the device."""
+    assert not Path("/etc/hub").exists()
+    assert "/etc/hub/uplinks\n" == lab.sh("hub", "ls /etc/hub/uplinks")
+
+
+def test_failover_keeps_its_promise(lab: Lab, steps: list[Step], pings: Callable[[], list[tuple[float, int]]]) -> None:
+    """A black-holed uplink interrupts clients within what the timers promise; they return on recovery."""
+    promise = promised_interruption(PingTracking(rise=2))
+    until(lambda: len(pings()) > 20, 10)
+    lab.cut("dish")
+    until(lambda: best_route(lab) == "wan1", 5)
+    sent = len(pings())
+    until(lambda: len(pings()) > sent + 10, 5)
+    lab.heal("dish")
+    until(lambda: best_route(lab) == "wan0", 6)
+    until(lambda: pings()[-1][0] > time.time() - 0.3, 5)
+    times = [t for t, _ in pings()]
+    gap_ms = round(1000 * max(b - a for a, b in zip(times, times[1:], strict=False)))
+
+    # 100 ms less: the hub waits that much less than the time-out for a ping. 200 ms more: to act, and to be scheduled.
+    assert promise.best_ns / MS - 150 <= gap_ms <= promise.worst_ns / MS + 200
+
+
+def test_short_handover_gaps_do_not_trigger_it(lab: Lab, steps: list[Step]) -> None:
+    """Gaps of half a second, one in each phase of the ping's interval, leave the route alone."""
+    before = lab.sh("hub", "grep -c avoided /var/log/hub/uplinks.jsonl")
+    for _ in range(4):
+        lab.cut("dish")
+        time.sleep(0.5)  # the gap itself
+        lab.heal("dish")
+        time.sleep(1.75)  # a quarter of an interval later in the next one
+
+    assert before == lab.sh("hub", "grep -c avoided /var/log/hub/uplinks.jsonl")
+
+
+def test_a_second_run_changes_nothing_but_runs_again(lab: Lab, steps: list[Step]) -> None:
+    """Provisioning again installs no file that is there already, and the hub works afterwards."""
+    again: list[Step] = []
+    lab.provision(again.append)
+    installed = [step for step in again if step.task.startswith(("Install the", "Configure"))]
+
+    assert {StepState.OK} == {step.state for step in installed}
+    lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
+
+
+def test_a_failed_task_says_where_and_why(lab: Lab, steps: list[Step]) -> None:
+    """A port without a lease is an error that names device, role, task, command output and the port."""
+    with pytest.raises(RunError) as caught:
+        lab.provision(hub_uplinks=[{"name": "fibre", "interface": "wan9", "metric": 100, "table": 101}])
+    message = str(caught.value)
+
+    assert message.startswith("hub: role wan, task 'Bring up the WAN and LAN ports' failed: ")
+    assert "no DHCP lease on wan9 (uplink fibre)" in message
+
+
+def test_a_bad_configuration_is_not_installed(lab: Lab, steps: list[Step]) -> None:
+    """A file that its program refuses leaves the old one in place; the program's words are in the message."""
+    with pytest.raises(RunError) as caught:
+        lab.provision(cache_fresh="soon")
+
+    assert 'invalid time value "soon"' in str(caught.value)
+    assert "soon" not in lab.sh("hub", "cat /etc/nginx/nginx.conf")
+
+
+def test_the_token_stays_on_the_hub(lab: Lab, steps: list[Step]) -> None:
+    """Neither messages nor files of provisioning hold the SAS token, and only root can read it on the hub."""
+    signature = SAS.partition("sig=")[2]
+    left = {path.name: path.read_text() for path in (lab.folder / "ansible").rglob("*") if path.is_file()}
+
+    assert ["ansible.log"] == list(left)
+    assert signature not in left["ansible.log"] + "".join(map(str, steps))
+    assert "600 root\n" == lab.sh("hub", "stat -c '%a %U' /etc/hub/origin-sas.conf")
+    written = subprocess.run(["grep", "-rl", signature, f"{lab.folder}/nodes/hub"], capture_output=True, text=True)
+    assert [f"{lab.folder}/nodes/hub/etc/hub/origin-sas.conf"] == written.stdout.split()
