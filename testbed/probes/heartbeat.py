@@ -16,7 +16,7 @@ from testbed.model.scenario import UdpEcho
 from testbed.probes import irtt, samples
 from testbed.probes.lines import LineLog
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
-from testbed.probes.responder import Responder
+from testbed.probes.responder import Responder, promptly
 
 REPLY_WAIT_NS = SECOND_NS
 """How long irtt waits for replies after its last packet."""
@@ -42,14 +42,15 @@ class Heartbeat(Probe):
     def open(self) -> None:
         self._responder.open()
 
+    def ready(self) -> None:
+        self._responder.ready()
+
     def start(self, at_ns: int) -> None:
         self._started_ns = at_ns
-        remaining_ns = self._end_ns - self._site.clock()
-        options = ["-4", "-i", f"{self._traffic.every}ns", "-d", f"{remaining_ns}ns", "-o", "-"]
-        options += ["--timeouts=250ms,250ms,500ms,1s,2s,4s", f"--wait={REPLY_WAIT_NS}ns"]
+        command = ["irtt", "client", *self._options(), self._responder.target]
         with self._document.open("wb") as document:  # "-o -": the document on stdout, the lines on stderr
             self._process = self._site.client.popen(
-                ["irtt", "client", *options, self._responder.target],
+                promptly(self._site.client, command),
                 stdin=subprocess.DEVNULL,
                 stdout=document,
                 stderr=subprocess.PIPE,
@@ -86,6 +87,11 @@ class Heartbeat(Probe):
     @property
     def _end_ns(self) -> int:
         return self._started_ns + self._site.duration_ns
+
+    def _options(self) -> list[str]:
+        duration_ns = self._end_ns - self._site.clock()
+        options = ["-4", "-i", f"{self._traffic.every}ns", "-d", f"{duration_ns}ns", "-o", "-"]
+        return [*options, "--timeouts=250ms,250ms,500ms,1s,2s,4s", f"--wait={REPLY_WAIT_NS}ns"]
 
     def _follow(self, now_ns: int, line: str) -> None:
         reply = irtt.parse_reply(line)

@@ -23,16 +23,19 @@ class LineLog:
         follow: Callable[[int, str], None],
         *,
         stamped: bool = False,
+        awaited: str = "",
     ) -> None:
         self._stream, self._log, self._clock = stream, log, clock
         self._follow, self._stamped = follow, stamped
-        self._first = threading.Event()
+        self._awaited, self._came = awaited, False
+        self._decided = threading.Event()
         self._thread = threading.Thread(target=self._copy, name=f"lines-{log.name}", daemon=True)
         self._thread.start()
 
-    def wait_for_a_line(self, timeout_s: float) -> bool:
-        """Return whether a first line came, or the stream ended, in time."""
-        return self._first.wait(timeout_s)
+    def came(self, timeout_s: float) -> bool:
+        """Return whether a line with the text ``awaited`` came in time; the stream's end ends the waiting."""
+        self._decided.wait(timeout_s)
+        return self._came
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end of the stream."""
@@ -44,5 +47,7 @@ class LineLog:
                 now_ns = self._clock()
                 log.write(f"{now_ns} {line}" if self._stamped else line)
                 self._follow(now_ns, line)
-                self._first.set()
-        self._first.set()
+                if self._awaited in line:
+                    self._came = True
+                    self._decided.set()
+        self._decided.set()

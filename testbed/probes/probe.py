@@ -68,17 +68,21 @@ class Live:
 
 
 class Probe(ABC):
-    """One measurement of a run: open, start, poll as often as liked, finish."""
+    """One measurement of a run: open, ready, start, poll as often as liked, finish."""
 
     @abstractmethod
     def open(self) -> None:
-        """Start what has to run before the measurement. Raises HostError or RunError."""
+        """Begin to start what has to run before the measurement. Returns at once; raises HostError."""
+
+    @abstractmethod
+    def ready(self) -> None:
+        """Return when ``start`` can follow without delay. Raises RunError with what the probe said."""
 
     @abstractmethod
     def start(self, at_ns: int) -> None:
         """Measure from the CLOCK_REALTIME instant ``at_ns``, the run's start. Call it about 1 s before.
 
-        Raises RunError. Samples taken before the start have a negative ``t_ns``.
+        Samples taken before the start have a negative ``t_ns``.
         """
 
     @abstractmethod

@@ -24,6 +24,9 @@ FIRST_PORT = 2112
 DSCP_EF = 46
 """Expedited forwarding (RFC 3246): the mark by which the links' counters tell a heartbeat."""
 READY_S = 5.0
+REAL_TIME = ("chrt", "--fifo", "1")
+"""Runs a command before all ordinary processes of the host: with both processors of a small machine busy,
+the 99th percentile of the RTT that the measurement itself adds was 3.7 ms without it and 0.5 ms with it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ class Move:
     seq: int
     old: str
     new: str
+
+
+def promptly(device: DeviceAccess, command: Sequence[str]) -> list[str]:
+    """Return the command with real-time priority where the device permits that, else as it is."""
+    permitted = device.run([*REAL_TIME, "true"]).returncode == 0
+    return [*REAL_TIME, *command] if permitted else list(command)
 
 
 def read_moves(log: Path) -> Iterator[Move]:
@@ -51,42 +60,49 @@ class Responder:
     def __init__(self, site: Site, name: str) -> None:
         self._site, self._name = site, name
         self._port = FIRST_PORT + site.index
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes: dict[str, tuple[subprocess.Popen[str], LineLog]] = {}
         self.target = f"127.0.0.1:{self._port}"
 
     def open(self) -> None:
-        """Start the processes; they are ready when this returns. Raises HostError, RunError."""
+        """Begin to start the processes. Raises HostError."""
         if not ANCHOR.is_file():
             raise HostError(f"{ANCHOR} is not built; run 'make build'")
         public = f"{self._site.tenant_address}:{self._port}"
         # No limits: a session lives through any silence, and no packet is "too early" after a pause.
         server = ["irtt", "server", "-b", self.target, "-i", "0", "-d", "0", "--timeout=0"]
-        self._start(self._site.tenant, server, "server")
-        self._start(self._site.tenant, _anchor(public, self.target), "anchor")
-        self._start(self._site.client, _anchor(self.target, public), "client-anchor")
+        self._start("server", self._site.tenant, server, "ListenerStart")
+        self._start("anchor", self._site.tenant, _anchor(public, self.target), "ready")
+        self._start("client-anchor", self._site.client, _anchor(self.target, public), "ready")
+
+    def ready(self) -> None:
+        """Return when all processes listen. Raises RunError."""
+        for what, (_, lines) in self._processes.items():
+            if not lines.came(READY_S):
+                said = self._log(what).read_text(encoding="utf-8").strip()
+                raise RunError(f"{self._name}: its {what} did not start: {said or 'it said nothing'}")
 
     def close(self) -> None:
         """End the processes."""
-        for process in self._processes:
+        for process, _ in self._processes.values():
             process.kill()
             process.wait(timeout=5)
         self._processes.clear()
 
-    def _start(self, device: DeviceAccess, command: Sequence[str], what: str) -> None:
+    def _start(self, what: str, device: DeviceAccess, command: Sequence[str], awaited: str) -> None:
         process = device.popen(
-            command,
+            promptly(device, command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
         )
-        self._processes.append(process)
-        log = self._site.logs / f"{self._name}-{what}.log"
-        lines = LineLog(cast(IO[str], process.stdout), log, self._site.clock, lambda _now, _line: None)
-        if not lines.wait_for_a_line(READY_S) or process.poll() is not None:
-            said = log.read_text(encoding="utf-8").strip() or "it said nothing"
-            raise RunError(f"{device.name}: {command[0]} did not start: {said}")
+        stream = cast(IO[str], process.stdout)
+        lines = LineLog(stream, self._log(what), self._site.clock, lambda _now, _line: None, awaited=awaited)
+        self._processes[what] = (process, lines)
+
+    def _log(self, what: str) -> Path:
+        return self._site.logs / f"{self._name}-{what}.log"
 
 
 def _anchor(listen: str, to: str) -> list[str]:

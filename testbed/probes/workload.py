@@ -56,14 +56,15 @@ class Workload(Probe):
                 text=True,
                 process_group=0,
             )
-        self._reader = LineLog(cast(IO[str], self._process.stdout), self._log, self._site.clock, self._follow)
+        stream = cast(IO[str], self._process.stdout)
+        self._reader = LineLog(stream, self._log, self._site.clock, self._follow, awaited="ready")
         self._tell(self._plan())
 
-    def start(self, at_ns: int) -> None:
-        if self._process is None or self._reader is None:
-            raise RunError(f"{self._traffic.name}: started before it was opened")
-        if not self._reader.wait_for_a_line(START_S) or self._process.poll() is not None:
+    def ready(self) -> None:
+        if self._reader is None or not self._reader.came(START_S):
             raise RunError(f"{self._traffic.name}: the HTTP client did not start: {self._last_words()}")
+
+    def start(self, at_ns: int) -> None:
         self._started_ns = at_ns
         self._tell({"at_ns": at_ns})
 

@@ -23,7 +23,7 @@ from testbed.probes.heartbeat import Heartbeat
 from testbed.probes.responder import read_moves
 
 TRAFFIC = UdpEcho("udp-echo", "client", "tenant", 10**7, name="heartbeat")
-LEAD_NS = 500_000_000
+LEAD_NS = 1_000_000_000
 
 pytestmark = pytest.mark.skipif(not responder.ANCHOR.is_file(), reason="needs build/anchor (make build)")
 
@@ -36,6 +36,7 @@ def _wait_until(instant_ns: int, holds: Callable[[], bool] = lambda: False) -> N
 def _started(lab: Lab, folder: Path, duration_s: float) -> tuple[Heartbeat, int]:
     probe = Heartbeat(TRAFFIC, lab.site(folder, duration_s))
     probe.open()
+    probe.ready()
     at_ns = time.time_ns() + LEAD_NS
     probe.start(at_ns)
     return probe, at_ns
@@ -221,7 +222,9 @@ def test_a_port_in_use_is_reported(lab: Lab, tmp_path: Path) -> None:
     site = lab.site(tmp_path, 1)
     first, second = responder.Responder(site, "first"), responder.Responder(site, "second")
     first.open()
-    with pytest.raises(RunError, match="did not start: .*ddress already in use"):
-        second.open()
+    first.ready()
+    second.open()
+    with pytest.raises(RunError, match="(?s)second: its server did not start: .*address already in use"):
+        second.ready()
     first.close()
     second.close()
