@@ -132,12 +132,16 @@ class ResultWriter:
         partial.replace(samples / f"{name}.parquet")
 
     def finish(self, state: State, now_ns: int, error: str = "") -> None:
-        """Note how the run ended, and the files it left (path below the folder -> bytes)."""
-        found = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name != FILE)
-        files = {str(path.relative_to(self.folder)): path.stat().st_size for path in found}
+        """Note how the run ended, and the files it left."""
         if state is State.COMPLETE:
             self.end(now_ns)  # otherwise the open step shows where the run was cut short
-        self.update(state=state, ended_ns=now_ns, error=error, files=files)
+        self.update(state=state, ended_ns=now_ns, error=error)
+        self.list_files()
+
+    def list_files(self) -> None:
+        """Note the files in the folder (path below it -> bytes); call it again when there are more."""
+        found = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name != FILE)
+        self.update(files={str(path.relative_to(self.folder)): path.stat().st_size for path in found})
 
     def _save(self) -> None:
         text = json.dumps(to_json(self.record), indent=1, ensure_ascii=False, allow_nan=False)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testbed.metrics.carrier import BIN_NS, carrier
+from testbed.metrics.carrier import BIN_NS, Carrier, carrier
 from testbed.metrics.evidence import Evidence, integers
 from testbed.metrics.measurement import Measurement, Metric
 from testbed.metrics.schedule import expected_rtt
@@ -24,14 +24,16 @@ def rtt_error(evidence: Evidence, of: str) -> Measurement:
     """Return the 95th percentile of abs(heartbeat's RTT - promised RTT) over undisturbed probes.
 
     Undisturbed: answered, carried by a known uplink, not within an event or a second after one,
-    and no queue of other traffic on that uplink at the time. ``details`` has the signed median too.
+    nor within a second of a takeover, and no queue of other traffic on that uplink at the time.
+    ``details`` has the signed median too.
     """
     probes = evidence.probes(of)
     if evidence.schedule is None or evidence.links is None:
         return METRIC.answer(None, 0, reason="the run kept no schedule or no link counters")
-    calm = probes.good & _calm(evidence, probes.t_ns)
+    seen = carrier(evidence.links)
+    calm = _calm(evidence, seen, probes.t_ns)
     errors = [np.zeros(0, np.int64)]
-    for uplink, carried in _by_uplink(evidence, probes.t_ns).items():
+    for uplink, carried in _by_uplink(evidence, seen, probes.t_ns).items():
         chosen = probes.good & carried
         t_ns, rtt_ns = probes.t_ns[chosen], probes.rtt_ns[chosen]
         quiet = calm[chosen] & ~_busy(evidence.links, uplink, t_ns, rtt_ns)
@@ -43,15 +45,17 @@ def rtt_error(evidence: Evidence, of: str) -> Measurement:
     return METRIC.answer(percentile(np.abs(error), 95), len(error), details=details)
 
 
-def _calm(evidence: Evidence, t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _calm(evidence: Evidence, seen: Carrier, t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which probes are clear of events and takeovers; the latter are seen a delay after sending."""
+    moments = [(event.start_ns, event.end_ns + SETTLE_NS) for event in evidence.facts.events]
+    moments += [(takeover.t_ns - SETTLE_NS, takeover.t_ns + SETTLE_NS) for takeover in seen.takeovers]
     calm = np.ones(len(t_ns), np.bool_)
-    for event in evidence.facts.events:
-        calm &= (t_ns < event.start_ns) | (t_ns > event.end_ns + SETTLE_NS)
+    for start, end in moments:
+        calm &= (t_ns < start) | (t_ns > end)
     return calm
 
 
-def _by_uplink(evidence: Evidence, t_ns: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
-    seen = carrier(evidence.links)
+def _by_uplink(evidence: Evidence, seen: Carrier, t_ns: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
     carried: dict[str, NDArray[np.bool_]] = {}
     for stretch in seen.stretches(evidence.whole):
         if stretch.uplink is not None:
