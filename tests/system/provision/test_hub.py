@@ -31,6 +31,7 @@ def steps(lab: Lab, blobs: Path) -> list[Step]:
 @pytest.fixture
 def pings(lab: Lab) -> Iterator[Callable[[], list[tuple[float, int]]]]:
     """A client that pings the Internet every 50 ms; calling it returns (receive time in s, number)."""
+    lab.sh("client", ": > /run/pings")
     process = lab["client"].popen(["sh", "-c", f"exec {LAN_CLIENT_PINGS}"])
 
     def received() -> list[tuple[float, int]]:
@@ -120,14 +121,14 @@ def test_failover_keeps_its_promise(lab: Lab, steps: list[Step], pings: Callable
 
 def test_short_handover_gaps_do_not_trigger_it(lab: Lab, steps: list[Step]) -> None:
     """Gaps of half a second, one in each phase of the ping's interval, leave the route alone."""
-    before = lab.sh("hub", "grep -c avoided /var/log/hub/uplinks.jsonl")
+    before = lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
     for _ in range(4):
         lab.cut("dish")
         time.sleep(0.5)  # the gap itself
         lab.heal("dish")
         time.sleep(1.75)  # a quarter of an interval later in the next one
 
-    assert before == lab.sh("hub", "grep -c avoided /var/log/hub/uplinks.jsonl")
+    assert before == lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
 
 
 def test_a_second_run_changes_nothing_but_runs_again(lab: Lab, steps: list[Step]) -> None:

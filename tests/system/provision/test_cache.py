@@ -1,0 +1,164 @@
+"""What the role cache makes of a hub: slices, stale content in an outage, and no credential on the LAN."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import SAS, Lab
+
+FRESH_S = 1.0
+MIB = 1024 * 1024
+BIG = bytes(range(251)) * (3 * MIB // 251)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a LAN client got."""
+
+    status: int
+    cache: str
+    body: bytes
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def cache(lab: Lab, blobs: Path) -> Lab:
+    """The lab with a hub whose cache holds content fresh for a second."""
+    (blobs / "big.bin").write_bytes(BIG)
+    (blobs / "small.json").write_bytes(b'{"lesson": 1}')
+    lab.provision(cache_fresh=f"{FRESH_S:g}s")
+    return lab
+
+
+@pytest.fixture(autouse=True)
+def quiet_origin(cache: Lab) -> None:
+    """Forget what the origin was asked by an earlier test."""
+    cache.origin_requests()
+
+
+def get(lab: Lab, path: str, *headers: str, method: str = "GET") -> Answer:
+    """Ask the hub as a LAN client would."""
+    options = " ".join(f"-H '{header}'" for header in headers)
+    url = f"http://192.168.10.1/content/{path}"
+    output = f"-o {lab.folder}/body -D /run/headers -w '%{{http_code}} %{{time_total}}'"
+    status, seconds = lab.sh("client", f"curl -sS -m 20 -X {method} {output} {options} '{url}'").split()
+    found = re.search(r"(?im)^x-cache-status: (\S+)", lab.sh("client", "cat /run/headers"))
+    body = (lab.folder / "body").read_bytes()
+    return Answer(int(status), found[1] if found else "", body, float(seconds))
+
+
+def expire() -> None:
+    """Let what is cached become stale."""
+    time.sleep(FRESH_S + 1)  # nginx counts whole seconds
+
+
+@pytest.mark.parametrize("header", ["Range", "x-ms-range"])
+def test_a_range_costs_one_slice(cache: Lab, header: str) -> None:
+    """100 bytes of a large blob fetch 1 MiB, whichever header asks for them, and are the right 100 bytes."""
+    name = f"{header}.bin"
+    (cache.folder / "blobs" / "content" / name).write_bytes(BIG)
+    answer = get(cache, name, f"{header}: bytes={MIB + 7}-{MIB + 106}")
+
+    assert (206, "MISS", BIG[MIB + 7 : MIB + 107]) == (answer.status, answer.cache, answer.body)
+    assert [f"bytes={MIB}-{2 * MIB - 1}"] == [request["range"] for request in cache.origin_requests()]
+
+
+def test_a_range_does_not_stand_for_the_whole_blob(cache: Lab) -> None:
+    """After a range asked for the SDK's way the whole blob is still the whole blob, and the other way round."""
+    get(cache, "big.bin", "x-ms-range: bytes=0-99")
+    whole = get(cache, "big.bin")
+    part = get(cache, "big.bin", "x-ms-range: bytes=0-99")
+
+    assert (200, BIG) == (whole.status, whole.body)
+    assert (206, "HIT", BIG[:100]) == (part.status, part.cache, part.body)
+
+
+def test_clients_need_no_token_and_theirs_is_ignored(cache: Lab) -> None:
+    """The origin is asked with the hub's token alone; what a client sends as a credential does not get there."""
+    expire()
+    get(cache, "small.json?sig=mine&comp=list", "Authorization: Bearer mine")
+    time.sleep(0.2)  # the refresh in the background
+    (request,) = cache.origin_requests()
+
+    assert (f"/content/small.json?{SAS}", "") == (request["uri"], request["authorization"])
+
+
+def test_clients_cannot_write(cache: Lab) -> None:
+    """The hub's token is not for the LAN's writes."""
+    assert 403 == get(cache, "small.json", method="PUT").status
+
+
+def test_other_containers_are_not_served(cache: Lab) -> None:
+    """A path beside the container is not found, also when it is written with dots."""
+    assert 404 == get(cache, "../other/x").status
+    assert 404 == int(cache.sh("client", "curl -s --path-as-is -o /dev/null -w '%{http_code}' "
+                                         "http://192.168.10.1/content/../other/x"))
+
+
+def test_a_stale_slice_is_refreshed_in_the_background(cache: Lab) -> None:
+    """An expired slice is served at once, revalidated with its ETag, and fresh again."""
+    get(cache, "big.bin")
+    cache.origin_requests()
+    expire()
+    part = f"Range: bytes={2 * MIB}-{2 * MIB + 9}"
+    stale = get(cache, "big.bin", part)
+    time.sleep(0.3)  # the refresh in the background
+    fresh = get(cache, "big.bin", part)
+    (request,) = cache.origin_requests()
+
+    assert ("STALE", "HIT") == (stale.cache, fresh.cache)
+    assert (304, f"bytes={2 * MIB}-{3 * MIB - 1}") == (request["status"], request["range"])
+
+
+def test_one_version_of_a_blob_in_several_requests(cache: Lab) -> None:
+    """If-Match, with which the SDK holds on to a version, is honoured although the slices of another are cached."""
+    get(cache, "small.json")
+
+    assert 412 == get(cache, "small.json", 'If-Match: "another"').status
+
+
+def test_stale_content_through_an_outage(cache: Lab) -> None:
+    """With every uplink black-holed, cached content is served at once and a cold miss fails within the time-out."""
+    get(cache, "big.bin")
+    expire()
+    cache.cut("dish")
+    cache.cut("modem")
+    cached = get(cache, "big.bin")
+    cold = get(cache, "cold.bin")
+    cache.heal("dish")
+    cache.heal("modem")
+
+    assert (200, "STALE", BIG) == (cached.status, cached.cache, cached.body)
+    assert cached.seconds < 0.5
+    assert 504 == cold.status
+    assert cold.seconds < 2.5
+
+
+def test_no_log_holds_the_token(cache: Lab) -> None:
+    """Not even a message about an origin that timed out shows it."""
+    signature = SAS.partition("sig=")[2]
+
+    assert "504" in cache.sh("hub", "cat /var/log/nginx/origin.jsonl")
+    assert signature not in cache.sh("hub", "cat /var/log/nginx/*")
+    assert signature not in cache.sh("hub", "ps axww")
+
+
+def test_a_false_origin_is_refused(cache: Lab) -> None:
+    """An origin whose certificate the run's authority did not sign gets no request and no token."""
+    script = """
+        openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=account.blob.core.windows.net -days 1 \
+            -keyout /run/false.key -out /run/false.pem 2>/dev/null
+        sed 's#ssl_certificate .*#ssl_certificate /run/false.pem; ssl_certificate_key /run/false.key;#' \
+            {folder}/origin.conf > /run/false.conf
+        nginx -c {folder}/origin.conf -s stop; sleep 0.5; nginx -c /run/false.conf
+    """
+    cache.sh("internet", script.format(folder=cache.folder))
+    answer = get(cache, "unseen.bin")
+
+    assert 502 == answer.status
+    assert [] == cache.origin_requests()
