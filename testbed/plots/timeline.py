@@ -22,7 +22,8 @@ from testbed.result import Result
 EXPECTED_STEP_NS = 50_000_000  # the promised round trip is drawn this finely
 LETTER_WIDTH = 0.0055  # of a small bold letter, as a share of the panel
 NAMED_CHANGES = 6  # takeovers whose times are written below the band
-THROUGHPUT_BINS = 180  # over the whole run, but none shorter than 100 ms
+THROUGHPUT_BINS = 180  # over the whole run, at most
+BIN_WIDTHS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 600)
 
 
 def name_events(axes: Axes, result: Result) -> None:
@@ -63,6 +64,8 @@ def carrier_band(axes: Axes, result: Result) -> None:
         return
     for stretch in result.carriers.stretches(Window(0, record.duration_ns)):
         start, end = float(seconds(stretch.start_ns)), float(seconds(stretch.end_ns))
+        if stretch.uplink is None and end - start < result.carriers.silence_ns / 1e9:
+            continue  # the moment before the heartbeat's first packet
         if stretch.uplink is None:
             axes.axvspan(
                 start, end, facecolor="white", edgecolor=style.VERMILLION, hatch="//////", linewidth=0
@@ -151,8 +154,8 @@ def throughput(axes: Axes, result: Result, direction: str) -> None:
         style.empty(axes, "no link counters")
         return
     duration_ns = result.record.duration_ns
-    width_ns = max(duration_ns // THROUGHPUT_BINS, 100_000_000)
-    edges = np.arange(0, duration_ns + width_ns, width_ns)
+    width_ns = _bin_width_ns(duration_ns)
+    edges = np.arange(0, duration_ns + 1, width_ns)
     for name, colour in style.colours(result.record.facts.uplinks).items():
         mine = links.filter(pc.and_(pc.equal(links["link"], name), pc.equal(links["direction"], direction)))
         counted, _ = np.histogram(integers(mine, "t_ns"), edges, weights=integers(mine, "bytes_out"))
@@ -164,6 +167,11 @@ def throughput(axes: Axes, result: Result, direction: str) -> None:
     axes.set_ylim(bottom=0)
     if direction == Direction.DOWN:
         style.legend(axes)
+
+
+def _bin_width_ns(duration_ns: int) -> int:
+    fitting = [w for w in BIN_WIDTHS_S if duration_ns / 1e9 <= w * THROUGHPUT_BINS]
+    return round(min(fitting, default=BIN_WIDTHS_S[-1]) * 1e9)
 
 
 @dataclass(frozen=True)
