@@ -13,7 +13,7 @@ from testbed.model.objective import Unit
 def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     """Return answers from the cache / all answers; a request without one is availability's business."""
     asked = requests(evidence, ask)
-    answers, hits = int(np.sum(asked.answered)), int(np.sum(asked.answered & asked.cached))
+    answers, hits = int(np.sum(asked.answered)), int(np.sum(asked.cached))
     details = {"requests": len(asked.t_ns), "answers": answers, "hits": hits}
     if answers == 0:
         reason = "no request was answered" if len(asked.t_ns) else none_reason(ask)

@@ -54,10 +54,10 @@ def test_what_did_not_come_is_none():
     )
 
 
-def test_random_loss_before_the_event_is_not_its_doing():
-    """A probe lost at 29 s is not the first loss of the outage at 30 s."""
+def test_loss_before_the_event_is_not_its_doing():
+    """A longer gap at 20 s is not the gap of the outage at 30 s."""
     kept = evidence(
-        heartbeat=heartbeat(90 * S, [(29 * S, 29 * S + 10 * MS), (30 * S, 31 * S)]),
+        heartbeat=heartbeat(90 * S, [(20 * S, 22 * S), (30 * S, 31 * S)]),
         links=links(("starlink", 0, 90 * S)),
         outages=[OUTAGE],
     )
