@@ -46,6 +46,7 @@ class Heartbeat(Probe):
         self._responder.ready()
 
     def start(self, at_ns: int) -> None:
+        self.ready()
         self._started_ns = at_ns
         command = ["irtt", "client", *self._options(), self._responder.target]
         with self._document.open("wb") as document:  # "-o -": the document on stdout, the lines on stderr

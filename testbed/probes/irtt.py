@@ -89,6 +89,8 @@ def salvage(stamped_lines: Iterable[str], started_ns: int) -> list[Echo]:
         return []
     sent = np.interp(range(known[-1] + 1), known, [replies[seq][0] for seq in known])
     return [
-        Echo(seq, int(t_ns), replies[seq][1], "none") if seq in replies else Echo(seq, int(t_ns), None, "unknown")
+        Echo(seq, int(t_ns), replies[seq][1], "none")
+        if seq in replies
+        else Echo(seq, int(t_ns), None, "unknown")
         for seq, t_ns in enumerate(sent)
     ]

@@ -76,13 +76,16 @@ class Probe(ABC):
 
     @abstractmethod
     def ready(self) -> None:
-        """Return when ``start`` can follow without delay. Raises RunError with what the probe said."""
+        """Return when ``start`` can follow without delay: before the start instant is chosen.
+
+        Raises RunError with what the probe said.
+        """
 
     @abstractmethod
     def start(self, at_ns: int) -> None:
         """Measure from the CLOCK_REALTIME instant ``at_ns``, the run's start. Call it about 1 s before.
 
-        Samples taken before the start have a negative ``t_ns``.
+        Raises RunError where it is not ready. Samples taken before the start have a negative ``t_ns``.
         """
 
     @abstractmethod

@@ -65,6 +65,7 @@ class Workload(Probe):
             raise RunError(f"{self._traffic.name}: the HTTP client did not start: {self._last_words()}")
 
     def start(self, at_ns: int) -> None:
+        self.ready()
         self._started_ns = at_ns
         self._tell({"at_ns": at_ns})
 

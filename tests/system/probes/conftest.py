@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,10 @@ class Lab:
 
     def refuse(self) -> None:
         """Answer all that the hub would forward with an ICMP error, as a closed firewall zone does."""
-        _do(self.hub, "nft add rule ip filter forward ip saddr 192.168.10.0/24 reject with icmp admin-prohibited")
+        _do(
+            self.hub,
+            "nft add rule ip filter forward ip saddr 192.168.10.0/24 reject with icmp admin-prohibited",
+        )
 
     def recover(self) -> None:
         """Forward again."""
@@ -79,10 +83,19 @@ def _device(name: str, stack: ExitStack) -> NamespaceAccess:
         stdout=subprocess.PIPE,
     )
     stack.callback(holder.wait)
-    stack.callback(holder.kill)
+    stack.callback(_kill_all_in, holder.pid)
     assert holder.stdout
     stack.enter_context(holder.stdout).readline()
     return NamespaceAccess(name, holder.pid)
+
+
+def _kill_all_in(pid: int) -> None:
+    """Kill a device's processes, those that a failed test left included."""
+    network = Path(f"/proc/{pid}/ns/net").readlink()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if network == (process / "ns/net").readlink():
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _wire(lab: Lab) -> None:

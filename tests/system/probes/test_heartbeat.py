@@ -145,7 +145,9 @@ def test_packets_carry_the_mark_both_ways(lab: Lab, tmp_path: Path) -> None:
 
 
 def _counted(lab: Lab, chain: str) -> list[int]:
-    rules = json.loads(lab.hub.run(["nft", "--json", "list", "chain", "ip", "filter", chain]).stdout)["nftables"]
+    rules = json.loads(lab.hub.run(["nft", "--json", "list", "chain", "ip", "filter", chain]).stdout)[
+        "nftables"
+    ]
     parts = [part for rule in rules if "rule" in rule for part in rule["rule"]["expr"]]
     return [part["counter"]["packets"] for part in parts if "counter" in part]
 
@@ -224,7 +226,7 @@ def test_a_port_in_use_is_reported(lab: Lab, tmp_path: Path) -> None:
     first.open()
     first.ready()
     second.open()
-    with pytest.raises(RunError, match="(?s)second: its server did not start: .*address already in use"):
+    with pytest.raises(RunError, match=r"(?s)second: its server did not start: .*address already in use"):
         second.ready()
     first.close()
     second.close()

@@ -225,11 +225,13 @@ def test_the_screen_sees_the_last_second(web: Web) -> None:
     assert ProbeState.ENDED is probe.poll().state
 
 
-def test_a_client_that_cannot_start_is_reported(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_cannot_start_is_reported(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where Python cannot run the client, the error shows its last words."""
     monkeypatch.setattr(workload, "ROOT", tmp_path)
     probe = Workload(_traffic(20), lab.site(tmp_path, 1, objects=OBJECTS, stored=manifest(7, OBJECTS)))
     probe.open()
 
-    with pytest.raises(RunError, match="the HTTP client did not start: .*No module named"):
+    with pytest.raises(RunError, match=r"the HTTP client did not start: .*No module named"):
         probe.ready()

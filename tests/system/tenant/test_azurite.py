@@ -37,8 +37,12 @@ if job["do"] == "read":
     blobs = {name: client.download_blob(name).readall() for name in job["names"]}
     print(json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in blobs.items()}))
 else:
-    calls = {"write": lambda: client.upload_blob("small/new", b"x"), "delete": lambda: client.delete_blob("small/a"),
-             "list": lambda: list(client.list_blob_names()), "get": lambda: client.download_blob("small/a")}
+    calls = {
+        "write": lambda: client.upload_blob("small/new", b"x"),
+        "delete": lambda: client.delete_blob("small/a"),
+        "list": lambda: list(client.list_blob_names()),
+        "get": lambda: client.download_blob("small/a"),
+    }
     try:
         calls[job["do"]]()
         print(json.dumps(None))
