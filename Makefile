@@ -1,0 +1,73 @@
+# testbed: `make run` and `make test` do all the set-up that they need; a second time they skip what is there.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+AZURITE := $(VENV)/azurite
+SCENARIO ?= starlink-blackout
+
+# Root is needed for namespaces and packages, for nothing else.
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+AS_ROOT = $(if $(SUDO),sudo env "PATH=$(CURDIR)/$(BIN):$$PATH" "TESTBED_TRACES=$$TESTBED_TRACES",env "PATH=$(CURDIR)/$(BIN):$$PATH")
+# Tests start daemons in namespaces; in a sandbox of their own these end with them.
+SANDBOX = setpriv --pdeathsig KILL -- unshare --net --pid --mount --ipc --uts --fork --kill-child=KILL --mount-proc -- \
+	tini -- sh -euc 'ip link set lo up; mount -t tmpfs -o mode=0755 tmpfs /run; TESTBED_SANDBOX=1 exec "$$@"' sh
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+setup: $(VENV)/.host $(VENV)/.python $(AZURITE)/.installed core ## install and build everything: packages, Python, Azurite, C core
+
+run: setup ## run SCENARIO (starlink-blackout) and judge it
+	$(AS_ROOT) $(BIN)/testbed run $(SCENARIO)
+
+test: lint test-unit test-system test-scenario ## everything that a change must pass
+
+lint: $(VENV)/.python ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test-unit: $(VENV)/.python core ## unit tests; no root needed
+	$(BIN)/pytest tests/unit
+
+test-system: setup ## tests in namespaces, with the real parts
+	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest tests/system
+
+test-scenario: setup ## one short scenario from end to end
+	$(AS_ROOT) $(BIN)/testbed run scenarios/smoke.yaml
+
+bench: setup ## the benchmarks behind docs/performance.md
+	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest benchmarks
+
+traces: $(VENV)/.python ## make the reference traces again
+	$(BIN)/python -m testbed.traces.reference
+
+clean: ## remove what was built and installed here; results stay
+	rm -rf $(VENV) build .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+core:
+	@$(MAKE) --silent -C testbed/link/core
+	@$(MAKE) --silent -C testbed/probes/core
+
+# The C core needs the compiler that the host's packages bring.
+core: | $(VENV)/.host
+
+$(VENV)/bin/python:
+	@sh setup/environment.sh $(VENV)
+
+$(VENV)/.python: requirements.txt requirements-dev.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.host: playbooks/workstation.yml $(VENV)/.python
+	@sh setup/host.sh $(BIN)
+	@touch $@
+
+$(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.json requirements-node.txt | $(VENV)/.python
+	@sh setup/azurite.sh $(VENV)
+	@touch $@
+
+.PHONY: help setup run test lint test-unit test-system test-scenario bench traces clean core
