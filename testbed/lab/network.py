@@ -106,7 +106,7 @@ def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
         return [*command, *(f"--address=/{name}/{address}" for name, address in names.items())]
     if node.lease is None:
         return None
-    command += [f"--server={node.resolver}", f"--interface={node.lease.port}", "--dhcp-authoritative"]
+    command += [f"--server={node.resolver}", f"--interface={node.lease.port}", "--no-ping", "--dhcp-authoritative"]
     command += [f"--dhcp-range={node.lease.address},{node.lease.address},1h", "--dhcp-leasefile=/run/leases"]
     return [*command, f"--dhcp-option=option:router,{node.address(node.lease.port)}", "--log-dhcp"]
 
