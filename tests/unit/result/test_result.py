@@ -41,7 +41,7 @@ def test_write_that_breaks_leaves_the_last_whole_file(tmp_path: Path):
     """A record that cannot be written does not destroy the one before it."""
     writer = ResultWriter(tmp_path, record(verdict(S)))
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not JSON compliant"):
         writer.update(verdicts=(replace(verdict(S), value=float("nan")),))
     assert S == Result.load(tmp_path).verdict("interruption").value
 
