@@ -97,8 +97,8 @@ class Series:
             raise ValueError("the columns of a series need one common length")
         if np.any(np.diff(self.t_ns) <= 0):
             raise ValueError("the times of a series need to increase")
-        if len(self.t_ns) and (self.value.min() < 0 or self.loss.max() > max(Loss)):
-            raise ValueError("the values of a series cannot be negative, and loss is one of Loss")
+        if len(self.t_ns) and self.loss.max() > max(Loss):
+            raise ValueError("loss is one of Loss")
         for column in (self.t_ns, self.value, self.loss):
             column.flags.writeable = False
 
@@ -180,6 +180,8 @@ class Trace:
         for name, series in [*self.series.items(), *self.context.items()]:
             if len(series) and (series.t_ns[0] < 0 or series.t_ns[-1] >= self.duration_ns):
                 raise ValueError(f"series {name} reaches outside the trace")
+        if any(len(series) and series.value.min() < 0 for series in self.series.values()):
+            raise ValueError("delays, rates and losses cannot be negative")
         if any(event.t_ns < 0 or event.t_ns >= self.duration_ns for event in self.events):
             raise ValueError("an event lies outside the trace")
 

@@ -13,7 +13,7 @@ from testbed.units import format_duration
 
 
 def played(trace: Trace, duration_ns: int, align: str, repeat: bool, place: Place | str) -> Trace:
-    """Return a trace of exactly ``duration_ns``. Raises InputError at ``place`` where this one is too short."""
+    """Return a trace of exactly ``duration_ns``. Raises InputError at ``place`` for one that is too short."""
     skip, cycle = _span(trace, align, repeat, place)
     if cycle < duration_ns and not repeat:
         skipped = f" after the first {format_duration(skip)}, skipped by 'align: slot'" if skip else ""

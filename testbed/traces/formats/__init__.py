@@ -6,9 +6,46 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from testbed.errors import InputError, did_you_mean
-from testbed.traces.formats import base, iputils_ping
+from testbed.traces.formats import (
+    base,
+    csv_100ms,
+    dish_grpc,
+    field_tables,
+    iperf3_json,
+    iputils_ping,
+    irtt,
+    lens_csv,
+    named_csv,
+    number_lists,
+    prefixed_ping,
+    probe_tsv,
+    rate_text,
+    ripe_atlas,
+)
 
-FORMATS: Mapping[str, base.Format] = {format.name: format for format in (iputils_ping.FORMAT,)}
+# The order is the one of recognition: what is told apart by more comes first.
+FORMATS: Mapping[str, base.Format] = {
+    "grpc-tools-parquet": field_tables.DISH_PARQUET,
+    "routeros-lte": field_tables.LTE_PARQUET,
+    "grpc-tools-sqlite": field_tables.DISH_SQLITE,
+    "dish-history": dish_grpc.HISTORY,
+    "dish-status": dish_grpc.STATUS,
+    "irtt": irtt.FORMAT,
+    "iperf3-json": iperf3_json.FORMAT,
+    "ripe-atlas": ripe_atlas.FORMAT,
+    "prefixed-ping": prefixed_ping.FORMAT,
+    "nuttcp": rate_text.NUTTCP,
+    "iperf3-text": rate_text.IPERF3,
+    "iputils-ping": iputils_ping.FORMAT,
+    "probe-tsv": probe_tsv.FORMAT,
+    "grpc-tools-csv": field_tables.DISH_CSV,
+    "lens-csv": lens_csv.FORMAT,
+    "csv-100ms": csv_100ms.FORMAT,
+    "csv": named_csv.FORMAT,
+    "mahimahi": number_lists.MAHIMAHI,
+    "ns-delays": number_lists.NS_DELAYS,
+    "leocc-delay": number_lists.LEOCC,
+}
 
 
 def recognise(path: Path) -> base.Format:

@@ -135,19 +135,23 @@ def increasing(t_ns: ArrayLike) -> NDArray[np.int64]:
     return np.maximum.accumulate(t - steps) + steps
 
 
-def check_clock(path: Path, t_ns: Sequence[int] | NDArray[np.int64], line_of: Sequence[int]) -> None:
-    """Refuse times that leap: two clocks in one file. Raises InputError with the line."""
+def leap(t_ns: ArrayLike) -> tuple[int, str] | None:
+    """Return the first reading whose clock leaps, and how: back by a second, or forward by an hour."""
     steps = np.diff(np.asarray(t_ns, np.int64))
     leaps = np.flatnonzero((steps < -(10**9)) | (steps > MAX_STEP_NS))
-    if len(leaps):
-        first = int(leaps[0])
-        way = "back" if steps[first] < 0 else "forward"
-        found = f"the clock leaps {way} by {format_duration(abs(int(steps[first])))}"
-        raise InputError(
-            Place(str(path), line_of[first + 1]),
-            found,
-            "split the recording where its clock changes",
-        )
+    if not len(leaps):
+        return None
+    step = int(steps[leaps[0]])
+    return int(
+        leaps[0]
+    ) + 1, f"the clock leaps {'back' if step < 0 else 'forward'} by {format_duration(abs(step))}"
+
+
+def check_clock(path: Path, t_ns: ArrayLike, line_of: Sequence[int]) -> None:
+    """Refuse times that leap: two clocks in one file. Raises InputError with the line."""
+    if found := leap(t_ns):
+        place = Place(str(path), line_of[found[0]])
+        raise InputError(place, found[1], "split the recording where its clock changes")
 
 
 def end_of(*times: NDArray[np.int64]) -> int:

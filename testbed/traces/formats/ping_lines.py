@@ -18,7 +18,7 @@ REPLY = re.compile(r"\d+ bytes from .+?: (?:icmp_)?seq=(\d+) (?:ttl|hlim)=\d+ ti
 _LOST = re.compile(r"(?:no answer yet for|From .+) icmp_seq=(\d+)\b.*\Z")
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received,.*?(?:time (\d+) ?ms)?\Z")
 _OTHER = re.compile(
-    r"(\s*|\^C.*|PING .*|ping\d?: .*|--- .* ---|(rtt|round-trip) min/.*|\d+ packets transmitted.*|pipe \d+.*)\Z"
+    r"(\s*|\^C.*|PING .*|ping\d?: .*|--- .* ---|(rtt|round-trip) min/.*|\d+ packets trans.*|pipe \d.*)\Z"
 )
 _SEQ_MODULO = 65536
 _DEFAULT_INTERVAL_NS = 10**9

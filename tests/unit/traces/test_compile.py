@@ -167,12 +167,19 @@ def test_fixed_values_events_rates_and_queues():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"duration_ns": 90 * S}, ("scenarios/x.yaml:4: trace 't' lasts 40 s; the scenario lasts 90 s; "
-         "add 'repeat: true', shorten the scenario or take a longer trace")),
-        ({"duration_ns": 9 * S, "align": "slot"}, ("scenarios/x.yaml:4: trace 't' does not tell where its 15 s slots "
-         "begin; write 'align: start'")),
+        (
+            {"duration_ns": 90 * S},
+            (
+                "scenarios/x.yaml:4: trace 't' lasts 40 s; the scenario lasts 90 s; "
+                "add 'repeat: true', shorten the scenario or take a longer trace"
+            ),
+        ),
+        (
+            {"duration_ns": 9 * S, "align": "slot"},
+            ("scenarios/x.yaml:4: trace 't' does not tell where its 15 s slots begin; write 'align: start'"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_trace_that_cannot_be_played_is_refused_at_the_scenario_s_line(arguments, message):
     """Too short without repeat, or nothing to align: refused with both durations, before anything starts."""
     with pytest.raises(InputError) as error:

@@ -94,21 +94,40 @@ def test_without_times_the_interval_comes_from_the_summary(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([HEADER, "[1.0] 64 bytes fr"], ("ping.txt:2: '[1.0] 64 bytes fr' is not a line that ping prints; "
-         "remove it if the recording was cut short here")),
-        ([HEADER, reply(1, 1.0, "1000000000")], ("ping.txt:2: time is 1000000000 ms; "
-         "a round trip takes less than 10 minutes")),
-        ([HEADER, reply(1000000000, 1.0, "5.00")], "ping.txt:2: icmp_seq is 1000000000; it has 16 bits: at most 65535"),
-        ([HEADER, reply(1, 5000.0, "5.00"), reply(2, 4000.0, "5.00")], ("ping.txt:3: the clock leaps back by 16.67 min; "
-         "split the recording where its clock changes")),
-        ([HEADER, reply(1, 5000.0, "5.00"), reply(2, None, "5.00")], ("ping.txt:3: some replies have a time in front "
-         "and this one has none; give a recording by one tool")),
-        ([HEADER, reply(1, 1.0, "5.00"), SUMMARY], ("ping.txt:3: the summary counts 3 replies, the file has 1; "
-         "give the whole recording")),
+        (
+            [HEADER, "[1.0] 64 bytes fr"],
+            (
+                "ping.txt:2: '[1.0] 64 bytes fr' is not a line that ping prints; "
+                "remove it if the recording was cut short here"
+            ),
+        ),
+        (
+            [HEADER, reply(1, 1.0, "1000000000")],
+            ("ping.txt:2: time is 1000000000 ms; a round trip takes less than 10 minutes"),
+        ),
+        (
+            [HEADER, reply(1000000000, 1.0, "5.00")],
+            "ping.txt:2: icmp_seq is 1000000000; it has 16 bits: at most 65535",
+        ),
+        (
+            [HEADER, reply(1, 5000.0, "5.00"), reply(2, 4000.0, "5.00")],
+            ("ping.txt:3: the clock leaps back by 16.67 min; split the recording where its clock changes"),
+        ),
+        (
+            [HEADER, reply(1, 5000.0, "5.00"), reply(2, None, "5.00")],
+            (
+                "ping.txt:3: some replies have a time in front "
+                "and this one has none; give a recording by one tool"
+            ),
+        ),
+        (
+            [HEADER, reply(1, 1.0, "5.00"), SUMMARY],
+            ("ping.txt:3: the summary counts 3 replies, the file has 1; give the whole recording"),
+        ),
         ([HEADER], "ping.txt: the recording has no probes; record with: ping -D -i 0.01 HOST"),
         ([""], "ping.txt: the file is empty; give a recording"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_ping_is_refused_with_its_line(tmp_path, lines, message):
     """What ping would not print is an error with the line, never left out."""
     with pytest.raises(InputError) as error:

@@ -1,0 +1,56 @@
+"""iperf3 -J: one rate a reporting interval; JSON of one test, read whole.
+
+The sender's intervals of an upload are write() batches, not what left: zeros there are no outages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from testbed.errors import InputError
+from testbed.model.trace import Series, SeriesName, Trait
+from testbed.traces.formats import base, documents
+
+
+def _recognises(head: base.Head) -> bool:
+    text = head.text[:4000].lstrip()
+    return (
+        text.startswith("{") and '"start"' in text and '"test_start"' in head.text and '"connected"' in text
+    )
+
+
+def _read(path: Path) -> base.Recording:
+    document = documents.json_of(path)
+    with documents.shape(path, "an iperf3 result"):
+        if error := document.get("error"):
+            raise InputError(str(path), f"iperf3 failed: {error}", "record again")
+        reverse = bool(document["start"]["test_start"].get("reverse"))
+        begin = document["start"]["timestamp"]
+        start_ns = int(begin.get("timemillisecs", begin["timesecs"] * 1000)) * 10**6
+        sums = [_interval(path, number, item["sum"]) for number, item in enumerate(document["intervals"])]
+    kept = [entry for entry in sums if not entry[3]]
+    if not kept:
+        raise InputError(str(path), "no reporting intervals", "record with: iperf3 -J -i 0.1 -R -c HOST")
+    t = base.increasing([entry[0] for entry in kept])
+    name = SeriesName.DOWN_RATE if reverse else SeriesName.UP_RATE
+    return base.Recording(
+        series={name: Series.of(t - t[0], [entry[2] for entry in kept])},
+        duration_ns=max(kept[-1][1] - int(t[0]), int(t[-1] - t[0]) + 1),
+        start_ns=start_ns + int(t[0]),
+        traits=() if reverse else (Trait.SENDER_SIDE,),
+        notes=tuple([f"{len(sums) - len(kept)} omitted intervals left out"] if len(kept) < len(sums) else []),
+    )
+
+
+def _interval(path: Path, number: int, item: dict[str, Any]) -> tuple[int, int, int, bool]:
+    begin, end, rate = float(item["start"]), float(item["end"]), float(item["bits_per_second"])
+    if not (0 <= begin <= end < 10**7 and 0 <= rate < 10**13 and np.isfinite(rate)):
+        found = f"interval {number}: {begin:g} to {end:g} s at {rate:g} bit/s"
+        raise InputError(str(path), found, "give the result as iperf3 wrote it")
+    return round(begin * 1e9), round(end * 1e9), round(rate), bool(item.get("omitted"))
+
+
+FORMAT = base.Format("iperf3-json", "iperf3 -J", _recognises, _read)

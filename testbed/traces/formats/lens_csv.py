@@ -1,0 +1,64 @@
+"""CSV of the LENS dataset, from irtt (timestamp in ns, rtt, uplink, downlink) or ping (timestamp in s, rtt).
+
+All delays are in ms. irtt's: -1 marks the direction in which a probe was lost. ping's: the time is the
+receive time, and lost probes were left out by the conversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from testbed.model.trace import Loss, Series, SeriesName, Trait
+from testbed.traces.formats import base, tables
+
+_IRTT = ["timestamp", "rtt", "uplink", "downlink"]
+_PING = ["timestamp", "rtt"]
+_LEONETEM = ["timestamp", "relative", "rtt"]
+
+
+def _recognises(head: base.Head) -> bool:
+    return bool(head.lines) and head.lines[0].strip().split(",") in (_IRTT, _PING, _LEONETEM)
+
+
+def _read(path: Path) -> base.Recording:
+    table = tables.read_csv(path)
+    return _irtt(path, table) if table.names == _IRTT else _ping(path, table)
+
+
+def _irtt(path: Path, table: tables.Table) -> base.Recording:
+    stamp = table.integers("timestamp")
+    up, down = table.scaled("uplink", 10**6, low=-1), table.scaled("downlink", 10**6, low=-1)
+    rtt = table.scaled("rtt", 10**6, low=-1)
+    base.check_clock(path, stamp, table.lines)
+    table.check_rtt("rtt", rtt)
+    lost_up, lost_down = up == -(10**6), down == -(10**6)
+    loss = np.select([lost_up & lost_down, lost_up, lost_down], [Loss.UNKNOWN, Loss.UP, Loss.DOWN], Loss.NONE)
+    t = base.increasing(stamp - stamp[0])
+    series = {SeriesName.RTT: Series.of(t, rtt, loss)}
+    synchronised = not np.any((loss == Loss.NONE) & ((up < 0) | (down < 0)))
+    if synchronised:
+        series[SeriesName.UP_DELAY] = Series.of(t, up, loss)
+        series[SeriesName.DOWN_DELAY] = Series.of(t, down, loss)
+    traits: Sequence[Trait] = () if synchronised else (Trait.OFFSET_CLOCKS,)
+    return base.Recording(series, base.end_of(t), int(stamp[0]), traits=tuple(traits))
+
+
+def _ping(path: Path, table: tables.Table) -> base.Recording:
+    stamp, rtt = table.scaled("timestamp", 10**9), table.scaled("rtt", 10**6)
+    table.check_rtt("rtt", rtt)
+    base.check_clock(path, stamp, table.lines)
+    sent = stamp - rtt
+    order = np.argsort(sent, kind="stable")
+    t = base.increasing(sent[order] - sent[order][0])
+    return base.Recording(
+        series={SeriesName.RTT: Series.of(t, rtt[order])},
+        duration_ns=base.end_of(t),
+        start_ns=int(sent.min()),
+        traits=(Trait.ICMP, Trait.LOSS_OMITTED),
+    )
+
+
+FORMAT = base.Format("lens-csv", "LENS dataset's CSV of irtt or ping", _recognises, _read)
