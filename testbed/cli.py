@@ -80,7 +80,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("scenario", help="a name from 'testbed scenario list', or a YAML file").completer = (  # type: ignore[attr-defined]
         _complete_scenario
     )
-    run.add_argument("--dry-run", action="store_true", help="check everything and print the timeline; start nothing")
+    run.add_argument(
+        "--dry-run", action="store_true", help="check everything and print the timeline; start nothing"
+    )
     run.add_argument("--json", action="store_true", help="print JSON lines instead of a screen")
     run.add_argument("--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)")
     run.set_defaults(func=_run)

@@ -79,7 +79,9 @@ def _sorted(column: list[str], columns: list[list[str]], neighbours: Mapping[str
     if index == 0:
         return column
     before = _sorted(columns[index - 1], columns, neighbours)
-    return sorted(column, key=lambda name: min((before.index(b) for b in before if b in neighbours[name]), default=0))
+    return sorted(
+        column, key=lambda name: min((before.index(b) for b in before if b in neighbours[name]), default=0)
+    )
 
 
 def _append_nodes(lines: list[str], column: list[str], rows: Mapping[str, int], first: bool) -> None:

@@ -43,7 +43,9 @@ def new_folder(results: Path, name: str, now: datetime) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise HostError(f"{folder} cannot be made ({error.strerror}); choose another --results") from error
+            raise HostError(
+                f"{folder} cannot be made ({error.strerror}); choose another --results"
+            ) from error
         (folder / "logs").mkdir()
         return folder
     raise HostError(f"{results / stem} and 98 more exist already; choose another --results")

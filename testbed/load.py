@@ -49,7 +49,9 @@ def read(path: Path, cls: type[T]) -> T:
     try:
         return parse(path.read_text(encoding="utf-8"), cls, paths.shown(path))
     except OSError as error:
-        raise InputError(paths.shown(path), f"cannot be read ({error.strerror})", "give a YAML file") from error
+        raise InputError(
+            paths.shown(path), f"cannot be read ({error.strerror})", "give a YAML file"
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(paths.shown(path), f"not UTF-8 text ({error.reason})", "give a YAML file") from error
 

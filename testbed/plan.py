@@ -127,7 +127,9 @@ def _find(name: str, folder: Path, noun: str, place: Place | str) -> Path:
         if candidate.is_file():
             return candidate.resolve()
     known = [path.stem for path in folder.glob("*.yaml")]
-    raise InputError(place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, known))
+    raise InputError(
+        place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, known)
+    )
 
 
 def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:

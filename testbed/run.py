@@ -17,9 +17,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from testbed import junit, paths, plan, progress, provenance
+from testbed import junit, paths, plan, plots, progress, provenance
 from testbed.bringup import Lab, bring_up
 from testbed.errors import TestbedError
 from testbed.launch import Job
@@ -48,7 +46,6 @@ class Run:
     def __init__(self, made: plan.Plan, folder: Path) -> None:
         self._plan, self._folder = made, folder
         self._writer = ResultWriter(folder, self._record())
-        (folder / "samples").mkdir()
 
     def execute(self) -> int:
         """Bring the lab up, play the scenario, judge it; return the exit status."""
@@ -65,7 +62,7 @@ class Run:
             tell(Note(error, error=True))
         finally:
             self._writer.finish(state, time.time_ns(), error)
-            self._leave()
+        self._report()
         return self._writer.record.exit_status
 
     def _measure(self) -> None:
@@ -103,8 +100,7 @@ class Run:
         lab.close()
         bins = self._folder / "link" / "links.bins"
         if bins.exists():
-            pq.write_table(read_bins(bins), self._folder / "samples" / "links.parquet", compression="zstd")
-            bins.unlink()
+            self._writer.keep("links", read_bins(bins))
         self._writer.update(fidelity=_fidelity(certificate, self._plan.scenario.fidelity))
 
     def _judge(self) -> None:
@@ -112,14 +108,17 @@ class Run:
         fidelity = self._writer.record.fidelity or Fidelity(False, "the links left no certificate")
         error = rtt_error(evidence, evidence.facts.heartbeat).value
         verdicts = evaluate(self._plan.scenario, evidence, "" if fidelity.valid else fidelity.reason)
-        self._writer.update(
-            fidelity=replace(fidelity, rtt_error_p95_ns=error), verdicts=verdicts, decomposition=decompose(evidence)
-        )
+        fidelity = replace(fidelity, rtt_error_p95_ns=error)
+        self._writer.update(fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence))
 
-    def _leave(self) -> None:
-        """Write what is made from the results, and say how it ended."""
+    def _report(self) -> None:
+        """Write what is made from the results alone, and say how it ended."""
         record = self._writer.record
         junit.write(self._folder, record)
+        if record.started_ns is not None:
+            tell(Step("figure"))
+            plots.write(Result(self._folder, record))
+        self._writer.list_files()
         tell(
             Ended(
                 folder=paths.shown(self._folder),
@@ -154,8 +153,7 @@ class Run:
 
     def _keep_schedules(self) -> None:
         pairs = {name: (link.pair.up, link.pair.down) for name, link in self._plan.links.items()}
-        table = schedule_table(pairs, self._plan.scenario.duration)
-        pq.write_table(table, self._folder / "samples" / "schedule.parquet", compression="zstd")
+        self._writer.keep("schedule", schedule_table(pairs, self._plan.scenario.duration))
 
     def _keep_inputs(self) -> None:
         inputs = self._folder / "inputs"

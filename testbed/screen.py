@@ -16,7 +16,13 @@ from testbed import progress
 from testbed.progress import Ended, Event, Note, ObjectiveNow, Step, Tick
 from testbed.units import format_rate
 
-_STYLES = {"pass": "green", "fail": "bold red", "invalid": "bold magenta", "inconclusive": "yellow", "running": "dim"}
+_STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "invalid": "bold magenta",
+    "inconclusive": "yellow",
+    "running": "dim",
+}
 _MARKS = {"pass": "✔", "fail": "✘", "invalid": "!", "inconclusive": "?", "running": "·"}
 _PLAIN_EVERY_NS = 5 * 10**9
 
@@ -133,7 +139,9 @@ def _objective(now: ObjectiveNow) -> Text:
 
 def _tick_line(tick: Tick) -> str:
     carriers = "+".join(u.name for u in tick.uplinks if u.carries) or "nobody"
-    uplinks = ", ".join(f"{u.name} {u.state} ↓{format_rate(u.down_bps)} ↑{format_rate(u.up_bps)}" for u in tick.uplinks)
+    uplinks = ", ".join(
+        f"{u.name} {u.state} ↓{format_rate(u.down_bps)} ↑{format_rate(u.up_bps)}" for u in tick.uplinks
+    )
     traffic = "; ".join(f"{name}: {text}" for name, text in tick.traffic.items())
     return f"{_clock(tick)}  carried by {carriers}  [{uplinks}]  {traffic}"
 
@@ -146,7 +154,9 @@ def _clock(tick: Tick) -> str:
 def _table(tick: Tick) -> RenderableType:
     uplinks = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("uplink", "link", "heartbeat", "down", "up"):
-        uplinks.add_column(heading, header_style="dim", justify="right" if heading in ("down", "up") else "left")
+        uplinks.add_column(
+            heading, header_style="dim", justify="right" if heading in ("down", "up") else "left"
+        )
     for u in tick.uplinks:
         state = Text(u.state, style="green" if u.state in ("up", "ready") else "bold red")
         carries = Text("carries" if u.carries else "", style="bold cyan")

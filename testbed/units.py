@@ -106,7 +106,7 @@ def _largest(value: float, units: Mapping[str, int]) -> str:
 
 def format_duration(ns: float) -> str:
     """Write nanoseconds for people: ``"25 s"``, ``"1.5 ms"``, ``"-3 s"``; seconds up to ten minutes."""
-    if 60 * 10**9 <= abs(ns) < 600 * 10**9:
+    if ns == 0 or 60 * 10**9 <= abs(ns) < 600 * 10**9:
         return f"{ns / 1e9:.4g} s"
     return _largest(ns, DURATION_UNITS)
 

@@ -43,7 +43,9 @@ class Network:
         try:
             nodes = self._build_nodes()
         except SystemExit as error:  # Mininet's answer to a missing tool
-            raise HostError("Mininet could not start: a tool it needs is missing; see 'testbed doctor'") from error
+            raise HostError(
+                "Mininet could not start: a tool it needs is missing; see 'testbed doctor'"
+            ) from error
         self.devices = {name: NamespaceAccess(name, node.pid) for name, node in nodes.items()}
         for name, device in self.devices.items():
             node = self.topology.nodes.get(name)
@@ -61,7 +63,11 @@ class Network:
         """Yield the command line of every service that has ended."""
         for process in self._services:
             if process.poll() is not None:
-                yield shlex.join(map(str, process.args)) if isinstance(process.args, list) else str(process.args)
+                yield (
+                    shlex.join(map(str, process.args))
+                    if isinstance(process.args, list)
+                    else str(process.args)
+                )
 
     def _build_nodes(self) -> dict[str, MininetNode]:
         setLogLevel("error")
@@ -106,7 +112,12 @@ def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
         return [*command, *(f"--address=/{name}/{address}" for name, address in names.items())]
     if node.lease is None:
         return None
-    command += [f"--server={node.resolver}", f"--interface={node.lease.port}", "--no-ping", "--dhcp-authoritative"]
+    command += [
+        f"--server={node.resolver}",
+        f"--interface={node.lease.port}",
+        "--no-ping",
+        "--dhcp-authoritative",
+    ]
     command += [f"--dhcp-range={node.lease.address},{node.lease.address},1h", "--dhcp-leasefile=/run/leases"]
     return [*command, f"--dhcp-option=option:router,{node.address(node.lease.port)}", "--log-dhcp"]
 

@@ -44,7 +44,9 @@ def spawn(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
 def prepare() -> None:
     """Make the inside of a fresh sandbox ready: loopback up, /run and /dev/shm private. Raises HostError."""
     commands = [["ip", "link", "set", "lo", "up"]]
-    commands += [["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder] for folder in ("/run", str(SHARED))]
+    commands += [
+        ["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder] for folder in ("/run", str(SHARED))
+    ]
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
         if done.returncode != 0:

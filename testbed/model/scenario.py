@@ -69,7 +69,9 @@ class UplinkProfile:
     def problems(self) -> Iterable[Problem]:
         if bool(self.trace) == (self.fixed is not None):
             found = "both trace and fixed values" if self.trace else "neither trace nor fixed values"
-            yield Problem(self.place, f"the uplink has {found}", "write one of 'trace: NAME' and 'fixed: {...}'")
+            yield Problem(
+                self.place, f"the uplink has {found}", "write one of 'trace: NAME' and 'fixed: {...}'"
+            )
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ class HttpGet:
 
     def problems(self) -> Iterable[Problem]:
         if not 0 < self.rate <= 1000:
-            yield Problem(self.place.at("rate"), f"rate is {self.rate:g}/s", "write more than 0/s, up to 1000/s")
+            yield Problem(
+                self.place.at("rate"), f"rate is {self.rate:g}/s", "write more than 0/s, up to 1000/s"
+            )
 
 
 Traffic = UdpEcho | HttpGet
@@ -147,7 +151,9 @@ class Event:
     def problems(self) -> Iterable[Problem]:
         if (self.outage > 0) == (self.hold > 0):
             yield Problem(
-                self.place, "the event needs one fault that lasts", "write one of 'outage: 25 s' and 'hold: 2 s'"
+                self.place,
+                "the event needs one fault that lasts",
+                "write one of 'outage: 25 s' and 'hold: 2 s'",
             )
 
 

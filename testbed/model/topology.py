@@ -156,7 +156,9 @@ class Topology:
     def problems(self) -> Iterable[Problem]:
         for kind in (NodeKind.HUB, NodeKind.TENANT):
             if len(found := self.of_kind(kind)) != 1:
-                yield Problem(self.place.at("nodes"), f"{len(found)} nodes of kind {kind}", "give exactly one")
+                yield Problem(
+                    self.place.at("nodes"), f"{len(found)} nodes of kind {kind}", "give exactly one"
+                )
         if EMULATOR in self.nodes:
             yield Problem(self.place.at("nodes"), f"a node is named {EMULATOR!r}", "choose another name")
         yield from self._end_problems()

@@ -49,7 +49,12 @@ def test_every_port_has_its_address(network: Network) -> None:
 
 @pytest.mark.parametrize(
     ("node", "address"),
-    [("client", "192.168.10.102"), ("dish", "203.0.113.10"), ("modem", "203.0.113.10"), ("tenant", "198.51.100.2")],
+    [
+        ("client", "192.168.10.102"),
+        ("dish", "203.0.113.10"),
+        ("modem", "203.0.113.10"),
+        ("tenant", "198.51.100.2"),
+    ],
 )
 def test_nodes_reach_each_other(network: Network, node: str, address: str) -> None:
     """Clients meet on the LAN; both uplinks reach the tenant through their PoP's address translation."""
@@ -57,7 +62,8 @@ def test_nodes_reach_each_other(network: Network, node: str, address: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("port", "address", "router"), [("wan0", "100.64.10.100", "100.64.10.1"), ("wan1", "192.168.8.100", "192.168.8.1")]
+    ("port", "address", "router"),
+    [("wan0", "100.64.10.100", "100.64.10.1"), ("wan1", "192.168.8.100", "192.168.8.1")],
 )
 def test_a_hub_gets_a_lease_on_each_wan_port(network: Network, port: str, address: str, router: str) -> None:
     """A hub that is plugged in comes up by itself: address, router and name service by DHCP."""
@@ -74,7 +80,7 @@ def test_a_hub_gets_a_lease_on_each_wan_port(network: Network, port: str, addres
 def test_the_tenant_s_name_is_known_behind_the_dish(network: Network) -> None:
     """The dish forwards name service to the Internet's, which knows the storage account."""
     lookup = f"from socket import gethostbyname as g; print(g('{NAME}'))"
-    script = f"echo nameserver 100.64.10.1 > /etc/resolv.conf; /usr/bin/python3 -c \"{lookup}\""
+    script = f'echo nameserver 100.64.10.1 > /etc/resolv.conf; /usr/bin/python3 -c "{lookup}"'
 
     assert "203.0.113.10\n" == sh(network.devices["dish"], script)
 

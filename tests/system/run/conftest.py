@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-SCENARIO = Path(__file__).parent / "short-blackout.yaml"
+from testbed import paths
+
+SCENARIO = paths.SCENARIOS / "smoke.yaml"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,18 @@ def _namespaces() -> Iterator[str]:
 
 def _ours() -> Iterator[str]:
     """Yield the command lines of processes such as a run starts."""
-    names = ("linkd", "anchor", "irtt", "nginx", "keepalived", "dnsmasq", "udhcpc", "azurite", "mininet:", "tini")
+    names = (
+        "linkd",
+        "anchor",
+        "irtt",
+        "nginx",
+        "keepalived",
+        "dnsmasq",
+        "udhcpc",
+        "azurite",
+        "mininet:",
+        "tini",
+    )
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_text().replace("\0", " ")
@@ -96,7 +109,9 @@ def until(process: subprocess.Popen[str], kind: str, **values: Any) -> dict[str,
         if event["event"] == kind and all(event.get(key) == value for key, value in values.items()):
             return event
     assert process.stderr
-    raise AssertionError(f"the run ended without {kind} {values}; last event {event}; {process.stderr.read()}")
+    raise AssertionError(
+        f"the run ended without {kind} {values}; last event {event}; {process.stderr.read()}"
+    )
 
 
 @pytest.fixture

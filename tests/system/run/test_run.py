@@ -53,7 +53,9 @@ def test_the_carrier_can_be_asked_for(finished: tuple[Path, int]) -> None:
     """Starlink carries before the outage and after it, LTE during it."""
     result = Result.load(finished[0])
 
-    assert ["starlink", "lte", "starlink"] == [result.carrier("heartbeat", at) for at in ("3 s", "13 s", "23.5 s")]
+    assert ["starlink", "lte", "starlink"] == [
+        result.carrier("heartbeat", at) for at in ("3 s", "13 s", "23.5 s")
+    ]
 
 
 def test_the_heartbeat_follows_the_trace(finished: tuple[Path, int]) -> None:
@@ -74,7 +76,7 @@ def test_the_evidence_is_kept(finished: tuple[Path, int]) -> None:
 
     assert 2390 <= heartbeat.num_rows <= 2410
     assert ["4"] == [suite.get("tests") for suite in suites]
-    assert {"short-blackout.yaml", "hub-two-uplinks.yaml"} <= {p.name for p in (folder / "inputs").iterdir()}
+    assert {"smoke.yaml", "hub-two-uplinks.yaml"} <= {p.name for p in (folder / "inputs").iterdir()}
     assert (folder / "timeline.png").stat().st_size > 50_000
     assert {"run.log", "azurite.log", "dnsmasq-dish.log", "ansible.log"} <= logs
 
@@ -101,7 +103,9 @@ def test_a_hub_without_failover_fails(testbed: Testbed, tmp_path: Path, untouche
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_killed_run_leaves_nothing_but_its_results(step: str, testbed: Testbed, untouched_host: None) -> None:
+def test_a_killed_run_leaves_nothing_but_its_results(
+    step: str, testbed: Testbed, untouched_host: None
+) -> None:
     """SIGKILL in any step leaves a clean host and a readable result that says how far the run came."""
     process = testbed.start(SCENARIO)
     until(process, "step", name=step, seconds=None)

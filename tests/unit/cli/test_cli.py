@@ -17,7 +17,7 @@ def test_a_dry_run_prints_the_timeline_and_starts_nothing(capsys: pytest.Capture
 
     assert "whose timers promise an interruption of 2 s to 3 s" in printed
     timeline = printed.partition("timeline\n")[2].partition("\n\nobjectives")[0]
-    assert ["0 ns", "0 ns", "30 s", "55 s", "90 s"] == [
+    assert ["0 s", "0 s", "30 s", "55 s", "90 s"] == [
         line.strip().partition("  ")[0] for line in timeline.splitlines()
     ]
     assert "interruption of heartbeat at most" in printed

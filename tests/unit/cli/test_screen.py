@@ -14,7 +14,9 @@ from testbed.screen import PlainLines
 UPLINKS = (UplinkNow("starlink", "dark", False, 0, 0), UplinkNow("lte", "up", True, 31_000_000, 500_000))
 OBJECTIVES = (ObjectiveNow("interruption of heartbeat at most 3 s", "2.6 s", "running"),)
 TICK = Tick(33 * 10**9, 90 * 10**9, UPLINKS, {"heartbeat": "100 answered"}, OBJECTIVES)
-ENDED = Ended("results/x", "fail", 1, (ObjectiveNow("failovers at most 0", "2", "fail"),), "within its budget")
+ENDED = Ended(
+    "results/x", "fail", 1, (ObjectiveNow("failovers at most 0", "2", "fail"),), "within its budget"
+)
 
 
 @pytest.mark.parametrize("event", [Step("hub"), Step("hub", 2.5), TICK, Note("late", error=True), ENDED])

@@ -168,7 +168,9 @@ def test_the_good_scenario_is_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_scenario_is_refused_with_its_place(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_scenario_is_refused_with_its_place(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A mistake is answered with file, line, what was found and what would be right."""
     before, after, message = BAD[name]
     assert before in GOOD
