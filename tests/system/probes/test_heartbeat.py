@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import Lab
+from two_wans import Lab
 
 from testbed.errors import HostError, RunError
 from testbed.model.scenario import UdpEcho

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import Lab
+from two_wans import Lab
 
 from testbed.errors import RunError
 from testbed.model.catalogue import CatalogueObject
