@@ -72,6 +72,7 @@ class Heartbeat(Probe):
 
     def finish(self) -> Path:
         if self._process is None or self._reader is None:
+            self._responder.close()
             raise RunError(f"{self._traffic.name}: finished before it was started")
         interrupted = self._end()
         self._reader.join(GRACE_S)
