@@ -1,13 +1,18 @@
 #include "device.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -88,26 +93,86 @@ static const struct nlmsghdr *exchange(const struct request *r, char *answer, si
 	return done ? (const struct nlmsghdr *)answer : NULL;
 }
 
+/* The id by which our namespace knows the one behind this descriptor, or -1. */
+static int32_t namespace_id(int fd)
+{
+	_Alignas(8) char answer[1024];
+	struct request get = { .header = { .nlmsg_len = NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct rtgenmsg))),
+					   .nlmsg_type = RTM_GETNSID, .nlmsg_flags = NLM_F_REQUEST } };
+
+	add(&get, NETNSA_FD, (uint32_t)fd);
+	const struct nlmsghdr *h = exchange(&get, answer, sizeof answer);
+
+	if (!h || h->nlmsg_type != RTM_NEWNSID)
+		return -1;
+	const struct rtattr *id = (const void *)((const char *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct rtgenmsg)));
+
+	return id->rta_type == NETNSA_NSID ? *(const int32_t *)RTA_DATA(id) : -1;
+}
+
+/* Namespaces have no names of their own, but the processes in them can be seen. */
+static int open_namespace(int32_t id)
+{
+	DIR *processes = opendir("/proc");
+	const struct dirent *entry;
+	int found = -1;
+
+	while (processes && found < 0 && (entry = readdir(processes))) {
+		char path[300];
+
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof path, "/proc/%s/ns/net", entry->d_name);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0 && namespace_id(fd) == id)
+			found = fd;
+		else if (fd >= 0)
+			close(fd);
+	}
+	if (processes)
+		closedir(processes);
+	return found;
+}
+
+static void one_segment(int index)
+{
+	_Alignas(8) char answer[1024];
+	struct request set = link_request(RTM_SETLINK, index);
+
+	add(&set, IFLA_GSO_MAX_SEGS, 1);
+	exchange(&set, answer, sizeof answer);
+}
+
 /*
- * A veth hands over frames as its peer's stack made them, up to 64 KiB each. The peer is usually in
- * another namespace, whose ethtool cannot be reached from here, but the peer's limit of one segment
- * for each frame can be set through its namespace's id, and makes that stack cut frames to the MTU.
- * Where that is refused, oversized frames are counted as unasked losses.
+ * A veth hands over frames as its peer's stack made them, up to 64 KiB each; a limit of one segment
+ * makes that stack cut them to the MTU. The peer is usually in another namespace. Where it cannot
+ * be reached, oversized frames are counted as unasked losses.
  */
 static void one_segment_peer(int index)
 {
 	_Alignas(8) char answer[32768];
-	struct request get = link_request(RTM_GETLINK, index), set;
+	struct request get = link_request(RTM_GETLINK, index);
 	const struct nlmsghdr *h = exchange(&get, answer, sizeof answer);
-	const uint32_t *peer, *space;
+	const int32_t *peer, *space;
 
 	if (!h || h->nlmsg_type != RTM_NEWLINK || !(peer = attribute(h, IFLA_LINK)) || !*peer)
 		return;
-	set = link_request(RTM_SETLINK, (int)*peer);
-	if ((space = attribute(h, IFLA_LINK_NETNSID)))
-		add(&set, IFLA_TARGET_NETNSID, *space);
-	add(&set, IFLA_GSO_MAX_SEGS, 1);
-	exchange(&set, answer, sizeof answer);
+	if (!(space = attribute(h, IFLA_LINK_NETNSID))) {
+		one_segment(*peer);
+		return;
+	}
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), there = open_namespace(*space);
+
+	if (home >= 0 && there >= 0 && !setns(there, CLONE_NEWNET)) {
+		one_segment(*peer);
+		if (setns(home, CLONE_NEWNET))
+			abort();		/* in the wrong namespace nothing may go on */
+	}
+	if (home >= 0)
+		close(home);
+	if (there >= 0)
+		close(there);
 }
 
 int device_prepare(const char *name, unsigned *mtu)
