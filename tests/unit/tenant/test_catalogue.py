@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from testbed import load
 from testbed.errors import InputError
 from testbed.model.catalogue import Catalogue, CatalogueObject
 
-CATALOGUES = sorted((Path(__file__).parents[3] / "scenarios/catalogues").glob("*.yaml"))
+ROOT = Path(__file__).parents[3]
+CATALOGUES = sorted((ROOT / "scenarios/catalogues").glob("*.yaml"))
 GOOD = """\
 source: an example
 classes:
@@ -27,11 +30,17 @@ def test_every_catalogue_of_the_repository_is_good(path: Path) -> None:
     assert 1 == pytest.approx(sum(o.weight for o in objects))
 
 
+def test_the_manuals_example_is_good() -> None:
+    """The catalogue in the manual can be copied as it is."""
+    manual = (ROOT / "docs/tenant.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^    source:.*?(?=\n\n)", manual, re.DOTALL | re.MULTILINE)
+
+    assert 63 == len(load.parse(textwrap.dedent(example), Catalogue, "tenant.md").objects())
+
+
 def test_the_school_day_can_be_seeded_in_seconds() -> None:
     """The content of the school day stays near 50 MB, which a tenant stores while the lab comes up."""
-    objects = load.read(
-        Path(__file__).parents[3] / "scenarios/catalogues/school-day.yaml", Catalogue
-    ).objects()
+    objects = load.read(ROOT / "scenarios/catalogues/school-day.yaml", Catalogue).objects()
 
     assert 48_240_000 == sum(o.size for o in objects)
 
