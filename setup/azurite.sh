@@ -5,7 +5,7 @@ venv=$(cd "$1" && pwd)
 PATH=$venv/bin:$PATH
 
 recent_node() {
-    command -v npm > /dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2> /dev/null
+    command -v npm > /dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2> /dev/null
 }
 
 recent_node || "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-node.txt

@@ -12,7 +12,7 @@ fi
 echo "setup: packages of the lab host" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! ANSIBLE_CONFIG=playbooks/ansible.cfg "$1/ansible-playbook" $options playbooks/workstation.yml > "$log"; then
+if ! ANSIBLE_CONFIG=playbooks/ansible.cfg "$1/ansible-playbook" $options --inventory localhost, playbooks/workstation.yml > "$log"; then
     cat "$log" >&2
     exit 1
 fi
