@@ -39,7 +39,7 @@ make_without_ensurepip() {
 
 python=$(find_python)
 echo "setup: virtual environment in $venv with $python ($($python --version))" >&2
-if $python -c 'import ensurepip, venv' 2> /dev/null; then
+if $python -m ensurepip --version > /dev/null 2>&1; then
     $python -m venv "$venv"
 else
     make_without_ensurepip
