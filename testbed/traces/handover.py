@@ -129,7 +129,7 @@ def _described(
         float(np.median(elsewhere)) if len(elsewhere) else 0.0,
     )
     contrast = step / quiet if quiet else float("inf")
-    gaps = (runs.length >= 3) & (np.abs(_distance(runs.begin_ns, phase)) <= _NEAR_NS)
+    gaps = gaps_of(runs, phase)
     lost = probes.t_ns[probes.lost]
     near = np.abs(_distance(lost, phase)) <= _NEAR_NS
     start = trace.provenance.start_ns
@@ -138,7 +138,7 @@ def _described(
         clear=clear,
         phase_ns=phase,
         phase_utc_ns=None if start is None else (start + phase) % SLOT_NS,
-        boundaries=(trace.duration_ns - 1 - phase) // SLOT_NS + 1,
+        boundaries=(trace.duration_ns - 1 - phase + _NEAR_NS) // SLOT_NS + 1,
         contrast=contrast,
         step_ns=round(step),
         step_elsewhere_ns=round(quiet),
@@ -149,6 +149,17 @@ def _described(
         gap_start_ns=_median(begins),
         peak_ns=_median(runs.next_value[gaps & (runs.next_value > 0)]),
     )
+
+
+def gaps_of(runs: LossRuns, phase: int) -> NDArray[np.bool_]:
+    """Return which runs of losses are the gap of a boundary: the longest of 3 or more within 1 s of it."""
+    found = np.zeros(len(runs.length), np.bool_)
+    near = (runs.length >= 3) & (np.abs(_distance(runs.begin_ns, phase)) <= _NEAR_NS)
+    boundary = (runs.begin_ns - phase + SLOT_NS // 2) // SLOT_NS
+    for one in np.unique(boundary[near]):
+        mine = np.flatnonzero(near & (boundary == one))
+        found[mine[np.argmax(runs.length[mine])]] = True
+    return found
 
 
 def _distance(t_ns: NDArray[np.int64], phase: int) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ from testbed.model.trace import (
     TraceEvent,
     Trait,
 )
-from testbed.traces import formats
+from testbed.traces import catalogue, formats
 
 FORMAT_VERSION = 1
 KEY = b"testbed.trace"
@@ -125,9 +125,12 @@ def import_file(path: Path, format_name: str = "") -> Trace:
     """Import a recording; the format is recognised by content unless named. Raises InputError."""
     format = formats.by_name(format_name) if format_name else formats.recognise(path)
     recording = format.read(path)
+    dataset = catalogue.read().dataset_of(path.absolute())
     provenance = Provenance(
         kind=Kind.MEASURED,
-        source=path.name,
+        source=f"{dataset.name}: {dataset.title}; {path.name}" if dataset else path.name,
+        licence=dataset.licence if dataset else "not stated",
+        citation=dataset.citation if dataset else "",
         start_ns=recording.start_ns,
         made_by=f"{format.name} {format.version}",
         parents=(Parent(path.name, sha256(path)),),

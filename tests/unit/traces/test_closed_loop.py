@@ -1,0 +1,83 @@
+"""A recording replayed through the engine's physics and recorded again is the same recording."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from recordings import recording
+
+from testbed.errors import HostError
+from testbed.link.simulated import ACCEPTED, SimulatedLink
+from testbed.model.link import Direction
+from testbed.model.trace import Loss, Series, SeriesName
+from testbed.traces import stats, store
+from testbed.traces.agreement import agreement
+from testbed.traces.compile import compile_link
+
+PROBE_BYTES = 98
+NUWINS = "nuwins-maine/datasets/maine_starlink_trip/raw/starlink"
+
+
+def replayed(trace, seed=1):
+    """Probe a replay of the trace at the trace's own send times; return it with what the probes met."""
+    pair = compile_link(trace, duration_ns=trace.duration_ns + 5 * 10**9, seed=seed, repeat=True)
+    sent = trace.probes.t_ns
+    try:
+        up, down = SimulatedLink(pair.up, 1, Direction.UP), SimulatedLink(pair.down, 1, Direction.DOWN)
+    except HostError as error:
+        pytest.skip(str(error))
+    up.start(0)
+    down.start(0)
+    there = up.send(sent, PROBE_BYTES)
+    at_host = np.flatnonzero(there.fate == ACCEPTED)
+    back = down.send(there.depart_ns, PROBE_BYTES)
+    answered = at_host[back.fate == ACCEPTED]
+    rtt, loss = np.zeros(len(sent), np.int64), np.full(len(sent), Loss.UNKNOWN)
+    rtt[answered] = back.depart_ns - sent[answered]
+    loss[answered] = Loss.NONE
+    series = {**trace.series, SeriesName.RTT: Series.of(sent, rtt, loss)}
+    return dataclasses.replace(trace, series=series)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uvic-leonetem/latency/ping-example-isl.txt",
+        f"{NUWINS}/20240527/110431666/ping_110809464.out",
+        f"{NUWINS}/20240528/111436693/ping_111740829.out",
+    ],
+)
+def test_a_replayed_ping_is_the_recorded_ping(name):
+    """Each RTT within 1 us, each loss where it was, the same runs and steps; but nothing overtakes."""
+    original = store.read(recording(name))
+
+    found = agreement(original, replayed(original))
+
+    assert 0 == found.lost_one_only == found.loss_per_second == found.runs_apart
+    assert np.count_nonzero(~original.probes.lost) == found.compared + found.overtaking
+    assert found.overtaking <= 5
+    assert found.rtt_error_max_ns <= 1000
+    assert found.step_error_ns in (None, 0)
+
+
+@pytest.mark.parametrize("name", ["starlink-bent-pipe", "lte-suburban"])
+def test_info_of_a_replayed_reference_trace_is_info_of_the_trace(name):
+    """Nothing is smoothed, lost or added on the way through the engine, apart from the probe's own bits at the rate."""
+    original = store.read(store.find(name))
+
+    before, after = stats.info(original), stats.info(replayed(original))
+
+    assert before.losses == after.losses
+    for quantile, rtt_ns in before.rtt_ns.items():
+        assert rtt_ns == pytest.approx(after.rtt_ns[quantile], abs=500_000)
+
+
+def test_a_replayed_leocc_trace_has_its_delay_both_ways():
+    """A one-way recording replayed gives the sum of both ways at each instant, within a sample's change."""
+    delays = store.read(recording("leocc/leoreplayer/replayer/example/Cubic/delay_example.txt"))
+
+    probed = replayed(delays).series[SeriesName.RTT]
+
+    expected = 2 * delays.series[SeriesName.UP_DELAY].value
+    assert not probed.lost.any()
+    assert np.median(np.abs(probed.value - expected)) <= 1000
