@@ -113,7 +113,7 @@ def explain(result: Mapping[str, Any]) -> str:
         text = str(result.get(stream, "")).strip()
         if text and text not in lines[0]:
             lines.append(f"{stream}: {text}")
-    return "\n  ".join("\n  ".join(lines).splitlines())
+    return "\n".join(lines).replace("\n", "\n  ")
 
 
 def _state(kind: str, data: Mapping[str, Any]) -> StepState | None:
@@ -128,9 +128,7 @@ def _state(kind: str, data: Mapping[str, Any]) -> StepState | None:
 
 
 @contextmanager
-def _workspace(
-    parent: Path, devices: Iterable[DeviceAccess], variables: Mapping[str, Any]
-) -> Iterator[Path]:
+def _workspace(parent: Path, devices: Iterable[DeviceAccess], variables: Mapping[str, Any]) -> Iterator[Path]:
     """A folder for Ansible with inventory and variables; removed at the end."""
     folder = parent / "ansible"
     shutil.rmtree(folder, ignore_errors=True)

@@ -52,7 +52,9 @@ class DeviceAccess(ABC):
                 self.argv(command), capture_output=True, text=True, timeout=timeout_s, check=False
             )
         except subprocess.TimeoutExpired as late:
-            raise RunError(f"{self.name}: {' '.join(command)} is still running after {timeout_s:g} s") from late
+            raise RunError(
+                f"{self.name}: {' '.join(command)} is still running after {timeout_s:g} s"
+            ) from late
 
 
 class NamespaceAccess(DeviceAccess):

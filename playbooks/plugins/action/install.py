@@ -44,4 +44,6 @@ class ActionModule(ActionBase):
     @staticmethod
     def _script(dest: str, mode: str, validate: str = "true") -> str:
         new = shlex.quote(f"{dest}.new")
-        return SCRIPT.format(dest=shlex.quote(dest), mode=shlex.quote(mode), validate=validate.replace("%s", new)).strip()
+        return SCRIPT.format(
+            dest=shlex.quote(dest), mode=shlex.quote(mode), validate=validate.replace("%s", new)
+        ).strip()

@@ -103,7 +103,17 @@ class Lab:
     def add_node(self, name: str) -> None:
         """Start a node: a process in network and mount namespaces of its own, with private files."""
         script = f"{PRIVATE_FILES}\nip link set lo up; echo ready; exec sleep infinity"
-        command = ["unshare", "--net", "--mount", "--", "sh", "-c", script, "sh", f"{self.folder}/nodes/{name}"]
+        command = [
+            "unshare",
+            "--net",
+            "--mount",
+            "--",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            f"{self.folder}/nodes/{name}",
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout and "ready\n" == process.stdout.readline()
         self.processes.append(process)

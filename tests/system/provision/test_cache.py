@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from conftest import SAS, Lab
 
 FRESH_S = 1.0
@@ -96,8 +95,12 @@ def test_clients_cannot_write(cache: Lab) -> None:
 def test_other_containers_are_not_served(cache: Lab) -> None:
     """A path beside the container is not found, also when it is written with dots."""
     assert 404 == get(cache, "../other/x").status
-    assert 404 == int(cache.sh("client", "curl -s --path-as-is -o /dev/null -w '%{http_code}' "
-                                         "http://192.168.10.1/content/../other/x"))
+    assert 404 == int(
+        cache.sh(
+            "client",
+            "curl -s --path-as-is -o /dev/null -w '%{http_code}' http://192.168.10.1/content/../other/x",
+        )
+    )
 
 
 def test_a_stale_slice_is_refreshed_in_the_background(cache: Lab) -> None:

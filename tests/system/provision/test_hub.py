@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import SAS, Lab
 
 from testbed.errors import RunError
 from testbed.model.failover import PingTracking, promised_interruption
 from testbed.provision import Step, StepState
-
-from conftest import SAS, Lab
 
 LAN_CLIENT_PINGS = "ping -n -D -i 0.05 -W 1 203.0.113.10 > /run/pings"
 MS = 1_000_000
@@ -69,7 +68,10 @@ def test_both_ports_take_their_lease(lab: Lab, steps: list[Step]) -> None:
     routes = lab.sh("hub", "ip -4 route show default").splitlines()
     tables = [lab.sh("hub", f"ip -4 route show default table {table}").strip() for table in (101, 102)]
 
-    assert ["default via 100.64.10.1 dev wan0 metric 100 ", "default via 192.168.8.1 dev wan1 metric 200 "] == routes
+    assert [
+        "default via 100.64.10.1 dev wan0 metric 100 ",
+        "default via 192.168.8.1 dev wan1 metric 200 ",
+    ] == routes
     assert ["default via 100.64.10.1 dev wan0", "default via 192.168.8.1 dev wan1"] == tables
 
 
@@ -83,8 +85,11 @@ def test_a_ports_own_address_leaves_by_its_port(lab: Lab, steps: list[Step]) -> 
 def test_the_lease_names_the_resolvers(lab: Lab, steps: list[Step]) -> None:
     """The hub resolves through the leases' servers, for itself and for its LAN."""
     assert "203.0.113.10" in lab.sh("hub", "getent ahostsv4 account.blob.core.windows.net")
-    answer = lab.sh("client", "rm /etc/resolv.conf; echo nameserver 192.168.10.1 > /etc/resolv.conf; "
-                              "getent ahostsv4 account.blob.core.windows.net")
+    answer = lab.sh(
+        "client",
+        "rm /etc/resolv.conf; echo nameserver 192.168.10.1 > /etc/resolv.conf; "
+        "getent ahostsv4 account.blob.core.windows.net",
+    )
     assert "203.0.113.10" in answer
 
 
@@ -101,7 +106,9 @@ def test_the_host_keeps_its_own_files(lab: Lab, steps: list[Step]) -> None:
     assert "/etc/hub/uplinks\n" == lab.sh("hub", "ls /etc/hub/uplinks")
 
 
-def test_failover_keeps_its_promise(lab: Lab, steps: list[Step], pings: Callable[[], list[tuple[float, int]]]) -> None:
+def test_failover_keeps_its_promise(
+    lab: Lab, steps: list[Step], pings: Callable[[], list[tuple[float, int]]]
+) -> None:
     """A black-holed uplink interrupts clients within what the timers promise; they return on recovery."""
     promise = promised_interruption(PingTracking(rise=2))
     until(lambda: len(pings()) > 20, 10)
@@ -168,5 +175,7 @@ def test_the_token_stays_on_the_hub(lab: Lab, steps: list[Step]) -> None:
     assert ["ansible.log"] == list(left)
     assert signature not in left["ansible.log"] + "".join(map(str, steps))
     assert "600 root\n" == lab.sh("hub", "stat -c '%a %U' /etc/hub/origin-sas.conf")
-    written = subprocess.run(["grep", "-rl", signature, f"{lab.folder}/nodes/hub"], capture_output=True, text=True)
+    written = subprocess.run(
+        ["grep", "-rl", signature, f"{lab.folder}/nodes/hub"], capture_output=True, text=True
+    )
     assert [f"{lab.folder}/nodes/hub/etc/hub/origin-sas.conf"] == written.stdout.split()
