@@ -120,7 +120,7 @@ def _is_status(head: base.Head) -> bool:
 
 
 def _read_status(path: Path) -> base.Recording:
-    t, latency, drop, down, up = [], [], [], [], []
+    t, latency, drop, down, up, at = [], [], [], [], [], []
     lines = base.lines(path)
     for number, line in enumerate(lines, 1):
         if prefixed_ping.START.match(line) or prefixed_ping.END.match(line) or not line.strip():
@@ -132,6 +132,7 @@ def _read_status(path: Path) -> base.Recording:
                     Place(str(path), number), found, "write 'req: TIME | res: TIME | data: {JSON}'"
                 )
             status = json.loads(match[3])["dishGetStatus"]
+            at.append(number)
             t.append(iso_ns(match[2]))
             latency.append(float(status.get("popPingLatencyMs", 0)))
             drop.append(float(status.get("popPingDropRate", 0)))
@@ -139,7 +140,7 @@ def _read_status(path: Path) -> base.Recording:
             up.append(float(status.get("uplinkThroughputBps", 0)))
     if not t:
         raise InputError(str(path), "no replies", "give a get_status recording")
-    base.check_clock(path, t, range(1, len(t) + 1))
+    base.check_clock(path, t, at)
     times = base.increasing(np.array(t, np.int64) - t[0])
     with documents.shape(path, "a get_status recording"):
         series, context = path_series(times, latency, drop), usage(times, down, up)
