@@ -63,7 +63,7 @@ class Fidelity:
 
     backend: str
     directions: tuple[DirectionFidelity, ...]
-    spinning: bool = False
+    waking: str = ""
     priority: bool = False
     clock_steps: int = 0
     clock_step_max_ns: int = 0
@@ -172,7 +172,7 @@ def certify(
     return Fidelity(
         backend=backend,
         directions=tuple(directions),
-        spinning=bool(run["spinning"]),
+        waking=("", "sleeps", "sleeps, spins near a departure", "spins while packets are inside")[int(run["spin"])],
         priority=bool(run["priority"]),
         clock_steps=int(run["clock_steps"]),
         clock_step_max_ns=int(run["clock_step_max_ns"]),

@@ -42,16 +42,28 @@ class NativeBackend(LinkBackend):
         *,
         linkd: Path = LINKD,
         mark: int = MARK_DSCP,
-        spin: bool | None = None,
+        spin: str = "auto",
     ) -> None:
-        """`mark` is the DSCP counted as marked_out; `spin` overrules linkd's own choice (more than one CPU)."""
+        """`mark` is the DSCP counted as marked_out; `spin` is auto, never, near or always: how linkd
+        waits while packets are inside (see core/engine.h)."""
         self._folder, self._spawn, self._linkd, self._mark, self._spin = folder, spawn, linkd, mark, spin
         self._names: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def records(self) -> Path:
         """Return where the 10 ms records are, for `read_bins`."""
         return self._folder / "links.bins"
+
+    @property
+    def running(self) -> bool:
+        """Whether linkd is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Return linkd's process id, for those who measure its memory and CPU."""
+        return self._process.pid if self._process else None
 
     def open(self, links: Sequence[LinkSpec]) -> None:
         """Load the schedules, start linkd, and wait until it forwards."""
@@ -81,6 +93,8 @@ class NativeBackend(LinkBackend):
     def close(self) -> fidelity.Fidelity:
         """Stop linkd and certify; a linkd that died is a fault in the certificate, not an exception."""
         faults = []
+        if self._process is None:
+            raise RunError("the links were never opened")
         died = self._process.poll()
         if died is None:
             self._socket.send(b"stop")
@@ -101,9 +115,8 @@ class NativeBackend(LinkBackend):
             raise RunError(f"linkd refused {message!r}: {answer or _log(self._folder)}")
 
 
-def _write_setup(folder: Path, links: Sequence[LinkSpec], mark: int, spin: bool | None) -> None:
-    lines = [f"mark {mark}"]
-    lines += [] if spin is None else [f"spin {'always' if spin else 'never'}"]
+def _write_setup(folder: Path, links: Sequence[LinkSpec], mark: int, spin: str) -> None:
+    lines = [f"mark {mark}", f"spin {spin}"]
     for i, link in enumerate(links):
         files = []
         for direction in Direction:

@@ -1,11 +1,13 @@
 #include "engine.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +16,13 @@
 #define US INT64_C(1000)
 #define MS (1000 * US)
 #define AT_ONCE 64			/* frames read from one port before the others have their turn */
-#define GRACE (2 * MS)			/* spins on after the last packet: the next one is near */
+#define GRACE (50 * US)			/* looks on after the last frame: the next one is near */
+#define IDLE (100 * MS)			/* looks at the clock and closes records even when nothing happens */
+#define WORTHWHILE (10 * US)		/* a shorter sleep costs more than it saves */
+#define MARGIN_MIN (60 * US)
+#define MARGIN_MAX (500 * US)
+#define STALL (500 * US)
+#define PRIORITY 20
 #define PATIENCE MS			/* for a device that refuses a frame */
 
 static int64_t clock_ns(clockid_t clock)
@@ -269,75 +277,106 @@ static void carry_out(struct engine *e, const struct order *o, int64_t now)
 		link_change(&e->lanes[i].link, o->field, o->value, now, until);
 }
 
-/* Keeps account of the time in which the thread was needed and did not have the CPU. */
-static void account(struct engine *e, int64_t now, int64_t before)
+/* Keeps account of the time in which the thread was needed, and of that, when it was not there. */
+static void account(struct engine *e, int64_t now)
 {
 	struct run_stats *s = e->stats;
+	int64_t away = now - e->due_ns;
 
-	if (now - before > 500 * US) {
+	if (e->next_ns != FOREVER)
+		s->needed_ns += now - e->looked_ns;
+	if (away > STALL) {
 		s->stalls++;
-		if (now - before > s->stall_max_ns)
-			s->stall_max_ns = now - before;
+		s->away_ns += away;
+		if (away > s->stall_max_ns)
+			s->stall_max_ns = away;
 	}
-	if (e->cpu_read_ns && now - e->cpu_read_ns < 10 * MS)
-		return;
-	int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-
-	if (e->cpu_read_ns) {
-		s->needed_ns += now - e->cpu_read_ns;
-		s->away_ns += now - e->cpu_read_ns - (cpu - e->cpu_ns);
-	}
-	e->cpu_ns = cpu;
-	e->cpu_read_ns = now;
+	e->looked_ns = e->due_ns = now;
 }
 
-static void sleep_until(struct engine *e, int64_t next, int64_t now)
+/*
+ * Sleeps until a frame arrives or the next departure is near. How near is learned: the margin covers
+ * what this host's timers have lately been late by, and slowly forgets.
+ */
+static void rest(struct engine *e, int64_t now)
 {
-	int64_t longest = 100 * MS, left = next - now < longest ? next - now : longest;
-	struct timespec t = { 0, left };
+	struct epoll_event events[4];
+	int64_t until = e->next_ns == FOREVER ? now + IDLE : e->next_ns - e->margin_ns;
+	struct timespec left = { 0, until - now < IDLE ? until - now : IDLE };
 
-	if (left > 0)
-		ppoll(e->polls, e->n_lanes + 1, &t, NULL);
-	e->cpu_read_ns = 0;
+	if (until < now + WORTHWHILE || epoll_pwait2(e->watch, events, 4, &left, NULL) != 0 ||
+	    e->next_ns == FOREVER) {
+		e->due_ns = now_ns();
+		return;
+	}
+	int64_t late = now_ns() - (now + left.tv_nsec);
+
+	e->due_ns = now + left.tv_nsec;
+	if (e->spin != SPIN_NEAR)
+		return;
+	if (late > e->margin_ns)
+		e->margin_ns = late < MARGIN_MAX ? late : MARGIN_MAX;
+	else if (e->margin_ns > MARGIN_MIN)
+		e->margin_ns -= e->margin_ns / 256;
+}
+
+static void look(struct engine *e, int64_t now)
+{
+	struct order *o = atomic_load_explicit(&e->order, memory_order_acquire);
+	unsigned busy = 0;
+
+	if (now - e->offset_read_ns > MS)
+		read_offset(e, now);
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		busy += receive(e, &e->lanes[i], now);
+	e->next_ns = FOREVER;
+	for (unsigned i = 0; i < e->n_lanes; i++) {
+		int64_t next = transmit(e, &e->lanes[i], &busy);
+
+		e->next_ns = next < e->next_ns ? next : e->next_ns;
+		record_until(&e->lanes[i].recorder, now);
+	}
+	if (o) {
+		carry_out(e, o, now_ns());
+		e->next_ns = now;		/* what was just changed may be due already */
+		atomic_store_explicit(&e->order, NULL, memory_order_release);
+	}
+	if (busy)
+		e->active_ns = now;
+}
+
+static void choose_wakeup(struct engine *e)
+{
+	struct sched_param priority = { .sched_priority = PRIORITY };
+
+	/* applies to this thread alone */
+	e->stats->priority = !sched_setscheduler(0, SCHED_FIFO, &priority);
+	prctl(PR_SET_TIMERSLACK, 1);
+	if (e->spin == SPIN_AUTO && e->stats->priority)
+		e->spin = SPIN_NEAR;
+	else if (e->spin == SPIN_AUTO)
+		e->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_ALWAYS : SPIN_NEVER;
+	e->margin_ns = e->spin == SPIN_NEAR ? MARGIN_MIN : e->spin == SPIN_ALWAYS ? FOREVER / 2 : 0;
+	e->stats->spin = (uint64_t)e->spin;
 }
 
 void *engine_run(void *argument)
 {
 	struct engine *e = argument;
-	int64_t now = now_ns(), before;
 
+	choose_wakeup(e);
+	e->next_ns = FOREVER;
+	e->looked_ns = e->due_ns = now_ns();
 	while (!e->stopping) {
-		int64_t next = FOREVER, lane_next;
-		unsigned busy = 0;
+		int64_t now = now_ns();
 
-		before = now;
+		account(e, now);
+		look(e, now);
 		now = now_ns();
-		if (e->cpu_read_ns)
-			account(e, now, before);
-		if (now - e->offset_read_ns > MS)
-			read_offset(e, now);
-		for (unsigned i = 0; i < e->n_lanes; i++)
-			busy += receive(e, &e->lanes[i], now);
-		for (unsigned i = 0; i < e->n_lanes; i++) {
-			lane_next = transmit(e, &e->lanes[i], &busy);
-			next = lane_next < next ? lane_next : next;
-			record_until(&e->lanes[i].recorder, now);
-		}
-		struct order *o = atomic_load_explicit(&e->order, memory_order_acquire);
-
-		if (o) {
-			carry_out(e, o, now_ns());
-			atomic_store_explicit(&e->order, NULL, memory_order_release);
-		}
-		if (busy)
-			e->active_ns = now;
-		if (e->spin && (next != FOREVER || now - e->active_ns < GRACE)) {
-			if (!e->cpu_read_ns)
-				account(e, now, now);
-		} else if (!busy) {
-			sleep_until(e, next, now_ns());
-			now = now_ns();
-		}
+		if (now - e->active_ns > GRACE)
+			rest(e, now);
+		else
+			e->due_ns = now;
 	}
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		record_until(&e->lanes[i].recorder, FOREVER);

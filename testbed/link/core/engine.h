@@ -1,6 +1,7 @@
 /*
- * The packet thread: real frames through the physics, on time. It spins while packets are inside
- * (a sleeping virtual CPU wakes late) and sleeps when there are none.
+ * The packet thread: real frames through the physics, on time. With real-time priority it sleeps until
+ * just before the next departure and spins from there; without, timers are late by milliseconds under
+ * load, and it spins as long as packets are inside.
  */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -16,6 +17,8 @@ struct lane {				/* one direction of a link */
 	struct port *in, *out;
 	uint64_t device_drops;		/* of its entrance, before the start */
 };
+
+enum spin { SPIN_AUTO, SPIN_NEVER, SPIN_NEAR, SPIN_ALWAYS };	/* while packets are inside */
 
 enum order_kind { START, CHANGE, STOP };
 
@@ -37,13 +40,16 @@ struct engine {
 	struct frame *free;
 	size_t slot_size;
 	uint64_t frames_free;
-	struct pollfd *polls;		/* the ports', then the order's bell */
-	int bell;
+	int watch, bell;		/* an epoll of the ports and of the bell, which announces an order */
 	_Atomic(struct order *) order;
-	bool spin, stopping;
-	uint8_t mark;
+	enum spin spin;
+	bool stopping;
 	int64_t offset_ns;		/* CLOCK_REALTIME - CLOCK_MONOTONIC */
-	int64_t offset_read_ns, active_ns, cpu_ns, cpu_read_ns;
+	int64_t offset_read_ns;
+	int64_t active_ns;		/* when a frame was last received or sent */
+	int64_t next_ns;		/* the next departure */
+	int64_t margin_ns;		/* how long before it to be awake */
+	int64_t looked_ns, due_ns;	/* the last look at the ports, and when the next one should have been */
 };
 
 /* Allocates the frames; false: no memory. */

@@ -13,15 +13,15 @@ struct run_stats {
 	uint64_t n_lanes;
 	int64_t started_ns;		/* CLOCK_REALTIME of the start, 0 = not started */
 	int64_t updated_ns;		/* since the start */
-	uint64_t spinning;		/* 1: spins while packets are inside; 0: sleeps until the next departure */
+	uint64_t spin;			/* enum spin: how it waits while packets are inside */
 	uint64_t priority;		/* 1: real-time priority was granted */
 	uint64_t clock_steps;		/* of CLOCK_REALTIME against CLOCK_MONOTONIC, above 0.2 ms */
 	int64_t clock_step_max_ns;
 	uint64_t clock_doubts;		/* time stamps that could not be and were replaced */
-	uint64_t stalls;		/* times the packet thread was away for more than 0.5 ms while needed */
+	uint64_t stalls;		/* times the packet thread came back more than 0.5 ms late */
 	int64_t stall_max_ns;
-	int64_t needed_ns;		/* time it was needed (packets inside) ... */
-	int64_t away_ns;		/* ... and of that, the time it did not have the CPU */
+	int64_t needed_ns;		/* time with packets inside ... */
+	int64_t away_ns;		/* ... and the sum of the stalls: time not served */
 	uint64_t records_lost;		/* 10 ms records lost for want of memory */
 	uint64_t memory_frames;
 	uint64_t memory_frames_used_max;

@@ -5,7 +5,6 @@
  */
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,16 +31,6 @@ static int open_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);	/* for the packet thread as well */
 	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-static bool start_thread(pthread_t *thread, struct engine *e)
-{
-	struct sched_param priority = { .sched_priority = 10 };
-
-	if (pthread_create(thread, NULL, engine_run, e))
-		return false;
-	e->stats->priority = !pthread_setschedparam(*thread, SCHED_FIFO, &priority);
-	return true;
 }
 
 static void accept_client(struct pollfd *polls, unsigned *n)
@@ -105,7 +94,7 @@ int main(int argc, char **argv)
 	if (setup_read(&s, "linkd.conf"))
 		return 2;
 	listener = control_listen("linkd.sock");
-	if (signals < 0 || listener < 0 || !start_thread(&thread, &s.engine)) {
+	if (signals < 0 || listener < 0 || pthread_create(&thread, NULL, engine_run, &s.engine)) {
 		perror("linkd");
 		return 1;
 	}

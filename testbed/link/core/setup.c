@@ -3,11 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -25,8 +24,18 @@ struct plan {
 	struct line *lines;
 	unsigned n, mark;
 	uint64_t memory;
-	bool spin;
+	enum spin spin;
 };
+
+static enum spin spin_named(const char *word)
+{
+	static const char *const names[] = { "auto", "never", "near", "always" };
+	unsigned i = 3;
+
+	while (i && strcmp(word, names[i]))
+		i--;
+	return (enum spin)i;
+}
 
 static int parse(struct plan *p, FILE *f, const char *file)
 {
@@ -38,7 +47,7 @@ static int parse(struct plan *p, FILE *f, const char *file)
 		if (sscanf(text, "mark %u", &p->mark) == 1 || sscanf(text, "memory %" SCNu64, &p->memory) == 1)
 			continue;
 		if (sscanf(text, "spin %15s", word) == 1) {
-			p->spin = !strcmp(word, "always");
+			p->spin = spin_named(word);
 			continue;
 		}
 		if (sscanf(text, "link %63s %15s %15s %" SCNu64 " %127s %127s", l.name, l.ends[0], l.ends[1],
@@ -114,14 +123,14 @@ static int join(struct setup *s, unsigned link, const struct line *line, unsigne
 
 static int watch_ports(struct engine *e)
 {
+	struct epoll_event event = { .events = EPOLLIN };
+
 	e->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	e->polls = calloc(e->n_lanes + 1, sizeof *e->polls);
-	if (e->bell < 0 || !e->polls)
-		return -1;
+	e->watch = epoll_create1(EPOLL_CLOEXEC);
 	for (unsigned i = 0; i < e->n_lanes; i++)
-		e->polls[i] = (struct pollfd){ e->ports[i].fd, POLLIN, 0 };
-	e->polls[e->n_lanes] = (struct pollfd){ e->bell, POLLIN, 0 };
-	return 0;
+		if (epoll_ctl(e->watch, EPOLL_CTL_ADD, e->ports[i].fd, &event))
+			return -1;
+	return epoll_ctl(e->watch, EPOLL_CTL_ADD, e->bell, &event);
 }
 
 static int build(struct setup *s, const struct plan *p)
@@ -148,13 +157,12 @@ static int build(struct setup *s, const struct plan *p)
 		perror("packet memory");
 		return -1;
 	}
-	e->stats->spinning = e->spin;
 	return 0;
 }
 
 int setup_read(struct setup *s, const char *file)
 {
-	struct plan p = { .mark = 46, .memory = MEMORY, .spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 };
+	struct plan p = { .mark = 46, .memory = MEMORY, .spin = SPIN_AUTO };
 	FILE *f = fopen(file, "r");
 	int failed;
 

@@ -14,7 +14,7 @@ struct setup {
 
 /*
  * Reads the file, maps its schedules and opens its interfaces; on failure says why on stderr. A line is
- *     mark DSCP | memory BYTES | spin always|never
+ *     mark DSCP | memory BYTES | spin auto|never|near|always
  *     link NAME HUB_INTERFACE NET_INTERFACE SEED UP_FILE DOWN_FILE
  */
 int setup_read(struct setup *s, const char *file);
