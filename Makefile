@@ -9,8 +9,8 @@ AZURITE := $(VENV)/azurite
 SCENARIO ?= starlink-blackout
 
 # Root is needed for namespaces and packages, for nothing else.
-SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
-AS_ROOT = $(if $(SUDO),sudo env "PATH=$(CURDIR)/$(BIN):$$PATH" "TESTBED_TRACES=$$TESTBED_TRACES",env "PATH=$(CURDIR)/$(BIN):$$PATH")
+ROOT_ENV = env "PATH=$(CURDIR)/$(BIN):$$PATH" "TESTBED_TRACES=$$TESTBED_TRACES" PYTHONDONTWRITEBYTECODE=1
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo) $(ROOT_ENV)
 # Tests start daemons in namespaces; in a sandbox of their own these end with them.
 SANDBOX = setpriv --pdeathsig KILL -- unshare --net --pid --mount --ipc --uts --fork --kill-child=KILL --mount-proc -- \
 	tini -- sh -euc 'ip link set lo up; mount -t tmpfs -o mode=0755 tmpfs /run; TESTBED_SANDBOX=1 exec "$$@"' sh
@@ -20,7 +20,7 @@ help: ## list the targets
 
 setup: $(VENV)/.host $(VENV)/.python $(AZURITE)/.installed core ## install and build everything: packages, Python, Azurite, C core
 
-run: setup ## run SCENARIO (starlink-blackout) and judge it
+run: root setup ## run SCENARIO (starlink-blackout) and judge it
 	$(AS_ROOT) $(BIN)/testbed run $(SCENARIO)
 
 test: lint test-unit test-system test-scenario ## everything that a change must pass
@@ -32,20 +32,24 @@ lint: $(VENV)/.python ## ruff and mypy
 test-unit: $(VENV)/.python core ## unit tests; no root needed
 	$(BIN)/pytest tests/unit
 
-test-system: setup ## tests in namespaces, with the real parts
-	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest tests/system
+test-system: root setup ## tests in namespaces, with the real parts
+	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider tests/system
 
-test-scenario: setup ## one short scenario from end to end
-	$(AS_ROOT) $(BIN)/testbed run scenarios/smoke.yaml
+test-scenario: root setup ## one short scenario from end to end
+	$(AS_ROOT) $(BIN)/testbed run smoke
 
-bench: setup ## the benchmarks behind docs/performance.md
-	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest benchmarks
+bench: root setup ## the benchmarks behind docs/performance.md
+	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider benchmarks
 
 traces: $(VENV)/.python ## make the reference traces again
 	$(BIN)/python -m testbed.traces.reference
 
 clean: ## remove what was built and installed here; results stay
 	rm -rf $(VENV) build .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+root:
+	@[ "$$(id -u)" = 0 ] || command -v sudo > /dev/null || \
+		{ echo "testbed: namespaces need root, and there is no sudo; run make as root" >&2; exit 1; }
 
 core:
 	@$(MAKE) --silent -C testbed/link/core
@@ -62,7 +66,7 @@ $(VENV)/.python: requirements.txt requirements-dev.txt pyproject.toml | $(VENV)/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.host: playbooks/workstation.yml $(VENV)/.python
+$(VENV)/.host: playbooks/workstation.yml | $(VENV)/.python
 	@sh setup/host.sh $(BIN)
 	@touch $@
 
@@ -70,4 +74,4 @@ $(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.j
 	@sh setup/azurite.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-scenario bench traces clean core
+.PHONY: help setup run test lint test-unit test-system test-scenario bench traces clean core root
