@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import SAS, Lab
+
+from tests.system.provision.conftest import SAS, Lab
 
 FRESH_S = 1.0
 MIB = 1024 * 1024

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SAS, Lab
 
 from testbed.errors import RunError
 from testbed.model.failover import PingTracking, promised_interruption
 from testbed.provision import Step, StepState
+from tests.system.provision.conftest import SAS, Lab
 
 LAN_CLIENT_PINGS = "ping -n -D -i 0.05 -W 1 203.0.113.10 > /run/pings"
 MS = 1_000_000
