@@ -31,6 +31,8 @@ class SeriesName(StrEnum):
     LOSS = "loss"
 
 
+PROBES = (SeriesName.RTT, SeriesName.UP_DELAY, SeriesName.DOWN_DELAY)
+
 UNITS: Mapping[SeriesName, str] = {
     SeriesName.RTT: "ns",
     SeriesName.UP_DELAY: "ns",
@@ -188,4 +190,4 @@ class Trace:
     @property
     def probes(self) -> Series | None:
         """The round-trip probes; one-way delays stand in where a trace has no others."""
-        return self.series.get(SeriesName.RTT) or self.series.get(SeriesName.UP_DELAY)
+        return next((self.series[name] for name in PROBES if name in self.series), None)

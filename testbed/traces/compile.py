@@ -28,6 +28,7 @@ BOTH_WAYS_FROM = 3
 """A run of this many lost probes is taken for an outage of the path, and loses packets both ways."""
 
 NO_LIMIT = QueueLimit()
+_ONE_WAY = (SeriesName.UP_DELAY, SeriesName.DOWN_DELAY)
 Int = NDArray[np.int64]
 
 
@@ -130,16 +131,23 @@ def _delays(trace: Trace) -> tuple[Int, Int, Int, NDArray[np.uint8], bool]:
         zero = np.zeros(1, np.int64)
         return zero, zero, zero, np.zeros(1, np.uint8), False
     linear = 0 < probes.cadence_ns < INTERPOLATE_BELOW_NS
-    ups, downs = (
-        trace.series.get(SeriesName.UP_DELAY),
-        trace.series.get(SeriesName.DOWN_DELAY),
-    )
-    if ups is not None and downs is not None:
-        up, down = (_filled(series, linear).at(probes.t_ns).astype(np.int64) for series in (ups, downs))
-    else:
-        rtt = _filled(probes, linear).at(probes.t_ns).astype(np.int64)
-        up, down = rtt // 2, rtt - rtt // 2
-    return probes.t_ns, up, down, probes.loss, linear
+    rtt, one_way = trace.series.get(SeriesName.RTT), [trace.series.get(name) for name in _ONE_WAY]
+    known = [series for series in one_way if series is not None]
+    if known and (rtt is None or len(known) == 2):  # a recording of one direction stands for both
+        ways = [_filled(series or known[0], linear).at(probes.t_ns).astype(np.int64) for series in one_way]
+        return probes.t_ns, ways[0], ways[1], _loss(probes, known if rtt is None else []), linear
+    both = _filled(probes, linear).at(probes.t_ns).astype(np.int64)
+    return probes.t_ns, both // 2, both - both // 2, probes.loss, linear
+
+
+def _loss(probes: Series, one_way: Sequence[Series]) -> NDArray[np.uint8]:
+    """Return what was lost of one-way probes: up, down, or both (unknown)."""
+    loss = probes.loss
+    for series in one_way:
+        marks = _Steps(series.t_ns, series.loss.astype(np.int64)).at(probes.t_ns).astype(np.uint8)
+        other = np.where(marks != loss, Loss.UNKNOWN, loss)
+        loss = np.where(loss == Loss.NONE, marks, np.where(marks == Loss.NONE, loss, other)).astype(np.uint8)
+    return loss
 
 
 def _filled(series: Series, linear: bool) -> _Steps:

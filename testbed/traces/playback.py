@@ -9,6 +9,7 @@ import numpy as np
 from testbed.errors import InputError, Place
 from testbed.model.trace import Series, Trace
 from testbed.traces import slots
+from testbed.traces.handover import handovers
 from testbed.units import format_duration
 
 
@@ -43,6 +44,8 @@ def _span(trace: Trace, align: str, repeat: bool, place: Place | str) -> tuple[i
     if align == "start":
         return 0, trace.duration_ns
     skip = slots.first_boundary(trace.provenance)
+    if skip is None and (found_cycle := handovers(trace)) is not None and found_cycle.clear:
+        skip = found_cycle.phase_ns
     if skip is None:
         found = f"trace {trace.name!r} does not tell where its 15 s slots begin"
         raise InputError(place, found, "write 'align: start'")

@@ -60,8 +60,8 @@ def synthesise(profile: Profile, *, duration_ns: int, seed: int, name: str = "")
             duration_ns,
             np.random.default_rng(gap),
         )
-        for end in (end for _, end in gaps):
-            rtt += _peak(profile.handover, t, end)
+        for _, end in gaps:
+            _add_peak(rtt, t, end, profile.handover)
         spans += gaps
         events += [
             TraceEvent(at, EventKind.HANDOVER)
@@ -140,9 +140,10 @@ def _gaps(
     return [(int(b), int(b + n)) for b, n, there in zip(begins, lengths, hit, strict=True) if there]
 
 
-def _peak(handover: Handover, t: Int, end: int) -> Floats:
-    after = np.maximum(t - end, 0) / handover.settle
-    return np.where(t >= end, handover.peak * np.exp(-after), 0.0)
+def _add_peak(rtt: Floats, t: Int, end: int, handover: Handover) -> None:
+    """Add the queue that a gap leaves behind it, until nothing is left of it to a microsecond."""
+    first, last = np.searchsorted(t, (end, end + 20 * handover.settle))
+    rtt[first:last] += handover.peak * np.exp(-(t[first:last] - end) / handover.settle)
 
 
 def _times(every: int, duration_ns: int, chance: np.random.Generator) -> Int:
