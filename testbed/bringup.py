@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from testbed import paths
 from testbed.lab import sandbox
 from testbed.lab.network import Network
-from testbed.link.backend import LinkBackend, LinkSpec
-from testbed.link.native import NativeBackend
+from testbed.link.backend import LinkSpec
+from testbed.link.native import NativeBackend, read_bins
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.scenario import HttpGet, Scenario
 from testbed.model.topology import EMULATOR, Topology
@@ -38,17 +41,24 @@ class Lab:
     """A lab that is up: what a run measures with and ends."""
 
     network: Network
-    links: LinkBackend
+    links: NativeBackend
     tenant: Tenant
     probes: dict[str, Probe] = field(default_factory=dict)
+
+    def bins(self) -> pa.Table:
+        """Return the links' 10 ms records so far."""
+        return read_bins(self.links.records)
 
     def close(self) -> None:
         """End the services; the namespaces end with the sandbox."""
         self.tenant.close()
 
 
-def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime]) -> Lab:
-    """Build, provision and seed everything, and open the probes. Raises HostError or RunError."""
+def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime], *, spin: bool) -> Lab:
+    """Build, provision and seed everything, and open the probes; ``spin`` lets the link engine have a core.
+
+    Raises HostError or RunError.
+    """
     logs, topology = folder / "logs", plan.topology
     with step("network"):
         sandbox.prepare()
@@ -61,7 +71,7 @@ def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime]) 
         tenant.open()
         network.start_services({tenant.endpoint.host: tenant.endpoint.address})
         (folder / "link").mkdir()
-        links = NativeBackend(folder / "link", network.devices[EMULATOR].popen)
+        links = NativeBackend(folder / "link", network.devices[EMULATOR].popen, spin=spin)
         links.open(link_specs(plan))
     lab = Lab(network, links, tenant)
     objects = _objects(plan)
@@ -69,7 +79,18 @@ def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime]) 
     with step("hub"):
         token = tenant.credential(now() - timedelta(minutes=5), now() + _TOKEN_LIFE)
         variables = hub_variables(plan.scenario, topology, tenant.endpoint, token)
-        provision(paths.PLAYBOOKS / "hub.yml", [network.devices[topology.hub.name]], variables, SECRETS)
+        with (logs / "provision.log").open("w") as log:
+            hub = network.devices[topology.hub.name]
+            try:
+                provision(
+                    paths.PLAYBOOKS / "hub.yml",
+                    [hub],
+                    variables,
+                    SECRETS,
+                    lambda done: print(done.seconds, done, file=log),
+                )
+            finally:
+                shutil.copyfile(SECRETS / "ansible.log", logs / "ansible.log")
     with step("tenant's content"):
         stored = seeding.wait()
     with step("probes"):
@@ -89,6 +110,8 @@ def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime]) 
             )
             lab.probes[traffic.name] = probe_for(traffic, site)
             lab.probes[traffic.name].open()
+        for probe in lab.probes.values():
+            probe.ready()
     return lab
 
 

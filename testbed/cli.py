@@ -18,6 +18,7 @@ from testbed.errors import TestbedError
 from testbed.model.failover import promised_interruption
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
+from testbed.result import Result
 from testbed.units import format_duration
 
 _DESCRIPTION = """\
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_scenario(commands)
+    _add_result(commands)
     _add_topology(commands)
     return top
 
@@ -176,6 +178,33 @@ def _show_topology(options: argparse.Namespace) -> int:
         table.add_row("" if row[0] == before else row[0], *row[1:])
         before = row[0]
     console.print(table)
+    return 0
+
+
+def _add_result(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    result = commands.add_parser("result", help="read a run's result again, or draw its figure again")
+    actions = result.add_subparsers(metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="the verdicts of a run, finished or killed")
+    show.set_defaults(func=_show_result)
+    plot = actions.add_parser("plot", help="draw timeline.png from the run's folder alone")
+    plot.add_argument("--svg", action="store_true", help="write timeline.svg as well")
+    plot.set_defaults(func=_plot_result)
+    for action in (show, plot):
+        action.add_argument("folder", type=Path, help="a folder below results/")
+
+
+def _show_result(options: argparse.Namespace) -> int:
+    record = Result.load(options.folder).record
+    print(f"{record.scenario}: {record.question}\n{record.state}{': ' if record.error else ''}{record.error}")
+    for verdict in record.verdicts:
+        print(f"  {verdict.line}")
+    return record.exit_status
+
+
+def _plot_result(options: argparse.Namespace) -> int:
+    from testbed import plots  # matplotlib takes longer to load than the other commands take to run
+
+    print(plots.write(Result.load(options.folder), svg=options.svg))
     return 0
 
 

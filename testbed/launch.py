@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from testbed import paths, progress
 from testbed.errors import HostError, RunError
-from testbed.lab import sandbox
+from testbed.lab import cores, sandbox
 from testbed.progress import Ended, Event
 
 _GRACE_S = 20.0  # how long an interrupted run may take to write what it has
@@ -27,6 +27,7 @@ class Job:
 
     scenario: str
     folder: str
+    core: int | None = None  # the link engine's own
 
     @classmethod
     def read(cls, line: str) -> Job:
@@ -62,7 +63,8 @@ def run(job: Job, show: Callable[[Event], None]) -> int:
     with log_path.open("wb") as log:
         process = sandbox.spawn(command, log)
     try:
-        status = _follow(process, job, show)
+        with cores.reserved() as core:
+            status = _follow(process, replace(job, core=core), show)
     finally:
         process.kill()  # unshare's child dies with it, and with that child all of the run
         process.wait()

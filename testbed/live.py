@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testbed.bringup import Lab
 from testbed.link.backend import Counters
+from testbed.metrics.evidence import Evidence, Facts
 from testbed.model.link import Direction, LinkSchedule, State
 from testbed.plan import Plan
 from testbed.probes.probe import Live, ProbeState
 from testbed.progress import ObjectiveNow, Tick, UplinkNow
 from testbed.units import format_duration
+from testbed.verdict import Outcome, evaluate
 
 CARRIES_PACKETS = 3
 """More marked packets than this in a look, in the up direction, and the uplink carries the heartbeat."""
+
+
+JUDGE_EVERY_S = 2.0
+JUDGE_SHARE = 0.05
+"""Judging what there is takes longer the longer a run lasts; it may take this share of the time."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Watch:
     def __init__(self, plan: Plan, lab: Lab, start_ns: int) -> None:
         self._plan, self._lab, self._start_ns = plan, lab, start_ns
         self._before = _Look(start_ns, {})
+        self._objectives = tuple(ObjectiveNow(o.title, "", "running") for o in plan.scenario.objectives)
+        self._judge_at_s = 0.0
 
     def look(self, now_ns: int) -> Tick:
         """Return where the run stands."""
@@ -37,9 +47,23 @@ class Watch:
         uplinks = tuple(self._uplink(name, now, t_ns) for name in self._plan.links)
         self._before = now
         polled = {name: probe.poll() for name, probe in self._lab.probes.items()}
-        objectives = tuple(ObjectiveNow(o.title, "", "running") for o in self._plan.scenario.objectives)
         traffic = {name: _words(live) for name, live in polled.items()}
-        return Tick(t_ns, self._plan.scenario.duration, uplinks, traffic, objectives)
+        return Tick(t_ns, self._plan.scenario.duration, uplinks, traffic, self._so_far(t_ns))
+
+    def _so_far(self, t_ns: int) -> tuple[ObjectiveNow, ...]:
+        """Return the objectives as they stood a moment ago."""
+        began_s = time.monotonic()
+        if t_ns > 0 and began_s >= self._judge_at_s:
+            samples = {name: probe.so_far() for name, probe in self._lab.probes.items()}
+            facts = replace(Facts.of(self._plan.scenario, self._plan.topology), duration_ns=t_ns)
+            verdicts = evaluate(self._plan.scenario, Evidence(facts, samples, self._lab.bins()))
+            states = {Outcome.FAIL: "failing"}
+            self._objectives = tuple(
+                ObjectiveNow(v.title, v.measured, states.get(v.outcome, "running")) for v in verdicts
+            )
+            now_s = time.monotonic()
+            self._judge_at_s = now_s + max(JUDGE_EVERY_S, (now_s - began_s) / JUDGE_SHARE)
+        return self._objectives
 
     def _uplink(self, name: str, now: _Look, t_ns: int) -> UplinkNow:
         seconds = max(now.t_ns - self._before.t_ns, 1) / 1e9

@@ -20,6 +20,7 @@ from pathlib import Path
 from testbed import junit, paths, plan, plots, progress, provenance
 from testbed.bringup import Lab, bring_up
 from testbed.errors import TestbedError
+from testbed.lab import cores
 from testbed.launch import Job
 from testbed.link.fidelity import Budget
 from testbed.link.fidelity import Fidelity as Certificate
@@ -43,8 +44,8 @@ _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is ove
 class Run:
     """A run from the first step to the last."""
 
-    def __init__(self, made: plan.Plan, folder: Path) -> None:
-        self._plan, self._folder = made, folder
+    def __init__(self, made: plan.Plan, folder: Path, core: int | None) -> None:
+        self._plan, self._folder, self._core = made, folder, core
         self._writer = ResultWriter(folder, self._record())
 
     def execute(self) -> int:
@@ -68,7 +69,9 @@ class Run:
     def _measure(self) -> None:
         self._keep_inputs()
         self._keep_schedules()
-        lab = bring_up(self._plan, self._folder, self._step, lambda: datetime.now(UTC))
+        lab = bring_up(
+            self._plan, self._folder, self._step, lambda: datetime.now(UTC), spin=self._core is not None
+        )
         try:
             with self._step("scenario"):
                 self._play(lab)
@@ -78,6 +81,8 @@ class Run:
 
     def _play(self, lab: Lab) -> None:
         scenario = self._plan.scenario
+        if self._core is not None:
+            cores.dedicate(self._core)
         start_ns = time.time_ns() + _LEAD_NS
         lab.links.start(start_ns)
         for probe in lab.probes.values():
@@ -98,9 +103,10 @@ class Run:
                 tell(Note(f"{name}: {error}"))
         certificate = lab.links.close()
         lab.close()
-        bins = self._folder / "link" / "links.bins"
-        if bins.exists():
-            self._writer.keep("links", read_bins(bins))
+        engine = self._folder / "link"
+        self._writer.keep("links", read_bins(engine / "links.bins"))
+        shutil.move(engine / "linkd.log", self._folder / "logs" / "linkd.log")
+        shutil.rmtree(engine)  # all that it held is in links.parquet and schedule.parquet now
         self._writer.update(fidelity=_fidelity(certificate, self._plan.scenario.fidelity))
 
     def _judge(self) -> None:
@@ -215,7 +221,7 @@ def main() -> int:
     """Run the job on standard input."""
     job = Job.read(sys.stdin.readline())
     _interrupt_at_end_of_input()
-    return Run(plan.make(Path(job.scenario)), Path(job.folder)).execute()
+    return Run(plan.make(Path(job.scenario)), Path(job.folder), job.core).execute()
 
 
 if __name__ == "__main__":

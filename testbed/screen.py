@@ -22,8 +22,9 @@ _STYLES = {
     "invalid": "bold magenta",
     "inconclusive": "yellow",
     "running": "dim",
+    "failing": "yellow",
 }
-_MARKS = {"pass": "✔", "fail": "✘", "invalid": "!", "inconclusive": "?", "running": "·"}
+_MARKS = {"pass": "✔", "fail": "✘", "invalid": "!", "inconclusive": "?", "running": "·", "failing": "▾"}
 _PLAIN_EVERY_NS = 5 * 10**9
 
 

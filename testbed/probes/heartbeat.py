@@ -8,8 +8,11 @@ import signal
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
+
+import pyarrow as pa
 
 from testbed.errors import RunError
 from testbed.model.scenario import UdpEcho
@@ -51,7 +54,7 @@ class Heartbeat(Probe):
         command = ["irtt", "client", *self._options(), self._responder.target]
         with self._document.open("wb") as document:  # "-o -": the document on stdout, the lines on stderr
             self._process = self._site.client.popen(
-                promptly(self._site.client, command),
+                promptly(command),
                 stdin=subprocess.DEVNULL,
                 stdout=document,
                 stderr=subprocess.PIPE,
@@ -70,6 +73,11 @@ class Heartbeat(Probe):
             failed = max(0, expected - answered) if state is not ProbeState.ENDED else 0
             return Live(state, self._last_rtt_ns, answered, failed, self._total)
 
+    def so_far(self) -> pa.Table:
+        with self._lines.open(encoding="utf-8") as lines:
+            packets = irtt.salvage(lines, self._started_ns)
+        return samples.table([p.row() for p in (*packets, *self._unanswered(packets))], samples.HEARTBEAT)
+
     def finish(self) -> Path:
         if self._process is None or self._reader is None:
             self._responder.close()
@@ -85,6 +93,13 @@ class Heartbeat(Probe):
         if not complete and not interrupted:
             raise RunError(f"{self._traffic.name}: irtt ended before its time: {self._last_words()}")
         return path
+
+    def _unanswered(self, packets: Sequence[irtt.Echo]) -> Iterator[irtt.Echo]:
+        """Yield the packets sent since the last reply and too long ago to be still on their way."""
+        if packets:
+            last, now_ns = packets[-1], min(self._site.clock(), self._end_ns) - self._started_ns
+            sent = range(last.t_ns + self._traffic.every, now_ns - REPLY_WAIT_NS, self._traffic.every)
+            yield from (irtt.Echo(last.seq + n, t_ns, None, "unknown") for n, t_ns in enumerate(sent, 1))
 
     @property
     def _end_ns(self) -> int:

@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from testbed.model.catalogue import CatalogueObject
 from testbed.tenant.content import StoredObject
 
@@ -91,6 +93,10 @@ class Probe(ABC):
     @abstractmethod
     def poll(self) -> Live:
         """Return the state and the last second. Does not block."""
+
+    @abstractmethod
+    def so_far(self) -> pa.Table:
+        """Return the samples so far, as exact as the live output is; ``finish`` writes the final ones."""
 
     @abstractmethod
     def finish(self) -> Path:

@@ -34,9 +34,14 @@ REQUESTS = pa.schema(
 )
 
 
+def table(rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table with the schema's columns."""
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
 def write(rows: Sequence[Mapping[str, object]], schema: pa.Schema, path: Path) -> Path:
     """Write rows with the schema's columns. The file appears whole or not at all."""
     partial = path.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), partial, compression="zstd")
+    pq.write_table(table(rows, schema), partial, compression="zstd")
     partial.replace(path)
     return path

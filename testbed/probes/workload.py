@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
+import pyarrow as pa
+
 from testbed.errors import RunError
 from testbed.model.scenario import HttpGet
 from testbed.paths import ROOT
@@ -77,14 +79,16 @@ class Workload(Probe):
             good = sum(well for _, well in self._recent)
             return Live(self._state(), self._last_ttfb_ns, good, len(self._recent) - good, self._total)
 
+    def so_far(self) -> pa.Table:
+        return samples.table(self._rows(), samples.REQUESTS)
+
     def finish(self) -> Path:
         if self._process is None or self._reader is None:
             raise RunError(f"{self._traffic.name}: finished before it was opened")
         interrupted = self._end()
         self._reader.join(GRACE_S)
         path = self._site.samples / f"{self._traffic.name}.parquet"
-        with self._log.open(encoding="utf-8") as lines:
-            rows = read_rows(lines, self._site.client.name)
+        rows = self._rows()
         samples.write(rows, samples.REQUESTS, path)
         if not interrupted and len(rows) < len(self._requests):
             raise RunError(
@@ -92,6 +96,10 @@ class Workload(Probe):
                 f"requests: {self._last_words()}"
             )
         return path
+
+    def _rows(self) -> list[dict[str, Any]]:
+        with self._log.open(encoding="utf-8") as lines:
+            return read_rows(lines, self._site.client.name)
 
     def _plan(self) -> dict[str, object]:
         stored = self._site.stored

@@ -37,9 +37,17 @@ def test_the_two_uplinks_lie_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("[hub:wan0, dish:lan0]", "[hub:wan0, dosh:lan0]", "unknown node in 'dosh:lan0'; did you mean 'dish'?"),
+        (
+            "[hub:wan0, dish:lan0]",
+            "[hub:wan0, dosh:lan0]",
+            "unknown node in 'dosh:lan0'; did you mean 'dish'?",
+        ),
         ("[hub:wan0, dish:lan0]", "[hub:wan0, dish:lan]", "unknown port in 'dish:lan'; did you mean 'lan0'?"),
-        ("[hub:wan1, modem:lan0]", "[hub:wan0, modem:lan0]", "'hub:wan0' is wired twice; give each wire ports of its own"),
+        (
+            "[hub:wan1, modem:lan0]",
+            "[hub:wan0, modem:lan0]",
+            "'hub:wan0' is wired twice; give each wire ports of its own",
+        ),
         ("hub_port: wan1", "hub_port: wan7", "the hub has no port 'wan7'; did you mean 'wan1'?"),
         ("metric: 200", "metric: 100", "two uplinks have one metric; give each its own"),
         ("192.168.10.102/24", "192.168.10.402/24", "port 'eth0' has address '192.168.10.402/24'"),

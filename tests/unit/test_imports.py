@@ -59,7 +59,9 @@ def test_imports_point_downwards(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in modules() if part(p) in FROM_RESULTS_ALONE], ids=lambda path: str(path.relative_to(ROOT))
+    "path",
+    [p for p in modules() if part(p) in FROM_RESULTS_ALONE],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_figures_and_verdicts_need_only_results(path: Path) -> None:
     """What judges and draws knows results, models and units, and nothing of the running lab."""
@@ -71,6 +73,8 @@ def test_figures_and_verdicts_need_only_results(path: Path) -> None:
 def test_only_the_network_builder_imports_mininet() -> None:
     """Mininet's habits stay behind one module."""
     users = [path for path in modules() if "mininet" in path.read_text() and "import" in path.read_text()]
-    importers = [p for p in users if any(line.startswith("from mininet") for line in p.read_text().splitlines())]
+    importers = [
+        p for p in users if any(line.startswith("from mininet") for line in p.read_text().splitlines())
+    ]
 
     assert [ROOT / "testbed" / "lab" / "network.py"] == importers

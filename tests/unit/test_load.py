@@ -75,13 +75,22 @@ share: 1
         ("colour: [red]\ntoys: {}", "toys.yaml:1: colour is a list; write one of red, blue"),
         ("colour: red\ntoys: {a: {side: 1 s}}", "toys.yaml:2: toys 'a' has no 'kind'; add kind: box | ball"),
         ("colour: red\ntoys: {}\npair: [1]", "toys.yaml:3: pair has 1 items; write 2"),
-        ("colour: red\ntoys: {}\npair: 1", "toys.yaml:3: pair is not a list; write a list: [a, b] or one '- item' a line"),
+        (
+            "colour: red\ntoys: {}\npair: 1",
+            "toys.yaml:3: pair is not a list; write a list: [a, b] or one '- item' a line",
+        ),
         ("colour: red\ntoys: {}\npair: [1, x]", "toys.yaml:3: pair is 'x'; write a whole number"),
         ("colour: red\ntoys: {}\npair: [1, 2.5]", "toys.yaml:3: pair is '2.5'; write a whole number"),
         ("colour: red\ntoys: {}\non: maybe", "toys.yaml:3: on is 'maybe'; write on or off"),
         ("colour: red\ntoys: {b: {kind: box, side: 13 ns}}", "toys.yaml:2: side is 13 ns; write another"),
-        ("colour: red\ntoys: {}\ncolor: red", "toys.yaml:3: unknown key 'color' in toys; did you mean 'colour'?"),
-        ("colour: red\n\ttoys: {}", "toys.yaml:2: not YAML: found character '\\t' that cannot start any token"),
+        (
+            "colour: red\ntoys: {}\ncolor: red",
+            "toys.yaml:3: unknown key 'color' in toys; did you mean 'colour'?",
+        ),
+        (
+            "colour: red\n\ttoys: {}",
+            "toys.yaml:2: not YAML: found character '\\t' that cannot start any token",
+        ),
     ],
 )
 def test_a_mistake_is_answered_with_its_place(text: str, message: str) -> None:
@@ -96,6 +105,9 @@ def test_a_file_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
     """A missing file and one that is not text are the user's to mend."""
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
 
-    for name, found in (("missing.yaml", "cannot be read (No such file or directory)"), ("binary.yaml", "not UTF-8")):
+    for name, found in (
+        ("missing.yaml", "cannot be read (No such file or directory)"),
+        ("binary.yaml", "not UTF-8"),
+    ):
         with pytest.raises(InputError, match=found.replace("(", r"\(").replace(")", r"\)")):
             load.read(tmp_path / name, Toys)
