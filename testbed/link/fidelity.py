@@ -80,7 +80,9 @@ class Fidelity:
         for d in self.directions:
             reasons += [f"{d.link} {d.direction}: {reason}" for reason in _faults(d, budget)]
         if self.away_share > budget.away_share:
-            reasons.append(f"the engine was without a CPU for {self.away_share:.1%} of the time it was needed")
+            reasons.append(
+                f"the engine was without a CPU for {self.away_share:.1%} of the time it was needed"
+            )
         if self.records_lost:
             reasons.append(f"{self.records_lost} of the 10 ms records were lost")
         return tuple(reasons)
@@ -115,7 +117,11 @@ def _loss_fault(d: DirectionFidelity, budget: Budget) -> list[str]:
         return []
     chance = 4 * (d.loss_asked * (1 - d.loss_asked) / max(d.packets, 1)) ** 0.5
     error = abs(d.loss_achieved - d.loss_asked)
-    return [f"loss was {d.loss_achieved:.3%}, asked {d.loss_asked:.3%}"] if error > budget.loss_error + chance else []
+    return (
+        [f"loss was {d.loss_achieved:.3%}, asked {d.loss_asked:.3%}"]
+        if error > budget.loss_error + chance
+        else []
+    )
 
 
 UNASKED = ("no_memory", "oversize", "send_failed", "ring_drops", "device_drops")
@@ -172,7 +178,9 @@ def certify(
     return Fidelity(
         backend=backend,
         directions=tuple(directions),
-        waking=("", "sleeps", "sleeps, spins near a departure", "spins while packets are inside")[int(run["spin"])],
+        waking=("", "sleeps", "sleeps, spins near a departure", "spins while packets are inside")[
+            int(run["spin"])
+        ],
         priority=bool(run["priority"]),
         clock_steps=int(run["clock_steps"]),
         clock_step_max_ns=int(run["clock_step_max_ns"]),

@@ -14,7 +14,9 @@ FOREVER = 2**63 - 1
 BUCKETS = 496
 
 # struct segment and struct schedule (schedule.h)
-SEGMENT = np.dtype([("t_ns", "<i8"), ("delay_ns", "<i8"), ("rate_bps", "<i8"), ("loss", "<u4"), ("state", "<u4")])
+SEGMENT = np.dtype(
+    [("t_ns", "<i8"), ("delay_ns", "<i8"), ("rate_bps", "<i8"), ("loss", "<u4"), ("state", "<u4")]
+)
 HEADER = np.dtype(
     [("magic", "S8"), ("n", "<u8"), ("end_ns", "<i8"), ("repeat", "<u4"), ("interpolate", "<u4")]
     + [("queue_bytes", "<i8"), ("queue_packets", "<i8"), ("queue_time_ns", "<i8")]
@@ -27,7 +29,17 @@ BIN = np.dtype(
     + [("queue_drops", "<u4"), ("marked_out", "<u4"), ("queue_bytes_max", "<u4"), ("late_ns_max", "<i8")]
 )
 _COUNTS = (
-    ["packets_in", "bytes_in", "packets_out", "bytes_out", "lost", "cut", "queue_drops", "marked_out", "inside"]
+    [
+        "packets_in",
+        "bytes_in",
+        "packets_out",
+        "bytes_out",
+        "lost",
+        "cut",
+        "queue_drops",
+        "marked_out",
+        "inside",
+    ]
     + ["duplicated", "delayed", "corrupted", "no_memory", "oversize", "send_failed", "ring_drops"]
     + ["device_drops", "reordered", "loss_asked"]
 )
@@ -65,12 +77,15 @@ class Impairments:
             raise ValueError("impairments are shares from 0 to 1, and reorder_ns is not negative")
 
 
+NO_IMPAIRMENTS = Impairments()
+
+
 def probability(share: float) -> int:
     """Return a probability in the engine's unit of 2^-32; only 1 is certain."""
     return CERTAIN if share >= 1 else min(round(share * 2**32), CERTAIN - 1)
 
 
-def pack(schedule: LinkSchedule, impairments: Impairments = Impairments()) -> NDArray[np.uint8]:
+def pack(schedule: LinkSchedule, impairments: Impairments = NO_IMPAIRMENTS) -> NDArray[np.uint8]:
     """Return the schedule as the engine reads it: header and segments, shape (bytes,)."""
     n = len(schedule.t_ns)
     block = np.zeros(HEADER.itemsize + n * SEGMENT.itemsize, np.uint8)

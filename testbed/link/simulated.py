@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 
 from testbed.errors import HostError, RunError
 from testbed.link import fidelity
-from testbed.link.backend import Change, Counters, DirectionCounters, Event, LinkBackend, LinkSpec, Restore
-from testbed.link.layout import BIN, COUNTERS, FOREVER, RUN_STATS, Impairments, pack, probability
-from testbed.link.native import MARK_DSCP, bins_table
+from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec, Restore
+from testbed.link.layout import (
+    BIN,
+    COUNTERS,
+    FOREVER,
+    NO_IMPAIRMENTS,
+    RUN_STATS,
+    Impairments,
+    pack,
+    probability,
+)
+from testbed.link.native import MARK_DSCP
+from testbed.link.records import bins_table
 from testbed.model.link import Direction, LinkSchedule
 
 LIBRARY = Path(__file__).resolve().parents[2] / "build" / "liblink.so"
@@ -71,7 +81,7 @@ class SimulatedLink:
         direction: Direction = Direction.UP,
         *,
         link: int = 0,
-        impairments: Impairments = Impairments(),
+        impairments: Impairments = NO_IMPAIRMENTS,
         library: ctypes.CDLL | None = None,
     ) -> None:
         self._library = library or load()
@@ -122,7 +132,8 @@ class SimulatedLink:
     def counters(self) -> np.void:
         """Return a copy of the counters, dtype layout.COUNTERS."""
         address = self._library.sim_counters(self._sim)
-        return np.frombuffer(ctypes.string_at(address, COUNTERS.itemsize), COUNTERS)[0]
+        record: np.void = np.frombuffer(ctypes.string_at(address, COUNTERS.itemsize), COUNTERS)[0]
+        return record
 
     def bins(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
         """Close the open 10 ms record and return a copy of all, dtype layout.BIN."""

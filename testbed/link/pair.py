@@ -1,0 +1,129 @@
+"""Two hosts in network namespaces with emulated links, or a plain wire, between them.
+
+For measuring the engine itself: `testbed link verify`, the benchmarks and the system tests. Nothing
+outside these namespaces is touched; they end with the processes that keep them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import HostError, RunError
+from testbed.link.backend import LinkBackend, LinkSpec
+from testbed.link.native import NativeBackend, Spawn
+
+BACKENDS: dict[str, Callable[[Path, Spawn], LinkBackend]] = {"native": NativeBackend}
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Host:
+    """A network namespace, kept by a process."""
+
+    keeper: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """Return the process id by which the namespace is named."""
+        return self.keeper.pid
+
+    def spawn(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command in the namespace; what it prints can be read."""
+        inside = ["nsenter", "-t", str(self.pid), "-n", *argv]
+        return subprocess.Popen(inside, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+
+    def run(self, *argv: str) -> str:
+        """Run a command in the namespace and return what it printed; RunError when it fails."""
+        return _run("nsenter", "-t", str(self.pid), "-n", *argv)
+
+
+@contextmanager
+def host() -> Iterator[Host]:
+    """Make a namespace with nothing in it but its loopback. Raises HostError without the permission."""
+    keeper = subprocess.Popen(
+        [
+            "unshare",
+            "--net",
+            "--kill-child",
+            "sh",
+            "-c",
+            "ip link set lo up && echo ready; exec sleep infinity",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        if keeper.stdout is None or keeper.stdout.readline() != b"ready\n":
+            raise HostError("this host permits no network namespaces; they need root")
+        yield Host(keeper)
+    finally:
+        keeper.kill()
+        keeper.communicate()
+
+
+def _run(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    if done.returncode:
+        raise RunError(f"{' '.join(argv)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _plug(a: Host, a_name: str, b: Host, b_name: str) -> None:
+    _run("ip", "link", "add", a_name, "netns", str(a.pid), "type", "veth",
+         "peer", "name", b_name, "netns", str(b.pid))  # fmt: skip
+
+
+def _address(where: Host, interface: str, address: str) -> None:
+    where.run("ip", "address", "add", address, "dev", interface)
+    where.run("ip", "link", "set", interface, "up")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Link i is between `left` (10.0.i.1) and `right` (10.0.i.2); a plain wire has no back end."""
+
+    left: Host
+    right: Host
+    folder: Path
+    backend: LinkBackend | None = None
+
+
+@contextmanager
+def wire() -> Iterator[Pair]:
+    """Plug a plain veth between two hosts, with MTU-sized frames as on an emulated link."""
+    with host() as left, host() as right, tempfile.TemporaryDirectory() as folder:
+        _plug(left, "e0", right, "e0")
+        for end, address in ((left, "10.0.0.1/24"), (right, "10.0.0.2/24")):
+            end.run("ip", "link", "set", "e0", "gso_max_segs", "1")
+            end.run("ethtool", "-K", "e0", "gro", "off")
+            _address(end, "e0", address)
+        yield Pair(left, right, Path(folder))
+
+
+@contextmanager
+def emulated(
+    specs: Sequence[LinkSpec], make: Callable[[Path, Spawn], LinkBackend] = NativeBackend
+) -> Iterator[Pair]:
+    """Open a back end's links between two hosts; spec i's interfaces are named l{i} and r{i}."""
+    with ExitStack() as stack:
+        left, middle, right = (stack.enter_context(host()) for _ in range(3))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for i, spec in enumerate(specs):
+            for end, inner, n in ((left, spec.hub_interface, 1), (right, spec.net_interface, 2)):
+                _plug(end, f"e{i}", middle, inner)
+                end.run("ethtool", "-K", f"e{i}", "gro", "off")
+                _address(end, f"e{i}", f"10.0.{i}.{n}/24")
+        backend = make(folder, middle.spawn)
+        stack.callback(backend.close)
+        backend.open(specs)
+        yield Pair(left, right, folder, backend)
+
+
+def spec(i: int = 0, **fields: object) -> LinkSpec:
+    """Return the spec of link i with the interfaces that `emulated` makes."""
+    return LinkSpec(name=f"link{i}", hub_interface=f"l{i}", net_interface=f"r{i}", **fields)  # type: ignore[arg-type]

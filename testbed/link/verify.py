@@ -1,0 +1,130 @@
+"""The closed loop: replay a trace, probe at its own send times, and compare the two recordings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.errors import HostError, InputError, RunError
+from testbed.link import pair
+from testbed.link.backend import LinkSpec
+from testbed.link.fidelity import Budget, Fidelity
+from testbed.link.simulated import SimulatedBackend
+from testbed.model.link import Direction
+from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace
+from testbed.traces import edit
+from testbed.traces.agreement import Agreement, agreement
+from testbed.traces.compile import compile_link
+
+PROBER = Path(__file__).resolve().parents[2] / "build" / "prober"
+PORT = 7007
+PROBE_BYTES = 58  # Ethernet, IPv4, UDP and the prober's 16 bytes
+LOST = -1
+_LEAD_NS = 500 * 10**6
+_WAIT_MS = 3000
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How well a back end replays a trace: the recordings' agreement and the links' own certificate."""
+
+    trace: str
+    duration_ns: int
+    probes: int
+    agreement: Agreement
+    certificate: Fidelity
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, without the histograms."""
+        faults = self.certificate.faults_against(Budget())
+        return {
+            "trace": self.trace,
+            "link": self.certificate.backend,
+            "duration_ns": self.duration_ns,
+            "probes": self.probes,
+            **asdict(self.agreement),
+            "valid": not faults,
+            "faults": list(faults),
+        }
+
+
+class Measure(Protocol):
+    """Sends a probe at each time through a link and back; RTT in ns, LOST for one without an answer."""
+
+    def __call__(self, spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], Fidelity]: ...
+
+
+def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native") -> Verification:
+    """Replay the first `duration_ns` of a trace on a back end and compare.
+
+    Raises InputError for a trace without RTT probes or an unknown back end.
+    """
+    if SeriesName.RTT not in trace.series:
+        raise InputError(trace.name, "it has no RTT probes", "verify needs a recording of RTTs")
+    if link not in MEASURES:
+        raise InputError("--link", f"unknown back end {link!r}", f"known: {', '.join(MEASURES)}")
+    part = edit.cut(edit.only(trace, [SeriesName.RTT]), 0, min(duration_ns, trace.duration_ns))
+    probes = part.series[SeriesName.RTT]
+    up, down = compile_link(part, duration_ns=part.duration_ns, seed=seed)
+    rtt, certificate = MEASURES[link](pair.spec(up=up, down=down, seed=seed), probes.t_ns)
+    replayed = Series.of(probes.t_ns, rtt, np.where(rtt == LOST, Loss.UNKNOWN, Loss.NONE))
+    recording = Trace(
+        trace.name,
+        Provenance(Kind.MEASURED, f"replay on {link}"),
+        {SeriesName.RTT: replayed},
+        part.duration_ns,
+    )
+    return Verification(trace.name, part.duration_ns, len(probes), agreement(part, recording), certificate)
+
+
+def probe_simulated(spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], Fidelity]:
+    """Probe in simulated time; the far end answers at once."""
+    backend = SimulatedBackend()
+    backend.open([spec])
+    backend.start(0)
+    there = backend.send(spec.name, Direction.UP, t_ns, PROBE_BYTES)
+    back = backend.send(spec.name, Direction.DOWN, there.depart_ns, PROBE_BYTES)
+    rtt = np.full(len(t_ns), LOST, np.int64)
+    numbers = there.number[back.number.astype(np.int64)].astype(np.int64)
+    rtt[numbers] = back.depart_ns - t_ns[numbers]
+    return rtt, backend.close()
+
+
+def probe_native(spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], Fidelity]:
+    """Probe through linkd between two namespaces, in real time."""
+    if not PROBER.exists():
+        raise HostError(f"{PROBER} is not built; 'make -C testbed/link/core' builds it")
+    with pair.emulated([spec]) as lab:
+        assert lab.backend is not None
+        reflector = lab.right.spawn([str(PROBER), "reflect", str(PORT)])
+        try:
+            if reflector.stdout is None or reflector.stdout.readline() != b"ready\n":
+                raise RunError("the reflector did not start")
+            start_ns = time.time_ns() + _LEAD_NS
+            lab.backend.start(start_ns)
+            rtt = _probe(lab, t_ns, start_ns)
+        finally:
+            reflector.kill()
+            reflector.communicate()
+        return rtt, lab.backend.close()
+
+
+def _probe(lab: pair.Pair, t_ns: NDArray[np.int64], start_ns: int) -> NDArray[np.int64]:
+    times, out = lab.folder / "times", lab.folder / "outcomes"
+    np.ascontiguousarray(t_ns, np.int64).tofile(times)
+    argv = [str(PROBER), "probe", "10.0.0.2", str(PORT), str(times), str(out), str(start_ns), str(_WAIT_MS)]
+    prober = lab.left.spawn(argv)
+    status = prober.wait(int(t_ns[-1]) / 1e9 + _PATIENCE_S)
+    if status:
+        raise RunError(f"the prober failed with status {status}")
+    return np.fromfile(out, np.dtype([("sent_ns", "<i8"), ("rtt_ns", "<i8")]))["rtt_ns"].astype(np.int64)
+
+
+MEASURES: Mapping[str, Measure] = {"native": probe_native, "simulated": probe_simulated}
