@@ -13,12 +13,13 @@ import argcomplete
 from rich.console import Console
 from rich.table import Table
 
-from testbed import __version__, drawing, launch, load, paths, plan, screen
+from testbed import __version__, doctor, drawing, launch, load, paths, plan, screen
 from testbed.errors import TestbedError
 from testbed.model.failover import promised_interruption
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
 from testbed.result import Result
+from testbed.traces import commands as traces
 from testbed.units import format_duration
 
 _DESCRIPTION = """\
@@ -53,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     _add_scenario(commands)
     _add_result(commands)
     _add_topology(commands)
+    traces.add_parser(commands)
+    doctor.add_parser(commands)
     return top
 
 
