@@ -34,7 +34,7 @@ class Handovers:
     """What a trace tells of its 15 s cycle. Times in ns; ``phase_ns`` is the first boundary's instant.
 
     ``phase_utc_ns`` is a boundary's UTC time modulo 15 s, where the trace has a clock. ``clear`` says
-    whether steps (``contrast``: at boundaries over elsewhere) or losses single the phase out.
+    whether gaps, peaks or steps (``contrast``: at boundaries over elsewhere) single the phase out.
     ``near_share`` of the losses lie within 1 s of a boundary; 2/15 would by chance.
     """
 
@@ -67,9 +67,9 @@ def handovers(trace: Trace) -> Handovers | None:
     by_phase = _folded(instants, steps, _CYCLE)
     peaks = [float(np.nanmax(_folded(instants, steps, cycle))) for cycle in _OTHER_CYCLES]
     by_step = float(np.nanmax(by_phase)) >= _CLEAR * max(peaks)
-    long = runs.length >= 3
-    phase, by_loss = _phase(by_phase, runs.begin_ns[long], trace.duration_ns)
-    return _described(trace, probes, runs, instants, steps, phase, by_loss or by_step)
+    marks = runs.begin_ns[runs.length >= 3], _peaks(probes)
+    phase, marked = _phase(by_phase, marks, trace.duration_ns)
+    return _described(trace, probes, runs, instants, steps, phase, marked or by_step)
 
 
 def _folded(instants: NDArray[np.int64], steps: NDArray[np.float64], cycle: int) -> NDArray[np.float64]:
@@ -100,17 +100,34 @@ def _steps(probes: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return instants[~np.isnan(steps)], steps[~np.isnan(steps)]
 
 
-def _phase(by_phase: NDArray[np.float64], gaps_ns: NDArray[np.int64], duration_ns: int) -> tuple[int, bool]:
-    """Return the boundary's phase, and whether gaps tell it: half of the slots with a gap at one phase."""
-    phases = gaps_ns % SLOT_NS
-    if len(phases):
-        near = [np.count_nonzero((phases - centre + _NEAR_NS) % SLOT_NS <= 2 * _NEAR_NS) for centre in phases]
-        best = int(np.argmax(near))
-        if near[best] >= max(3, duration_ns / SLOT_NS / 2):
-            around = (phases - phases[best] + SLOT_NS // 2) % SLOT_NS - SLOT_NS // 2
-            middle = np.median(around[np.abs(around) <= _NEAR_NS])
-            return int(phases[best] + middle) % SLOT_NS, True
+def _phase(
+    by_phase: NDArray[np.float64], marks: tuple[NDArray[np.int64], ...], duration_ns: int
+) -> tuple[int, bool]:
+    """Return the boundary's phase, and whether marks (gaps, else peaks) tell it rather than steps."""
+    for times in marks:
+        if (told := _gathered(times, duration_ns)) is not None:
+            return told, True
     return int(np.nanargmax(by_phase)) * _BIN_NS, False
+
+
+def _gathered(times: NDArray[np.int64], duration_ns: int) -> int | None:
+    """Return the phase at which marks gather: half of them, and one in half of the slots."""
+    phases = times % SLOT_NS
+    if not len(phases):
+        return None
+    near = [np.count_nonzero((phases - centre + _NEAR_NS) % SLOT_NS <= 2 * _NEAR_NS) for centre in phases]
+    best = int(np.argmax(near))
+    if near[best] < max(3, duration_ns / SLOT_NS / 2, len(phases) / 2):
+        return None
+    around = (phases - phases[best] + SLOT_NS // 2) % SLOT_NS - SLOT_NS // 2
+    return int(phases[best] + np.median(around[np.abs(around) <= _NEAR_NS])) % SLOT_NS
+
+
+def _peaks(probes: Series) -> NDArray[np.int64]:
+    """Return when the RTT rose among its highest 0.3 %, once for each second of that."""
+    kept = ~probes.lost
+    high = probes.t_ns[kept][probes.value[kept] > np.percentile(probes.value[kept], 99.7)]
+    return high[np.diff(high, prepend=-(10**18)) > _NEAR_NS]
 
 
 def _described(

@@ -56,7 +56,7 @@ def _title(trace: Trace) -> str:
     parents = ", ".join(f"{parent.name} {parent.sha256[:12]}" for parent in provenance.parents[:3])
     lines = [f"{trace.name} ({provenance.kind}, {format_duration(trace.duration_ns)})", provenance.source]
     lines.append(f"licence: {provenance.licence}   made by: {provenance.made_by}   {parents}")
-    return "\n".join(line if len(line) < 150 else line[:147] + "..." for line in lines)
+    return "\n".join(line if len(line) < 130 else line[:127] + "..." for line in lines)
 
 
 def _delay_label(trace: Trace) -> str:
@@ -179,6 +179,7 @@ def _runs(axes: Axes, trace: Trace) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         axes.text(0.5, 0.5, "nothing lost", ha="center", transform=axes.transAxes)
+        axes.set(xticks=[], yticks=[])
     axes.set(xlabel="length of a run of losses (probes)", ylabel="runs", ylim=(0, None))
 
 

@@ -81,3 +81,36 @@ def test_a_replayed_leocc_trace_has_its_delay_both_ways():
     expected = 2 * delays.series[SeriesName.UP_DELAY].value
     assert not probed.lost.any()
     assert np.median(np.abs(probed.value - expected)) <= 1000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{NUWINS}/20240527/110431666/tcp_downlink_110434704.out",
+        "leocc/leoreplayer/replayer/example/Cubic/bw_example.txt",
+        "mahimahi/traces/Verizon-LTE-short.down",
+    ],
+)
+def test_a_saturated_replay_has_the_recorded_rate(name):
+    """Each second lets as many bits pass as were recorded, to a packet; nothing passes in a stall."""
+    original = store.read(recording(name))
+    recorded = original.series[SeriesName.DOWN_RATE]
+    try:
+        schedule = compile_link(original, duration_ns=original.duration_ns, seed=1).down
+        link = SimulatedLink(schedule, 1, Direction.DOWN)
+    except HostError as error:
+        pytest.skip(str(error))
+    size = 1514
+    spans = np.diff(np.append(recorded.t_ns, original.duration_ns)) / 1e9
+    packets = int((recorded.value * spans).sum() / 8 / size)
+    link.start(0)
+
+    left = link.send(np.zeros(packets, np.int64), size).depart_ns
+
+    begins = np.arange(0, original.duration_ns, 10**9)
+    bits = np.concatenate(([0], np.cumsum(recorded.value * spans)))
+    times = np.append(recorded.t_ns, original.duration_ns)
+    expected = np.diff(np.interp(np.append(begins, original.duration_ns), times, bits)) / 8 / size
+    passed = np.bincount(np.minimum(left // 10**9, len(begins) - 1), minlength=len(begins))
+    assert packets == len(left)
+    assert np.abs(passed - expected).max() <= 1.5

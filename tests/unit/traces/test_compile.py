@@ -198,3 +198,42 @@ def test_the_real_handover_gaps_lie_at_the_run_s_slots():
         assert 1 == value_at(up, "loss", boundary * S)
         assert 0 == value_at(up, "loss", boundary * S - S)
         assert 0 == value_at(up, "loss", boundary * S + S)
+
+
+def one_way(name, values_ms, loss=None):
+    t = np.arange(len(values_ms)) * 100 * MS
+    return {SeriesName(name): Series.of(t, np.array(values_ms) * MS, loss)}
+
+
+def test_one_way_delays_are_played_as_they_are():
+    """Measured ways are not halved: up and down each play their own, and their own losses."""
+    series = one_way("up_delay", [30, 30, 30], [0, Loss.UP, 0]) | one_way(
+        "down_delay", [10, 10, 10], [0, 0, Loss.DOWN]
+    )
+    source = Trace("t", Provenance(Kind.MEASURED, "a test"), series, 300 * MS)
+
+    up, down = compile_link(source, duration_ns=300 * MS, seed=1)
+
+    assert (30 * MS, 10 * MS) == (delay_at(up, 0), delay_at(down, 50 * MS))
+    assert [0, 1, 0] == [value_at(up, "loss", t * MS) for t in (50, 150, 250)]
+    assert [0, 0, 1] == [value_at(down, "loss", t * MS) for t in (50, 150, 250)]
+
+
+def test_a_recording_of_one_way_stands_for_both():
+    """Where only one direction was measured the other plays the same delay."""
+    source = Trace("t", Provenance(Kind.MEASURED, "a test"), one_way("down_delay", [12, 12]), 200 * MS)
+
+    up, down = compile_link(source, duration_ns=200 * MS, seed=1)
+
+    assert (12 * MS, 12 * MS) == (delay_at(up, 0), delay_at(down, 50 * MS))
+
+
+def test_a_share_of_losses_is_lost_half_each_way():
+    """A dish's drop rate of 36 % is 20 % up and 20 % down: both together lose 36 %."""
+    t = np.array([0], np.int64)
+    series = {SeriesName.RTT: Series.of(t, [20 * MS]), SeriesName.LOSS: Series.of(t, [360_000])}
+    source = Trace("t", Provenance(Kind.MEASURED, "a test"), series, 300 * MS)
+
+    up, down = compile_link(source, duration_ns=300 * MS, seed=1)
+
+    assert 0.36 == pytest.approx(1 - (1 - up.loss[0]) * (1 - down.loss[0]))

@@ -214,3 +214,11 @@ def test_no_synthetic_probe_overtakes_another():
     made = synth.synthesise(profile.read("starlink-isl"), duration_ns=120 * S, seed=2).probes
 
     assert np.all(np.diff((made.t_ns + made.value)[~made.lost]) >= 0)
+
+
+def test_peaks_alone_show_the_cycle():
+    """LeoCC's recording has no losses and hardly a step, but a peak at each handover."""
+    found = handovers(store.read(recording("leocc/leoreplayer/replayer/example/Cubic/delay_example.txt")))
+
+    assert found.clear
+    assert found.phase_ns == pytest.approx(8.77 * S, abs=0.1 * S)
