@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -61,7 +62,7 @@ def _check(order: Order) -> None:
     if order.interval_ns < _FASTEST_NS:
         found = f"every {format_duration(order.interval_ns)}"
         raise InputError("--interval", found, f"write {format_duration(_FASTEST_NS)} or more")
-    interfaces = sorted(os.listdir("/sys/class/net"))
+    interfaces = sorted(name for _, name in socket.if_nameindex())  # of this network namespace
     if order.uplink not in interfaces:
         raise InputError("--uplink", f"no interface {order.uplink!r}", f"there are {', '.join(interfaces)}")
     if (order.folder / "ping.txt").exists():
