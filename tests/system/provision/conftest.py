@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,16 @@ class Lab:
         self.processes.append(process)
         self.nodes[name] = NamespaceAccess(name, process.pid)
 
+    def end(self) -> None:
+        """End every process in the nodes' namespaces, daemons included."""
+        own = {os.readlink(f"/proc/{node.pid}/ns/net") for node in self.nodes.values()}
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it may have ended since
+                if os.readlink(process / "ns" / "net") in own:
+                    os.kill(int(process.name), signal.SIGKILL)
+        for node in self.processes:
+            node.wait()
+
     def provision(self, on_event: Callable[[Step], None] = lambda step: None, **variables: object) -> None:
         """Run the hub's playbook; ``variables`` replace this lab's own."""
         authority = (self.folder / "authority.pem").read_text()
@@ -150,9 +162,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab.sh(name, script)
     issue(lab.folder, HOST, "203.0.113.10", datetime.now(UTC))
     yield lab
-    for process in lab.processes:
-        process.kill()
-        process.wait()
+    lab.end()
 
 
 @pytest.fixture(scope="module")
