@@ -94,7 +94,7 @@ def wire() -> Iterator[Link]:
 
 
 @contextmanager
-def emulated(up: LinkSchedule, down: LinkSchedule, links: int = 1, spin: str = "auto") -> Iterator[Link]:
+def emulated(up: LinkSchedule, down: LinkSchedule, links: int = 1) -> Iterator[Link]:
     """Native links; link i joins 10.0.i.1 on the left and 10.0.i.2 on the right."""
     with host() as left, host() as middle, host() as right, tempfile.TemporaryDirectory() as folder:
         for i in range(links):
@@ -104,7 +104,7 @@ def emulated(up: LinkSchedule, down: LinkSchedule, links: int = 1, spin: str = "
                     ip link add e{i} netns {h.keeper.pid} type veth peer name {end} netns {middle.keeper.pid}
                     {inside} addr add 10.0.{i}.{n}/24 dev e{i}; {inside} link set e{i} up
                 """)
-        backend = NativeBackend(Path(folder), lambda argv: subprocess.Popen(middle.argv(argv)), spin=spin)
+        backend = NativeBackend(Path(folder), lambda argv: subprocess.Popen(middle.argv(argv)))
         backend.open([LinkSpec(f"link{i}", f"l{i}", f"r{i}", up, down, seed=i) for i in range(links)])
         try:
             yield Link(left, right, backend, Path(folder))

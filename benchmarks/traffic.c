@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -122,13 +123,19 @@ static int stream(const char *address, const char *port, size_t size, double rat
 	struct iovec parts[BATCH];
 	uint64_t sequence = 0;
 	int64_t begin = clock_ns(CLOCK_MONOTONIC), end = begin + (int64_t)(seconds * 1e9), now;
-	int batch = rate ? 1 : BATCH;
+	int batch = rate ? 1 : BATCH, segment = (int)size;
+	size_t length = size;
 
 	if (connect(fd, (struct sockaddr *)&to, sizeof to))
 		fail("connect");
+	/* as fast as it goes: the kernel cuts one long datagram into packets of this size */
+	if (!rate && !setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment)) {
+		length = size * (1400 / size < 60 ? 1400 / size : 60);
+		batch = 8;
+	}
 	memset(messages, 0, sizeof messages);
 	for (int i = 0; i < BATCH; i++) {
-		parts[i] = (struct iovec){ data[i], size };
+		parts[i] = (struct iovec){ data[i], length };
 		messages[i].msg_hdr.msg_iov = &parts[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -139,9 +146,10 @@ static int stream(const char *address, const char *port, size_t size, double rat
 		if (due > now)
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 		for (int i = 0; i < batch; i++) {
-			struct sample s = { sequence++, clock_ns(CLOCK_REALTIME), 0 };
+			struct sample s = { sequence, clock_ns(CLOCK_REALTIME), 0 };
 
-			memcpy(data[i], &s, 16);
+			for (size_t at = 0; at < length; at += size, s.sequence = ++sequence)
+				memcpy(data[i] + at, &s, 16);
 		}
 		sendmmsg(fd, messages, (unsigned)batch, 0);
 	}

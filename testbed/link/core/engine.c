@@ -22,6 +22,7 @@
 #define MARGIN_MIN (60 * US)
 #define MARGIN_MAX (500 * US)
 #define STALL (500 * US)
+#define DOUBT (100 * US)		/* a time stamp further off than this is not believed */
 #define PRIORITY 20
 #define PATIENCE MS			/* for a device that refuses a frame */
 
@@ -52,10 +53,10 @@ bool engine_init(struct engine *e, uint64_t memory)
 	if (slots == MAP_FAILED)
 		return false;
 	for (uint64_t i = e->frames_free; i-- > 0;) {
-		struct frame *f = (struct frame *)(slots + i * e->slot_size);
+		struct packet *p = (struct packet *)(slots + i * e->slot_size);
 
-		f->packet.next = &e->free->packet;
-		e->free = f;
+		p->next = e->free;
+		e->free = p;
 	}
 	e->stats->memory_frames = e->frames_free;
 	return true;
@@ -63,11 +64,11 @@ bool engine_init(struct engine *e, uint64_t memory)
 
 static struct frame *take(struct engine *e)
 {
-	struct frame *f = e->free;
+	struct frame *f = (struct frame *)e->free;
 
 	if (!f)
 		return NULL;
-	e->free = (struct frame *)f->packet.next;
+	e->free = f->packet.next;
 	if (e->stats->memory_frames - --e->frames_free > e->stats->memory_frames_used_max)
 		e->stats->memory_frames_used_max = e->stats->memory_frames - e->frames_free;
 	return f;
@@ -75,8 +76,8 @@ static struct frame *take(struct engine *e)
 
 static void give_back(struct engine *e, struct frame *f)
 {
-	f->packet.next = &e->free->packet;
-	e->free = f;
+	f->packet.next = e->free;
+	e->free = &f->packet;
 	e->frames_free++;
 }
 
@@ -100,14 +101,16 @@ static void read_offset(struct engine *e, int64_t now)
 }
 
 /* The arrival in our clock. It cannot be before the ring was last seen empty, nor after now. */
-static int64_t arrival_ns(struct engine *e, const struct port *p, int64_t realtime, int64_t now)
+static int64_t arrival_ns(struct engine *e, const struct port *p, int64_t realtime, int64_t *now)
 {
 	int64_t t = realtime - e->offset_ns;
 
-	if (t <= now + 100 * US && t >= p->empty_ns - 100 * US)
-		return t < now ? t : now;
+	if (t > *now)
+		*now = now_ns();		/* it came while we were looking */
+	if (t <= *now + DOUBT && t >= p->empty_ns - DOUBT)
+		return t < *now ? t : *now;
 	e->stats->clock_doubts++;
-	return now;
+	return *now;
 }
 
 static uint8_t dscp_of(const uint8_t *d, uint32_t size)
@@ -173,9 +176,10 @@ static unsigned receive(struct engine *e, struct lane *lane, int64_t now)
 	struct counters *c = lane->recorder.counters;
 	struct arrival a;
 	unsigned n = 0;
+	int64_t read_ns = now;
 
 	while (n < AT_ONCE && port_receive(lane->in, &a)) {
-		int64_t t = arrival_ns(e, lane->in, a.realtime_ns, now_ns());
+		int64_t t = arrival_ns(e, lane->in, a.realtime_ns, &read_ns);
 		struct frame *f;
 
 		n++;

@@ -37,7 +37,7 @@ struct engine {
 	unsigned n_lanes;
 	struct evidence *evidence;
 	struct run_stats *stats;
-	struct frame *free;
+	struct packet *free;		/* frames not in use */
 	size_t slot_size;
 	uint64_t frames_free;
 	int watch, bell;		/* an epoll of the ports and of the bell, which announces an order */
