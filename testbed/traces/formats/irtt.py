@@ -9,6 +9,7 @@ are parsed one by one.
 from __future__ import annotations
 
 import gzip
+import mmap
 import re
 import zlib
 from collections.abc import Iterator
@@ -24,7 +25,9 @@ from testbed.traces.formats import base, documents
 from testbed.traces.formats.irtt_scan import Columns, scan
 
 _LIST = re.compile(rb'"round_trips"\s*:\s*\[')
-_BLOCK = 8 << 20
+_BETWEEN = re.compile(rb"\}\s*,\s*\{")
+_END = re.compile(rb"\]\s*\}\s*")
+_BLOCK = 4 << 20
 _THREADS = 2
 _LOSSES = {"false": Loss.NONE, "true": Loss.UNKNOWN, "true_up": Loss.UP, "true_down": Loss.DOWN}
 
@@ -78,21 +81,16 @@ def _recording(columns: Columns) -> base.Recording:
     )
 
 
-# --- the stream of round trips
-
-
-def _open(path: Path) -> IO[bytes]:
-    with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else path.open("rb")  # type: ignore[return-value]
+# --- the list of round trips, in blocks of whole ones
 
 
 def _blocks(path: Path) -> Iterator[Columns]:
-    """Scan whole round trips, a block at a time, in order, on a few threads."""
+    """Scan the round trips, a block at a time, in order, on a few threads."""
     pending: list[Future[Columns]] = []
     try:
-        with _open(path) as file, ThreadPoolExecutor(_THREADS) as pool:
-            for number, (block, opening) in enumerate(_texts(path, file)):
+        with path.open("rb") as file, ThreadPoolExecutor(_THREADS) as pool:
+            packed = file.read(2) == b"\x1f\x8b"
+            for number, (block, opening) in enumerate(_unpacked(path) if packed else _mapped(path, file)):
                 pending.append(pool.submit(_scanned, path, number, block, opening))
                 if len(pending) > _THREADS:
                     yield pending.pop(0).result()
@@ -108,39 +106,65 @@ def _blocks(path: Path) -> Iterator[Columns]:
         ) from error
 
 
-def _scanned(path: Path, number: int, block: bytes, opening: int) -> Columns:
+def _scanned(path: Path, number: int, block: bytes | memoryview, opening: int) -> Columns:
     with documents.shape(path, "irtt round trips", f"block {number}"):
         return scan(block, opening, _LOSSES)
 
 
-def _texts(path: Path, file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Cut the list of round trips between two of them; what follows the list must end the document.
+def _mapped(path: Path, file: IO[bytes]) -> Iterator[tuple[bytes | memoryview, int]]:
+    """Yield blocks of a plain file without copying it."""
+    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    begin, end = _list_start(path, data[:_BLOCK]), data.rfind(b"]")
+    _check_end(path, data[end:] if end >= begin else b"")
+    between, opening = _separator(data[begin : begin + _BLOCK])
+    while data[begin : begin + 1].isspace():
+        begin += 1
+    while data[end - 1 : end].isspace():
+        end -= 1
+    while end - begin > _BLOCK and (cut := data.rfind(between, begin, begin + _BLOCK)) >= 0:
+        yield memoryview(data)[begin : cut + 1], opening
+        begin = cut + len(between) - 1
+    yield memoryview(data)[begin:end], opening
 
-    With each block goes the length of the line that opens a round trip, 0 where they share lines.
-    """
-    start = file.read(_BLOCK)
-    found = _LIST.search(start)
-    if not found:
-        documents.json_of(path)  # a truncated header says where it breaks
-        raise InputError(
-            str(path), "no list of round_trips", "record without --no-round-trips, with: irtt client -o"
-        )
-    rest = start[found.end() :]
-    separator = re.search(rb"\}(\s*,\s*)\{", rest)
-    between = separator[0] if separator else b"},{"
-    opening = len(between.partition(b"\n")[2])
-    while more := file.read(_BLOCK):
-        cut = rest.rfind(between)
-        if cut >= 0:
-            yield rest[: cut + 1], opening
-            rest = rest[cut + len(between) - 1 :]
-        rest += more
-    last = rest.rfind(b"]")
-    if last < 0 or not re.fullmatch(rb"\s*\}\s*", rest[last + 1 :]):
+
+def _unpacked(path: Path) -> Iterator[tuple[bytes | memoryview, int]]:
+    """Yield blocks of a gzipped file as it is unpacked."""
+    with gzip.open(path) as file:
+        rest = file.read(_BLOCK)
+        rest = rest[_list_start(path, rest) :].lstrip()
+        between, opening = _separator(rest)
+        while more := file.read(_BLOCK):
+            cut = rest.rfind(between)
+            if cut >= 0:
+                yield rest[: cut + 1], opening
+                rest = rest[cut + len(between) - 1 :]
+            rest += more
+    end = rest.rfind(b"]")
+    _check_end(path, rest[end:] if end >= 0 else b"")
+    yield rest[:end].rstrip(), opening
+
+
+def _list_start(path: Path, start: bytes) -> int:
+    if found := _LIST.search(start):
+        return found.end()
+    documents.json_of(path)  # a truncated header says where it breaks
+    raise InputError(
+        str(path), "no list of round_trips", "record without --no-round-trips, with: irtt client -o FILE"
+    )
+
+
+def _check_end(path: Path, tail: bytes) -> None:
+    if not _END.fullmatch(tail):
         raise InputError(
             str(path), "the list of round trips has no end", "the file is cut short: copy it again"
         )
-    yield rest[:last], opening
+
+
+def _separator(text: bytes) -> tuple[bytes, int]:
+    """Return what stands between two round trips, and the length of the line that opens one (0: none)."""
+    found = _BETWEEN.search(text)
+    between = found[0] if found else b"},{"
+    return between, len(between.partition(b"\n")[2])
 
 
 FORMAT = base.Format("irtt", "irtt JSON, plain or gzipped", _recognises, _read)

@@ -51,7 +51,7 @@ class Columns:
 class _Lines:
     """A block's bytes and where its lines begin and end."""
 
-    def __init__(self, block: bytes) -> None:
+    def __init__(self, block: bytes | memoryview) -> None:
         self.block = block
         self.data = np.frombuffer(block, np.uint8)
         newlines = np.flatnonzero(self.data == ord("\n"))
@@ -67,20 +67,17 @@ class _Lines:
 
     def text(self, first: int, last: int) -> bytes:
         """Return lines first to last, without the comma behind them."""
-        return self.block[self.begin[first] : self.end[last]].rstrip(b" \t\r\n,")
+        return bytes(self.block[self.begin[first] : self.end[last]]).rstrip(b" \t\r\n,")
 
 
-def scan(block: bytes, opening: int, losses: Mapping[str, int]) -> Columns:
-    """Return the round trips of a block that holds whole ones, without the brackets around the list.
+def scan(block: bytes | memoryview, opening: int, losses: Mapping[str, int]) -> Columns:
+    """Return the round trips of a block that holds whole ones and nothing around them.
 
     ``opening`` is the length of the line that opens a round trip, 0 where they do not stand on lines of
     their own. Raises KeyError, TypeError or ValueError for anything but irtt's round trips.
     """
-    block = block.strip()
-    if not block:
-        return _parsed([], losses)
     if not opening:
-        return _parsed(json.loads(b"[" + block + b"]"), losses)
+        return _parsed(json.loads(b"[" + bytes(block) + b"]"), losses)
     lines = _Lines(block)
     first = lines.opening(opening)
     last = np.append(first[1:], len(lines.end)) - 1
