@@ -63,8 +63,11 @@ class Control:
             raise RunError(f"linkd refused {message!r}: {answer or log_of(self._folder)}")
 
     def _map_statistics(self) -> mmap.mmap:
-        self._socket.send(b"stats")
-        _, descriptors, _, _ = socket.recv_fds(self._socket, 16, 1)
+        try:
+            self._socket.send(b"stats")
+            _, descriptors, _, _ = socket.recv_fds(self._socket, 16, 1)
+        except OSError as error:
+            raise RunError(f"linkd is gone ({error}): {log_of(self._folder)}") from error
         try:
             return mmap.mmap(descriptors[0], 0, access=mmap.ACCESS_READ)
         finally:

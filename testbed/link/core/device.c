@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,9 +203,12 @@ uint64_t device_drops(int index)
 	_Alignas(8) char answer[32768];
 	struct request get = link_request(RTM_GETLINK, index);
 	const struct nlmsghdr *h = exchange(&get, answer, sizeof answer);
-	const struct rtnl_link_stats64 *stats;
+	const char *stats;
+	uint64_t dropped;
 
 	if (!h || h->nlmsg_type != RTM_NEWLINK || !(stats = attribute(h, IFLA_STATS64)))
 		return 0;
-	return stats->rx_dropped;
+	/* attributes are aligned to 4 bytes only */
+	memcpy(&dropped, stats + offsetof(struct rtnl_link_stats64, rx_dropped), sizeof dropped);
+	return dropped;
 }
