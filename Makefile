@@ -19,6 +19,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: $(VENV)/.host $(VENV)/.python $(AZURITE)/.installed core ## install and build everything: packages, Python, Azurite, C core
+	@$(BIN)/python -m compileall -q testbed  # by the user: root writes no bytecode here
 
 run: root setup ## run SCENARIO (starlink-blackout) and judge it
 	$(AS_ROOT) $(BIN)/testbed run $(SCENARIO)
