@@ -81,12 +81,12 @@ class Run:
 
     def _play(self, lab: Lab) -> None:
         scenario = self._plan.scenario
-        if self._core is not None:
-            cores.dedicate(self._core)
         start_ns = time.time_ns() + _LEAD_NS
         lab.links.start(start_ns)
         for probe in lab.probes.values():
             probe.start(start_ns)
+        if self._core is not None:
+            cores.dedicate(self._core)
         self._writer.update(started_ns=start_ns)
         watch = Watch(self._plan, lab, start_ns)
         end_ns = start_ns + scenario.duration + _DRAIN_NS

@@ -1,7 +1,7 @@
-"""A processor core for the link engine alone, so that nothing of a run can delay its packets.
+"""A processor core for what keeps time: the link engine's packets and the heartbeat that measures them.
 
-The engine spins while packets are in flight: an idle virtual processor wakes late. It gets a core of
-its own, reserved among all runs of this host, and everything else of the run stays on the others.
+On a busy core a packet waits for milliseconds until its process runs. So a run reserves one core among
+all runs of this host, and when bring-up is over everything else of the run leaves it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCKS = Path("/run/lock")
+ENGINE = "linkd"
+HEARTBEAT = ("irtt", "anchor")
 
 
 @contextmanager
@@ -21,6 +23,7 @@ def reserved(locks: Path = LOCKS) -> Iterator[int | None]:
 
     The kernel drops the lock with the process, however that ends.
     """
+    locks.mkdir(parents=True, exist_ok=True)
     for core in sorted(os.sched_getaffinity(0), reverse=True)[:-1]:
         with (locks / f"testbed-core-{core}").open("w") as lock:
             try:
@@ -32,17 +35,29 @@ def reserved(locks: Path = LOCKS) -> Iterator[int | None]:
     yield None
 
 
-def dedicate(core: int, engine: str = "linkd", proc: Path = Path("/proc")) -> None:
-    """Give a core to the packet thread of ``engine`` (it has real-time priority), and the others to all else.
+def dedicate(core: int, proc: Path = Path("/proc")) -> None:
+    """Leave ``core`` to the engine and the heartbeat, the other cores to all other processes of the sandbox.
 
-    Call it in the run's sandbox, where no other process can be seen, when bring-up is over: until
-    then the core is better used by whoever has work. What starts later inherits its parent's cores.
+    Call it in the run's sandbox, where no other process can be seen. What starts later inherits its
+    parent's cores. The engine has real-time priority and sleeps between packets, so that the heartbeat
+    has the core for itself then; where the engine may not have that priority, nothing is moved.
     """
+    tasks = [(task, _comm(task)) for task in proc.glob("[0-9]*/task/[0-9]*")]
+    engine = {int(task.name) for task, comm in tasks if comm == ENGINE and _real_time(task)}
     others = os.sched_getaffinity(0) - {core}
-    for task in proc.glob("[0-9]*/task/[0-9]*"):
-        with suppress(ProcessLookupError, FileNotFoundError):  # it ended meanwhile
-            thread = int(task.name)
-            mine = (task / "comm").read_text().strip() == engine and os.sched_getscheduler(
-                thread
-            ) == os.SCHED_FIFO
-            os.sched_setaffinity(thread, {core} if mine else others)
+    for task, comm in tasks if engine else ():
+        timely = int(task.name) in engine or comm in HEARTBEAT
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            os.sched_setaffinity(int(task.name), {core} if timely else others)
+
+
+def _comm(task: Path) -> str:
+    with suppress(OSError):
+        return (task / "comm").read_text().strip()
+    return ""
+
+
+def _real_time(task: Path) -> bool:
+    with suppress(ProcessLookupError):
+        return os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO
+    return False
