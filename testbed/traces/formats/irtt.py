@@ -123,6 +123,8 @@ def _mapped(path: Path, file: IO[bytes]) -> Iterator[tuple[bytes | memoryview, i
         end -= 1
     while end - begin > _BLOCK and (cut := data.rfind(between, begin, begin + _BLOCK)) >= 0:
         yield memoryview(data)[begin : cut + 1], opening
+        # What was read need not stay in memory; a thread still at it finds it again.
+        data.madvise(mmap.MADV_DONTNEED, 0, begin - begin % mmap.PAGESIZE)
         begin = cut + len(between) - 1
     yield memoryview(data)[begin:end], opening
 

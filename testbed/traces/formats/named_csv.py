@@ -69,7 +69,7 @@ def _recognises(head: base.Head) -> bool:
 def _read(path: Path) -> base.Recording:
     table = tables.read_csv(path)
     received = table.names == _NUWINS_PING
-    time_name = next(name for name in _TIMES if name in table.columns)
+    time_name = next((name for name in _TIMES if name in table.columns), "time")
     stamp, utc = _stamps(table, time_name)
     base.check_clock(path, stamp, table.lines)
     found = {
@@ -97,9 +97,9 @@ def _stamps(table: tables.Table, name: str) -> tuple[Int, bool]:
     scale, epoch = _TIMES[name]
     if scale:
         return table.scaled(name, scale), epoch
-    zoned = all(re.search(r"(Z|[+-]\d\d:?\d\d)\Z", text) for text in table.columns[name])
+    zoned = all(re.search(r"(Z|[+-]\d\d:?\d\d)\Z", text) for text in table.column(name))
     found = []
-    for row, text in enumerate(table.columns[name]):
+    for row, text in enumerate(table.column(name)):
         try:
             found.append(dish_grpc.iso_ns(text if zoned else text + "+00:00"))
         except ValueError:

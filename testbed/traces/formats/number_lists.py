@@ -24,18 +24,19 @@ DELIVERY_BITS = 1500 * 8
 _LEOCC_STEP_NS = 10 * MS
 _NS_STEP_NS = 10 * MS
 """The delay lists of Tian et al. (2024) come from irtt at 10 ms; the files do not say so."""
-_WHOLE = re.compile(rb"\s*\d{1,18}\s*\Z")
+_WHOLE = re.compile(rb"[ \t]*\d{1,18}[ \t\r]*\Z")
 _MAX_MS = 30 * 86400 * 1000
 
 
 def _first(head: base.Head) -> list[int]:
     """Return the numbers of a file's beginning, none where it holds anything else."""
-    lines = [line for line in head.lines if line.strip()]
-    return [int(line) for line in lines] if lines and all(line.strip().isdecimal() for line in lines) else []
+    lines = [line.strip(" \t\r") for line in head.lines if line.strip()]
+    plain = all(line.isascii() and line.isdigit() and len(line) < 19 for line in lines)
+    return [int(line) for line in lines] if plain else []
 
 
 def _numbers(path: Path, most: int, what: str) -> NDArray[np.int64]:
-    lines = base.content(path).splitlines()
+    lines = base.content(path).split(b"\n")
     while lines and not lines[-1].strip():
         lines.pop()
     for number, line in enumerate(lines, 1):

@@ -27,6 +27,12 @@ class Table:
     columns: Mapping[str, Sequence[str]]
     lines: Sequence[int]
 
+    def column(self, name: str) -> Sequence[str]:
+        """Return a column's text. Raises InputError where there is none."""
+        if name not in self.columns:
+            raise InputError(str(self.path), f"no column {name!r}", f"there are {', '.join(self.columns)}")
+        return self.columns[name]
+
     @property
     def names(self) -> list[str]:
         return list(self.columns)
@@ -37,7 +43,7 @@ class Table:
 
     def integers(self, name: str) -> NDArray[np.int64]:
         """Return a column of whole numbers. Raises InputError with the line of what is none."""
-        for row, text in enumerate(self.columns[name]):
+        for row, text in enumerate(self.column(name)):
             if not _INTEGER.match(text) or abs(int(text)) >= 2**63:
                 raise self.refuse(row, f"{name} is {text!r}", "write a whole number")
         return np.array([int(text) for text in self.columns[name]], np.int64)
@@ -45,7 +51,7 @@ class Table:
     def scaled(self, name: str, scale: int, *, low: float = 0) -> NDArray[np.int64]:
         """Return a column of decimal numbers times ``scale``, exactly. Raises InputError below ``low``."""
         values = []
-        for row, text in enumerate(self.columns[name]):
+        for row, text in enumerate(self.column(name)):
             if not _NUMBER.match(text):
                 raise self.refuse(row, f"{name} is {text!r}", "write a number")
             value = Decimal(text)
@@ -70,6 +76,8 @@ def read_csv(path: Path, names: Sequence[str] = ()) -> Table:
     rows = [(n, row) for n, row in enumerate(csv.reader(lines), 1) if any(cell.strip() for cell in row)]
     if not names:
         names, rows = [cell.strip() for cell in rows[0][1]], rows[1:]
+    if len(set(names)) != len(names):
+        raise InputError(Place(str(path), 1), f"columns {', '.join(names)}", "name each column once")
     if not rows:
         raise InputError(str(path), "the table has no rows", "give the whole recording")
     for number, row in rows:

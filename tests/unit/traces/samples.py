@@ -1,0 +1,117 @@
+"""A small file of each text format, written as its tool writes it; every number in them is invented."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+PING = "\n".join(
+    ["PING host (192.0.2.1) 56(84) bytes of data."]
+    + [
+        f"[{1_700_000_000 + n / 10:.6f}] 64 bytes from 192.0.2.1: icmp_seq={n} ttl=60 time={40 + n}.5 ms"
+        for n in range(1, 9)
+        if n != 4
+    ]
+    + ["", "--- host ping statistics ---", "8 packets transmitted, 7 received, 12.5% packet loss, time 700ms"]
+)
+PREFIXED = "\n".join(
+    [
+        "Start time: 1700000000100",
+        "[2023-11-14 17:13:20.150000] PING 192.0.2.1 (192.0.2.1) 38(66) bytes of data.",
+    ]
+    + [
+        f"[2023-11-14 17:13:2{n}.250000] 46 bytes from 192.0.2.1: icmp_seq={n} ttl=58 time=48.{n} ms"
+        for n in (1, 2, 4, 5)
+    ]
+    + ["[2023-11-14 17:13:26.000000] ", "End time: 1700000006200"]
+)
+TSV = "\n".join(f"{1_700_000_000 + n * 0.15:.6f}\t{n}\t{-1 if n == 3 else 44.5 + n}" for n in range(8))
+NUTTCP = "\n".join(
+    ["nuttcp-r: v8.1.4: socket", "nuttcp-r: interval reporting every 0.50 seconds"]
+    + [f"    {n}.1875 MB /   0.50 sec =   {n * 20}.4737 Mbps     0 retrans     13 KB-cwnd" for n in range(6)]
+    + ["nuttcp-r: 30.0 MB in 3.00 real seconds = 10240.0 KB/sec = 83.8 Mbps"]
+)
+IPERF = "\n".join(
+    ["Connecting to host 192.0.2.1, port 5201", "Reverse mode, remote host 192.0.2.1 is sending"]
+    + ["[ ID] Interval           Transfer     Bitrate"]
+    + [f"[  5]   {n}.00-{n + 1}.00   sec  12.5 MBytes   10{n} Mbits/sec" for n in range(6)]
+    + ["iperf Done."]
+)
+HISTORY = json.dumps(
+    {
+        "dishGetHistory": {
+            "current": "8",
+            "popPingDropRate": [0, 0, 1, 0.5, 0, 0],
+            "popPingLatencyMs": [30, 31, 0, 33, 34, 35],
+            "downlinkThroughputBps": [1e6] * 6,
+            "uplinkThroughputBps": [1e5] * 6,
+            "outages": [
+                {"cause": "OBSTRUCTED", "startTimestampNs": "1384035216000000000", "durationNs": "700000000"}
+            ],
+        }
+    },
+    indent=2,
+)
+STATUS = "\n".join(
+    f"req: 2023-11-14T17:13:2{n}.000000-05:00 | res: 2023-11-14T17:13:2{n}.100000-05:00 | data: "
+    f'{{"dishGetStatus":{{"popPingDropRate":0,"popPingLatencyMs":3{n}.5,"downlinkThroughputBps":5,"uplinkThroughputBps":6}}}}'
+    for n in range(6)
+)
+ATLAS = json.dumps(
+    [
+        {"prb_id": 1, "msm_id": 2, "type": "ping", "timestamp": 1_700_000_000 + 900 * n, "result": result}
+        for n, result in enumerate([[{"rtt": 40.5}], [{"x": "*"}], [{"rtt": 41.5}]])
+    ]
+)
+IPERF_JSON = json.dumps(
+    {
+        "start": {
+            "connected": [],
+            "timestamp": {"timesecs": 1_700_000_000},
+            "test_start": {"protocol": "TCP", "reverse": 1},
+        },
+        "intervals": [
+            {"sum": {"start": n / 10, "end": (n + 1) / 10, "bits_per_second": 1e8, "omitted": False}}
+            for n in range(6)
+        ],
+    }
+)
+IRTT = json.dumps(
+    {
+        "version": {"irtt": "0.9.1"},
+        "round_trips": [
+            {
+                "seqno": n,
+                "lost": "true_up" if n == 2 else "false",
+                "timestamps": {"client": {"send": {"wall": 1_700_000_000_000_000_000 + n * 10_000_000}}},
+                "delay": {} if n == 2 else {"receive": 20_000_000, "rtt": 45_000_000, "send": 25_000_000},
+            }
+            for n in range(6)
+        ],
+    },
+    indent=4,
+)
+
+SAMPLES: Mapping[str, tuple[str, int, int]] = {
+    "iputils-ping": (PING, 8, 1),
+    "prefixed-ping": (PREFIXED, 5, 1),
+    "probe-tsv": (TSV, 8, 1),
+    "nuttcp": (NUTTCP, 6, 0),
+    "iperf3-text": (IPERF, 6, 0),
+    "iperf3-json": (IPERF_JSON, 6, 0),
+    "irtt": (IRTT, 6, 1),
+    "dish-history": (HISTORY, 6, 1),
+    "dish-status": (STATUS, 6, 0),
+    "ripe-atlas": (ATLAS, 3, 1),
+    "lens-csv": (
+        "timestamp,rtt,uplink,downlink\n1700000000000000000,40.5,25.5,15\n1700000000010000000,0,0,-1\n",
+        2,
+        1,
+    ),
+    "csv-100ms": ("10,100,20,25,0\n12,110,21,26,100\n", 2, 0),
+    "csv": ("t_ms,rtt_ms\n0,20.5\n10,\n20,21\n", 3, 1),
+    "mahimahi": ("1\n1\n2\n5\n9\n", 6, 0),  # steps of the rate
+    "leocc-delay": ("12\n11\n16\n14\n", 4, 0),
+    "ns-delays": ("25000000\n24000000\n26000000\n", 3, 0),
+}
+"""Format -> its text, and how many readings and losses are in it."""
