@@ -1,7 +1,8 @@
 /*
  * Traffic for the benchmarks, one job for each invocation; results go to standard output.
  *     traffic sink PORT SECONDS [FILE]            UDP: counts; with FILE one (seq, sent, received) a packet
- *     traffic stream ADDRESS PORT SIZE RATE SECONDS   UDP at a steady RATE a second; 0 = as fast as it goes
+ *     traffic stream ADDRESS PORT SIZE RATE SECONDS [HOSTS]
+ *         UDP at a steady RATE a second (0: as fast as it goes), in turn to a.b.c.d, a.b.c+1.d ... of HOSTS
  *     traffic accept PORT FLOWS                   TCP: swallows; prints bytes and ns from first to last
  *     traffic push ADDRESS PORT SECONDS FLOWS     TCP: sends
  * Times are CLOCK_REALTIME; received is the kernel's time stamp.
@@ -114,7 +115,7 @@ static int sink(const char *port, double seconds, const char *file)
 	return 0;
 }
 
-static int stream(const char *address, const char *port, size_t size, double rate, double seconds)
+static int stream(const char *address, const char *port, size_t size, double rate, double seconds, uint32_t hosts)
 {
 	struct sockaddr_in to = address_of(address, port);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -123,22 +124,22 @@ static int stream(const char *address, const char *port, size_t size, double rat
 	struct iovec parts[BATCH];
 	uint64_t sequence = 0;
 	int64_t begin = clock_ns(CLOCK_MONOTONIC), end = begin + (int64_t)(seconds * 1e9), now;
-	int batch = rate ? 1 : BATCH, segment = (int)size;
+	int batch = rate ? 1 : 8, segment = (int)size;
 	size_t length = size;
 
-	if (connect(fd, (struct sockaddr *)&to, sizeof to))
-		fail("connect");
-	/* as fast as it goes: the kernel cuts one long datagram into packets of this size */
-	if (!rate && !setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment)) {
+	/* in a hurry: the kernel cuts a long datagram into packets of this size */
+	if ((!rate || rate > 50000) && !setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment))
 		length = size * (1400 / size < 60 ? 1400 / size : 60);
-		batch = 8;
-	}
 	memset(messages, 0, sizeof messages);
 	for (int i = 0; i < BATCH; i++) {
 		parts[i] = (struct iovec){ data[i], length };
 		messages[i].msg_hdr.msg_iov = &parts[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
+		messages[i].msg_hdr.msg_name = &to;
+		messages[i].msg_hdr.msg_namelen = sizeof to;
 	}
+	uint32_t first = ntohl(to.sin_addr.s_addr);
+
 	while ((now = clock_ns(CLOCK_MONOTONIC)) < end) {
 		int64_t due = rate ? begin + (int64_t)((double)sequence * 1e9 / rate) : now;
 		struct timespec until = { due / 1000000000, due % 1000000000 };
@@ -152,6 +153,7 @@ static int stream(const char *address, const char *port, size_t size, double rat
 				memcpy(data[i] + at, &s, 16);
 		}
 		sendmmsg(fd, messages, (unsigned)batch, 0);
+		to.sin_addr.s_addr = htonl(first + (uint32_t)(sequence % hosts) * 256);
 	}
 	printf("%" PRIu64 "\n", sequence);
 	return 0;
@@ -226,8 +228,9 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (!strcmp(job, "sink") && argc >= 4)
 		return sink(argv[2], atof(argv[3]), argc > 4 ? argv[4] : NULL);
-	if (!strcmp(job, "stream") && argc == 7)
-		return stream(argv[2], argv[3], (size_t)atoi(argv[4]), atof(argv[5]), atof(argv[6]));
+	if (!strcmp(job, "stream") && argc >= 7)
+		return stream(argv[2], argv[3], (size_t)atoi(argv[4]), atof(argv[5]), atof(argv[6]),
+			      argc > 7 ? (uint32_t)atoi(argv[7]) : 1);
 	if (!strcmp(job, "accept") && argc == 4)
 		return swallow(argv[2], atoi(argv[3]));
 	if (!strcmp(job, "push") && argc == 6)

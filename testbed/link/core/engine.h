@@ -37,7 +37,8 @@ struct engine {
 	unsigned n_lanes;
 	struct evidence *evidence;
 	struct run_stats *stats;
-	struct packet *free;		/* frames not in use */
+	struct packet *free;		/* frames that were used before */
+	uint8_t *fresh;			/* and those that never were */
 	size_t slot_size;
 	uint64_t frames_free;
 	int watch, bell;		/* an epoll of the ports and of the bell, which announces an order */
@@ -48,6 +49,7 @@ struct engine {
 	int64_t offset_read_ns;
 	int64_t active_ns;		/* when a frame was last received or sent */
 	int64_t next_ns;		/* the next departure */
+	int64_t records_due_ns;
 	int64_t margin_ns;		/* how long before it to be awake */
 	int64_t looked_ns, due_ns;	/* the last look at the ports, and when the next one should have been */
 };

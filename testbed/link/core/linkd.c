@@ -76,7 +76,7 @@ static void tell_ready(void)
 int main(int argc, char **argv)
 {
 	struct order stop = { .kind = STOP };
-	struct setup s;
+	static struct setup s;			/* lives as long as the process */
 	pthread_t thread;
 	int signals, listener;
 

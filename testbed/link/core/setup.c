@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define MEMORY (UINT64_C(256) << 20)	/* for packets inside links; touched as needed */
-#define RING_FRAMES 32768		/* of all rings together */
+#define RING_FRAMES 16384		/* of all rings together */
 
 struct line {				/* one `link` line */
 	char name[NAME_MAX_LENGTH + 1], ends[2][16], schedules[2][128];
@@ -88,7 +88,7 @@ static const struct schedule *map_schedule(const char *file)
 
 static unsigned ring_frames(unsigned ports)
 {
-	unsigned frames = 8192;
+	unsigned frames = 4096;
 
 	while (frames > 512 && frames * ports > RING_FRAMES)
 		frames /= 2;
