@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from testbed.traces import catalogue, edit, formats, lint, mine, profile, render
 
 Subparsers = argparse._SubParsersAction
 _DURATION = "such as 90s or 1h"
+_T = "a trace's name ('testbed trace list'), a path below a trace folder, or a file"
+_OUT = f"the trace to write, ending in {store.SUFFIX}"
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -59,12 +62,17 @@ def _load(name: str) -> tuple[Trace, Parent]:
     return store.read(path), Parent(path.name, store.sha256(path))
 
 
-def _save(trace: Trace, out: str, force: bool = False) -> int:
+def _target(out: str) -> Path:
     path = Path(out)
-    if path.suffix != store.SUFFIX:
-        raise InputError(out, "no name of a trace", f"end it in {store.SUFFIX}")
     if not path.parent.is_dir():
         raise InputError(out, "its folder does not exist", f"make it: mkdir -p {path.parent}")
+    return path
+
+
+def _save(trace: Trace, out: str) -> int:
+    path = _target(out)
+    if path.suffix != store.SUFFIX:
+        raise InputError(out, "no name of a trace", f"end it in {store.SUFFIX}")
     store.write(trace, path)
     print(
         f"wrote {out}: {units.format_duration(trace.duration_ns)}, {', '.join(sorted(trace.series)) or 'context only'}"
@@ -106,7 +114,7 @@ def _add_reading(commands: Subparsers[argparse.ArgumentParser]) -> None:
         ("lint", _lint, "Show what a trace cannot tell, with evidence and consequence."),
     ):
         add = _command(commands, name, func, help, f"{name} uvic-leonetem/latency/ping-example-isl.txt")
-        add.add_argument("trace", metavar="T")
+        add.add_argument("trace", metavar="T", help=_T)
         add.add_argument("--json", action="store_true", help="as JSON (times in ns)")
     add = _command(
         commands,
@@ -115,10 +123,10 @@ def _add_reading(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "Draw a trace: a figure for a design review.",
         "plot starlink-bent-pipe -o t.png",
     )
-    add.add_argument("trace", metavar="T")
+    add.add_argument("trace", metavar="T", help=_T)
     add.add_argument("-o", "--out", help="PNG, SVG or PDF (default: the trace's name, .png)")
     add = _command(commands, "mine", _mine, "Find the worst windows of a trace.", "mine T --window 60s")
-    add.add_argument("trace", metavar="T")
+    add.add_argument("trace", metavar="T", help=_T)
     add.add_argument(
         "--window", type=_duration, default=60 * 10**9, help=f"how long a window is, {_DURATION}"
     )
@@ -161,7 +169,7 @@ def _plot(args: argparse.Namespace) -> int:
     from testbed.traces import plot  # matplotlib takes half a second to load
 
     trace, _ = _load(args.trace)
-    out = Path(args.out or f"{trace.name}.png")
+    out = _target(args.out or f"{trace.name}.png")
     plot.draw(trace, out)
     print(f"wrote {out}")
     return 0
@@ -180,28 +188,28 @@ def _add_editing(commands: Subparsers[argparse.ArgumentParser]) -> None:
     add = _command(
         commands, "cut", _cut, "Cut a part out of a trace.", "cut T --from 30s --to 90s -o part.parquet"
     )
-    add.add_argument("trace", metavar="T")
+    add.add_argument("trace", metavar="T", help=_T)
     add.add_argument("--from", dest="begin", type=_duration, default=0, help="where it begins (default: 0 s)")
     add.add_argument("--to", dest="end", type=_duration, help="where it ends (default: the trace's end)")
-    add.add_argument("-o", "--out", required=True)
+    add.add_argument("-o", "--out", required=True, help=_OUT)
     add = _command(
         commands, "splice", _splice, "Put traces one after the other.", "splice A B -o both.parquet"
     )
-    add.add_argument("traces", nargs="+", metavar="T")
-    add.add_argument("-o", "--out", required=True)
+    add.add_argument("traces", nargs="+", metavar="T", help=_T)
+    add.add_argument("-o", "--out", required=True, help=_OUT)
     add = _command(
         commands, "scale", _scale, "Multiply delays and rates.", "scale T --rate 0.5 -o half.parquet"
     )
-    add.add_argument("trace", metavar="T")
+    add.add_argument("trace", metavar="T", help=_T)
     add.add_argument("--delay", type=float, default=1.0, help="factor of all delays")
     add.add_argument("--rate", type=float, default=1.0, help="factor of all rates")
-    add.add_argument("-o", "--out", required=True)
+    add.add_argument("-o", "--out", required=True, help=_OUT)
     add = _command(
         commands, "repeat", _repeat, "Play a trace several times.", "repeat T --times 3 -o long.parquet"
     )
-    add.add_argument("trace", metavar="T")
-    add.add_argument("--times", type=int, required=True)
-    add.add_argument("-o", "--out", required=True)
+    add.add_argument("trace", metavar="T", help=_T)
+    add.add_argument("--times", type=int, required=True, help="how often in all")
+    add.add_argument("-o", "--out", required=True, help=_OUT)
     add = _command(
         commands,
         "join",
@@ -209,8 +217,8 @@ def _add_editing(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "Make one trace of several recordings: RTT from one, rate from another, outages from a third.",
         "join ping.txt iperf.json history.out --only ping.txt=rtt --only history.out=events -o all.parquet",
     )
-    add.add_argument("traces", nargs="+", metavar="T")
-    add.add_argument("-o", "--out", required=True)
+    add.add_argument("traces", nargs="+", metavar="T", help=_T)
+    add.add_argument("-o", "--out", required=True, help=_OUT)
     add.add_argument(
         "--only", action="append", default=[], metavar="T=SERIES,...", help="take these of T alone"
     )
@@ -256,9 +264,16 @@ def _join(args: argparse.Namespace) -> int:
             trace = edit.only(trace, [SeriesName(w) for w in wanted if w != "events"], "events" in wanted)
         traces.append(trace)
     at = {
-        id(trace): _duration(offsets.get(name, "0s")) for name, trace in zip(args.traces, traces, strict=True)
+        id(trace): _offset(offsets.get(name, "0s")) for name, trace in zip(args.traces, traces, strict=True)
     }
     return _save(edit.join(traces, align=(lambda trace: at[id(trace)]) if offsets else None), args.out)
+
+
+def _offset(text: str) -> int:
+    try:
+        return units.parse_duration(text)
+    except ValueError as error:
+        raise InputError("--offset", f"found {text!r}", f"write {error}") from None
 
 
 def _pairs(options: Sequence[str], names: Sequence[str]) -> dict[str, str]:
@@ -282,12 +297,12 @@ def _add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:
         f"Make a synthetic trace from a profile ({', '.join(profile.names())}, or a YAML file).",
         "synth starlink-mobile --duration 1h --seed 7 -o drive.parquet",
     )
-    add.add_argument("profile", metavar="PROFILE")
+    add.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
     add.add_argument("--duration", type=_duration, required=True, help=_DURATION)
     add.add_argument("--seed", type=int, required=True, help="the same seed gives the same trace")
-    add.add_argument("-o", "--out", required=True)
+    add.add_argument("-o", "--out", required=True, help=_OUT)
     add = _command(commands, "fit", _fit, "Make a profile from a recording.", "fit ping.txt -o mine.yaml")
-    add.add_argument("trace", metavar="T")
+    add.add_argument("trace", metavar="T", help=_T)
     add.add_argument("-o", "--out", required=True, help="the profile to write, YAML")
 
 
@@ -301,7 +316,7 @@ def _fit(args: argparse.Namespace) -> int:
     from testbed.traces import fit
 
     trace, parent = _load(args.trace)
-    Path(args.out).write_text(fit.to_yaml(fit.fit(trace), f"Fit on {parent.name}, sha256 {parent.sha256}"))
+    _target(args.out).write_text(fit.to_yaml(fit.fit(trace), f"Fit on {parent.name}, sha256 {parent.sha256}"))
     print(f"wrote {args.out}; try it: testbed trace synth {args.out} --duration 5min --seed 1 -o try.parquet")
     return 0
 
@@ -331,7 +346,7 @@ def _add_getting(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "record --uplink wan0 --to 203.0.113.10 --duration 10min --interval 20ms -o recording/",
     )
     add.add_argument("--uplink", required=True, metavar="DEV", help="the interface to send from")
-    add.add_argument("--to", required=True, metavar="HOST")
+    add.add_argument("--to", required=True, metavar="HOST", help="who answers the pings")
     add.add_argument(
         "--interval", type=_duration, default=20 * 10**6, help="distance of probes (default: 20ms)"
     )
@@ -372,8 +387,6 @@ def _served(source: str | None, dataset: catalogue.Dataset, path: str) -> Path |
 
 
 def _of_dataset(trace: Trace, dataset: catalogue.Dataset) -> Trace:
-    from dataclasses import replace
-
     source = f"{dataset.name}: {dataset.title}; {trace.provenance.parents[0].name}"
     provenance = replace(trace.provenance, source=source, licence=dataset.licence, citation=dataset.citation)
     return replace(trace, provenance=provenance)

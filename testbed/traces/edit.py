@@ -14,6 +14,7 @@ from testbed.units import format_duration
 
 _DELAYS = (SeriesName.RTT, SeriesName.UP_DELAY, SeriesName.DOWN_DELAY)
 _RATES = (SeriesName.UP_RATE, SeriesName.DOWN_RATE)
+_MOST_READINGS = 50_000_000
 
 
 def descended(trace: Trace, parents: Sequence[Parent], how: str) -> Provenance:
@@ -113,6 +114,10 @@ def repeat(trace: Trace, times: int, parents: Sequence[Parent] = ()) -> Trace:
     """Return a trace ``times`` times over. Raises InputError for less than once."""
     if times < 1:
         raise InputError(trace.name, f"repeated {times} times", "repeat at least once")
+    if times * max((len(series) for series in trace.series.values()), default=0) > _MOST_READINGS:
+        raise InputError(
+            trace.name, f"repeated {times} times", "write 'repeat: true' in the scenario instead"
+        )
     made = splice([trace] * times, parents)
     return replace(made, provenance=descended(trace, parents, f"repeated {times} times"))
 

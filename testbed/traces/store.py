@@ -148,20 +148,26 @@ def import_file(path: Path, format_name: str = "") -> Trace:
 
 
 def write(trace: Trace, path: Path) -> None:
-    """Write a trace, all of it or nothing: the file appears complete under its name."""
+    """Write a trace, all of it or nothing: the file appears complete under its name. Raises InputError."""
     columns = [(str(name), series) for name, series in sorted(trace.series.items())]
     columns += [(_CONTEXT + name, series) for name, series in sorted(trace.context.items())]
     table = pa.concat_tables([_rows(name, series) for name, series in columns] or [_SCHEMA.empty_table()])
     meta = json.dumps(_metadata(trace), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     unfinished = path.with_name(path.name + ".part")
-    pq.write_table(
-        table.replace_schema_metadata({KEY: meta.encode()}),
-        unfinished,
-        compression="zstd",
-        use_dictionary=["series", "lost"],
-        column_encoding={"t_ns": "DELTA_BINARY_PACKED", "value": "DELTA_BINARY_PACKED"},
-    )
-    unfinished.replace(path)
+    try:
+        pq.write_table(
+            table.replace_schema_metadata({KEY: meta.encode()}),
+            unfinished,
+            compression="zstd",
+            use_dictionary=["series", "lost"],
+            column_encoding={"t_ns": "DELTA_BINARY_PACKED", "value": "DELTA_BINARY_PACKED"},
+        )
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InputError(
+            str(path), f"cannot be written ({error.strerror or error})", "name another file"
+        ) from error
 
 
 _SCHEMA = pa.schema(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.errors import InputError
 from testbed.model.trace import (
     EventKind,
     Kind,
@@ -36,6 +37,7 @@ Int = NDArray[np.int64]
 VERSION = 1
 _Z95 = 1.6448536269514722
 """The normal score below which 95 % lie."""
+_MOST_PROBES = 20_000_000
 _RTT_STEP_NS = 10_000
 """RTTs are rounded to 10 us: finer than any tool's clock, and small on disk."""
 
@@ -44,7 +46,11 @@ def synthesise(profile: Profile, *, duration_ns: int, seed: int, name: str = "")
     """Return a trace of a profile's kind; the same arguments give the same trace on any machine.
 
     Its slots begin at t = 0: boundaries lie at whole multiples of the level's duration.
+    Raises InputError for a duration of 0 and for more probes than memory should hold.
     """
+    if not 0 < duration_ns <= _MOST_PROBES * profile.cadence:
+        found = f"{format_duration(duration_ns)} of a probe every {format_duration(profile.cadence)}"
+        raise InputError(profile.name, found, f"make up to {_MOST_PROBES:,} probes, and some")
     # One generator for each ingredient: a change of one does not shift the draws of the others.
     level, jitter, gap, burst, outage, rate = np.random.SeedSequence(seed).spawn(6)
     t = np.arange(0, duration_ns, profile.cadence, dtype=np.int64)

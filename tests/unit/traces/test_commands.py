@@ -186,6 +186,20 @@ def test_the_catalogue_s_files_are_of_their_format(name):
             "join a b --only c=rtt -o x.parquet",
             "--only or --offset: 'c' is none of the traces; write one of a, b",
         ),
+        ("fit lte-suburban -o no/x.yaml", "no/x.yaml: its folder does not exist; make it: mkdir -p no"),
+        ("plot lte-suburban -o no/x.png", "no/x.png: its folder does not exist; make it: mkdir -p no"),
+        (
+            "join lte-suburban starlink-bent-pipe --offset lte-suburban=5 -o x.parquet",
+            "--offset: found '5'; write a number and one of the units",
+        ),
+        (
+            "synth lte --duration 9000h --seed 1 -o x.parquet",
+            "lte: 9000 h of a probe every 10 ms; make up to",
+        ),
+        (
+            "repeat lte-suburban --times 900000 -o x.parquet",
+            "lte-suburban: repeated 900000 times; write 'repeat: true'",
+        ),
         ("record --uplink no0 --to ::1 -o r", "--uplink: no interface 'no0'; there are "),
     ],
 )
