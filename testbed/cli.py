@@ -13,7 +13,7 @@ import argcomplete
 from rich.console import Console
 from rich.table import Table
 
-from testbed import __version__, doctor, drawing, launch, load, paths, plan, screen
+from testbed import __version__, doctor, drawing, launch, load, paths, plan, schema, screen
 from testbed.errors import TestbedError
 from testbed.model.failover import promised_interruption
 from testbed.model.scenario import Scenario, question
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_result(commands)
     _add_topology(commands)
     traces.add_parser(commands)
+    schema.add_parser(commands)
     doctor.add_parser(commands)
     return top
 

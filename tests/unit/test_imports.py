@@ -15,9 +15,9 @@ LAYERS = (
     {"model"},
     {"traces", "link", "lab", "provision", "provenance", "tenant", "probes", "metrics", "verdict", "result"}
     | {"junit", "plots", "progress", "doctor", "drawing"},
-    {"plan", "bringup", "launch", "screen", "live"},
+    {"plan", "bringup", "launch", "screen", "live", "schema"},
     {"run"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "pytest_plugin"},
 )
 """From the ground up; a module may import what lies below it or beside it in its layer."""
 
