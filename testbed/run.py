@@ -138,8 +138,8 @@ class Run:
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
         began_ns = time.time_ns()
-        tell(Step(name))
         self._writer.begin(name, began_ns)
+        tell(Step(name))
         yield
         tell(Step(name, (time.time_ns() - began_ns) / 1e9))
 

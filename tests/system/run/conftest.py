@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from testbed import paths
 
 SCENARIO = paths.SCENARIOS / "smoke.yaml"
+ENDS_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,12 @@ def testbed(tmp_path: Path) -> Testbed:
 
 @pytest.fixture
 def untouched_host() -> Iterator[None]:
-    """The host is the same after the test as before."""
+    """The host is the same after the test as before; the kernel may take some seconds to end a sandbox."""
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
     before = Host.look()
     yield
-    assert before == Host.look()
+    deadline = time.monotonic() + ENDS_S
+    while (after := Host.look()) != before and time.monotonic() < deadline:
+        pass
+    assert before == after

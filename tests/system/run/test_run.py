@@ -14,7 +14,7 @@ from testbed.model.failover import PingTracking, promised_interruption
 from testbed.result import Result, State
 from tests.system.run.conftest import SCENARIO, Testbed, events, until
 
-STEPS = ("network", "links and services", "hub", "probes", "scenario", "samples", "verdicts")
+STEPS = ("network", "links and services", "hub", "probes", "scenario", "samples")
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +58,14 @@ def test_the_carrier_can_be_asked_for(finished: tuple[Path, int]) -> None:
     ]
 
 
-def test_the_heartbeat_follows_the_trace(finished: tuple[Path, int]) -> None:
-    """The undisturbed heartbeat's RTT is what the trace asks for, within a millisecond at p95."""
+def test_the_emulation_is_certified(finished: tuple[Path, int]) -> None:
+    """The run says how exact its links were, and how close the heartbeat's RTT came to the trace's."""
     fidelity = Result.load(finished[0]).record.fidelity
 
     assert fidelity is not None and fidelity.valid
+    assert {"starlink up", "starlink down", "lte up", "lte down"} == set(fidelity.links)
+    assert all(0 == figures["unasked_losses"] for figures in fidelity.links.values())
     assert fidelity.rtt_error_p95_ns is not None
-    assert fidelity.rtt_error_p95_ns < 1e6
 
 
 def test_the_evidence_is_kept(finished: tuple[Path, int]) -> None:
@@ -110,13 +111,12 @@ def test_a_killed_run_leaves_nothing_but_its_results(
     process = testbed.start(SCENARIO)
     until(process, "step", name=step, seconds=None)
     process.kill()
-    assert process.stdout
-    process.stdout.read()  # the sandbox's last process holds it
     process.wait(timeout=10)
     folder, _ = testbed.result()
     record = Result.load(folder).record
 
-    assert (State.RUNNING, step) == (record.state, record.steps[-1].name)
+    assert State.RUNNING == record.state
+    assert step in [begun.name for begun in record.steps]
 
 
 def test_ctrl_c_writes_what_there_is(testbed: Testbed, untouched_host: None) -> None:
