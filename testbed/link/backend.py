@@ -19,7 +19,10 @@ from testbed.model.link import Direction, LinkSchedule, State
 
 @dataclass(frozen=True)
 class LinkSpec:
-    """One link: the interfaces at its two ends and what each direction plays."""
+    """One link: the interfaces at its two ends and what each direction plays.
+
+    A direction with a cell's name goes through that cell (layout.Cell) instead of a rate of its own.
+    """
 
     name: str
     hub_interface: str
@@ -29,6 +32,8 @@ class LinkSpec:
     seed: int = 0
     up_impairments: Impairments = Impairments()
     down_impairments: Impairments = Impairments()
+    up_cell: str = ""
+    down_cell: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 60 or any(c.isspace() or c == "*" for c in self.name):

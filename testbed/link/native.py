@@ -12,7 +12,7 @@ from testbed.errors import HostError, RunError
 from testbed.link import fidelity
 from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec
 from testbed.link.control import TIMEOUT_S, Control, log_of
-from testbed.link.layout import pack
+from testbed.link.layout import Cell, pack
 from testbed.link.records import read_bins as read_bins
 from testbed.model.link import Direction
 
@@ -43,12 +43,14 @@ class NativeBackend(LinkBackend):
         linkd: Path = LINKD,
         mark: int = MARK_DSCP,
         spin: bool = True,
+        cells: Sequence[Cell] = (),
     ) -> None:
         """`mark` is the DSCP counted as marked_out.
 
         With real-time priority linkd sleeps until just before a departure. Where that is refused, it
-        spins while packets are inside, if `spin` lets it have a core.
+        spins while packets are inside, if `spin` lets it have a core. `cells` are what specs may name.
         """
+        self._cells = cells
         self._folder, self._spawn, self._linkd, self._mark, self._spin = folder, spawn, linkd, mark, spin
         self._names: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,6 +81,7 @@ class NativeBackend(LinkBackend):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._names = [link.name for link in links]
         _write_setup(self._folder, links, self._mark, self._spin)
+        _write_cells(self._folder, links, self._cells)
         self._process = _start(self._folder, [str(self._linkd), str(self._folder)], self._spawn)
         self._control = Control(self._folder)
 
@@ -135,6 +138,22 @@ def _write_setup(folder: Path, links: Sequence[LinkSpec], mark: int, spin: bool)
         ends = f"{link.hub_interface} {link.net_interface}"
         lines.append(f"link {link.name} {ends} {link.seed % 2**64} {' '.join(files)}")
     (folder / "linkd.conf").write_text("\n".join(lines) + "\n")
+
+
+def _write_cells(folder: Path, links: Sequence[LinkSpec], cells: Sequence[Cell]) -> None:
+    lines = []
+    for i, cell in enumerate(cells):
+        pack(cell.schedule).tofile(folder / f"cell{i}.schedule")
+        discipline = "weighted" if cell.weights else "strict"
+        digits = "".join(map(str, cell.class_of()))
+        lines.append(
+            f"cell {cell.name} cell{i}.schedule {discipline} {' '.join(map(str, cell.quanta()))} {digits}"
+        )
+    for link in links:
+        shares = ((Direction.UP, link.up_cell), (Direction.DOWN, link.down_cell))
+        lines += [f"share {link.name} {direction} {cell}" for direction, cell in shares if cell]
+    with (folder / "linkd.conf").open("a") as setup:
+        setup.writelines(line + "\n" for line in lines)
 
 
 def _start(folder: Path, argv: Sequence[str], spawn: Spawn) -> subprocess.Popen[bytes]:

@@ -17,10 +17,12 @@ from testbed.link import fidelity
 from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec, Restore
 from testbed.link.layout import (
     BIN,
+    CLASSES,
     COUNTERS,
     FOREVER,
     NO_IMPAIRMENTS,
     RUN_STATS,
+    Cell,
     Impairments,
     pack,
     probability,
@@ -61,6 +63,8 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
         "sim_start": (None, [_P, i64, u]),
         "sim_change": (None, [_P, u, i64, i64, i64]),
         "sim_run": (u64, [_P, u64, _P, _P, _P, _P, i64, u64, _P, _P]),
+        "sim_share": (None, [_P, _P]),
+        "sim_classes": (None, [_P, _P]),
         "sim_inside": (u64, [_P]),
         "sim_counters": (_P, [_P]),
         "sim_bins": (_P, [_P, ctypes.c_bool, ctypes.POINTER(u64)]),
@@ -94,6 +98,18 @@ class SimulatedLink:
     def start(self, at_ns: int, mark: int = MARK_DSCP) -> None:
         """Play the schedule from this instant of the simulated clock."""
         self._library.sim_start(self._sim, at_ns, mark)
+
+    def share(self, of: SimulatedLink) -> None:
+        """Go through another link's server from now on; call `send` of the two in order of time."""
+        self._shared = of  # its memory is needed as long as this link
+        self._library.sim_share(self._sim, of._sim)
+
+    def classify(self, cell: Cell) -> None:
+        """Serve this link's packets, and those that share its server, by the cell's classes."""
+        record = np.zeros(1, CLASSES)
+        record["discipline"], record["of_dscp"] = bool(cell.weights), cell.class_of()
+        record["quantum"] = cell.quanta()
+        self._library.sim_classes(self._sim, record.ctypes.data)
 
     def change(self, event: Event, now_ns: int) -> None:
         """Change the live link at this instant."""

@@ -260,7 +260,7 @@ static void start(struct engine *e, int64_t realtime, int64_t now)
 	for (unsigned i = 0; i < e->n_lanes; i++) {
 		struct lane *l = &e->lanes[i];
 
-		l->link.playback.epoch_ns = realtime - e->offset_ns;
+		link_start(&l->link, realtime - e->offset_ns);
 		l->recorder.epoch_ns = realtime - e->offset_ns;
 		l->recorder.counters->ring_drops = l->recorder.counters->oversize = 0;
 		l->recorder.counters->no_memory = l->recorder.counters->send_failed = 0;

@@ -26,9 +26,21 @@ void link_init(struct link *l, const struct schedule *s, uint64_t seed, unsigned
 {
 	memset(l, 0, sizeof *l);
 	playback_init(&l->playback, s);
-	server_init(&l->server, &l->playback, &s->queue);
+	server_init(&l->own, &l->playback, &s->queue);
+	l->server = &l->own;
 	l->last_depart_ns = INT64_MIN;
 	l->key = mix(mix(seed) + direction + 1);
+}
+
+void link_share(struct link *l, struct server *shared)
+{
+	l->server = shared;
+}
+
+void link_start(struct link *l, int64_t epoch_ns)
+{
+	l->playback.epoch_ns = epoch_ns;
+	l->server->playback->epoch_ns = epoch_ns;
 }
 
 static void enter_line(struct link *l, struct packet *p)
@@ -54,8 +66,8 @@ static void serve(struct link *l, int64_t now)
 {
 	struct packet *p;
 
-	while ((p = server_pop(&l->server, now)))
-		enter_line(l, p);
+	while ((p = server_pop(l->server, now)))
+		enter_line(p->owner, p);
 }
 
 enum fate link_push(struct link *l, struct packet *p, int64_t now)
@@ -73,8 +85,9 @@ enum fate link_push(struct link *l, struct packet *p, int64_t now)
 			return LOST;
 	}
 	serve(l, now);
-	if (!server_push(&l->server, p, now))
+	if (!server_push(l->server, p, now))
 		return NO_ROOM;
+	p->owner = l;
 	p->arrival_ns = now;
 	if (p->flags == PACKET_COUNTED && drawn(l, p->number, REORDER_DRAW, wish->reorder))
 		p->flags |= PACKET_LATE;
@@ -121,7 +134,7 @@ int64_t link_next(struct link *l)
 	/* an unserved packet cannot overtake the line, but it can overtake a late one */
 	if (l->line.head && !l->late.head)
 		return l->line.head->depart_ns;
-	int64_t next = server_next(&l->server);
+	int64_t next = server_next(l->server);
 	struct packet *head = first(l)->head;
 
 	return head && head->depart_ns < next ? head->depart_ns : next;

@@ -13,8 +13,7 @@ enum fate { ACCEPTED, LOST, CUT_OFF, NO_ROOM };
 struct link {
 	struct playback playback;
 	struct cursor entrance, exit;
-	struct server server;
-	struct server *cell;		/* a server shared with other links, behind this one; or NULL */
+	struct server own, *server;	/* the server is its own, or one shared with other links */
 	struct list line, late;		/* served packets in order of departure; reordered ones */
 	int64_t last_depart_ns;
 	uint64_t key;			/* of this direction's random numbers */
@@ -25,6 +24,15 @@ struct link {
 
 /* `l` must stay where it is: its server points into it. */
 void link_init(struct link *l, const struct schedule *s, uint64_t seed, unsigned direction);
+
+/*
+ * From now on the link's packets go through a server shared with others (a satellite's cell): its
+ * rate, hold and queue limit replace the link's own. Before anything was pushed.
+ */
+void link_share(struct link *l, struct server *shared);
+
+/* Plays the schedule, and that of a shared server, from this instant. */
+void link_start(struct link *l, int64_t epoch_ns);
 
 /* A packet (size, dscp set) arrives; unless it is accepted the caller keeps it. */
 enum fate link_push(struct link *l, struct packet *p, int64_t now);

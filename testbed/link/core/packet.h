@@ -5,8 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct link;
+
 struct packet {
 	struct packet *next;
+	struct link *owner;		/* the direction that it travels */
 	int64_t arrival_ns;
 	int64_t served_ns;		/* left the server */
 	int64_t depart_ns;		/* shall leave the link */

@@ -62,8 +62,8 @@ void record_arrival(struct recorder *r, const struct link *l, const struct packe
 	b->lost += fate == LOST;
 	b->cut += fate == CUT_OFF;
 	b->queue_drops += fate == NO_ROOM;
-	if (l->server.bytes > b->queue_bytes_max)
-		b->queue_bytes_max = (uint32_t)l->server.bytes;
+	if (l->server->bytes > b->queue_bytes_max)
+		b->queue_bytes_max = (uint32_t)l->server->bytes;
 }
 
 void record_departure(struct recorder *r, const struct link *l, const struct packet *p, int64_t now)
@@ -89,8 +89,8 @@ void record_departure(struct recorder *r, const struct link *l, const struct pac
 		c->first_ns = c->last_ns;
 	c->inside = l->inside;
 	c->rated_bytes += p->flags & PACKET_RATED ? p->size : 0;
-	c->offered_bits = l->server.offered_bits;
-	c->busy_ns = l->server.busy_ns;
+	c->offered_bits = l->server->offered_bits;
+	c->busy_ns = l->server->busy_ns;
 	b->packets_out++;
 	b->bytes_out += p->size;
 	b->marked_out += p->dscp == r->mark;

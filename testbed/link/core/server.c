@@ -4,7 +4,7 @@
 
 #define BIT INT64_C(1000000000)		/* one bit, in bit/s·ns */
 
-void server_init(struct server *s, const struct playback *p, const struct limit *l)
+void server_init(struct server *s, struct playback *p, const struct limit *l)
 {
 	memset(s, 0, sizeof *s);
 	s->playback = p;

@@ -20,7 +20,7 @@ struct classes {
 };
 
 struct server {
-	const struct playback *playback;
+	struct playback *playback;
 	const struct limit *limit;
 	const struct classes *classes;	/* NULL: one class */
 	struct cursor cursor;
@@ -36,7 +36,7 @@ struct server {
 	int turn;
 };
 
-void server_init(struct server *s, const struct playback *p, const struct limit *l);
+void server_init(struct server *s, struct playback *p, const struct limit *l);
 
 /* Queues the packet; false: no room. Everything before `now` has to be served (server_pop). */
 bool server_push(struct server *s, struct packet *p, int64_t now);

@@ -50,6 +50,8 @@ static int parse(struct plan *p, FILE *f, const char *file)
 			p->spin = spin_named(word);
 			continue;
 		}
+		if (!strncmp(text, "cell ", 5) || !strncmp(text, "share ", 6))
+			continue;		/* when the links are there: see parse_cells() */
 		if (sscanf(text, "link %63s %15s %15s %" SCNu64 " %127s %127s", l.name, l.ends[0], l.ends[1],
 			   &l.seed, l.schedules[0], l.schedules[1]) != 6) {
 			fprintf(stderr, "%s:%u: found '%s', expected mark, memory, spin or link\n", file,
@@ -133,6 +135,63 @@ static int watch_ports(struct engine *e)
 	return epoll_ctl(e->watch, EPOLL_CTL_ADD, e->bell, &event);
 }
 
+static int parse_cell(struct setup *s, const char *text)
+{
+	struct cell *c = &s->cells[s->n_cells];
+	int64_t *q = c->classes.quantum;
+	char file[128], discipline[16], digits[65];
+	const struct schedule *schedule;
+
+	if (s->n_cells == MAX_CELLS ||
+	    sscanf(text, "cell %63s %127s %15s %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %64s", c->name,
+		   file, discipline, &q[0], &q[1], &q[2], &q[3], digits) != 8 ||
+	    strlen(digits) != 64 || !(schedule = map_schedule(file)))
+		return -1;
+	c->classes.discipline = strcmp(discipline, "weighted") ? STRICT : WEIGHTED;
+	for (int i = 0; i < 64; i++) {
+		c->classes.of_dscp[i] = (uint8_t)(digits[i] - '0');
+		if (digits[i] < '0' || digits[i] >= '0' + CLASSES || q[c->classes.of_dscp[i]] <= 0)
+			return -1;
+	}
+	playback_init(&c->playback, schedule);
+	server_init(&c->server, &c->playback, &schedule->queue);
+	c->server.classes = &c->classes;
+	s->n_cells++;
+	return 0;
+}
+
+static int parse_share(struct setup *s, const char *text)
+{
+	char link[64], direction[8], cell[64];
+	unsigned l = 0, c = 0;
+
+	if (sscanf(text, "share %63s %7s %63s", link, direction, cell) != 3)
+		return -1;
+	while (l < s->n_links && strcmp(s->names[l], link))
+		l++;
+	while (c < s->n_cells && strcmp(s->cells[c].name, cell))
+		c++;
+	if (l == s->n_links || c == s->n_cells)
+		return -1;
+	link_share(&s->engine.lanes[2 * l + !strcmp(direction, "down")].link, &s->cells[c].server);
+	return 0;
+}
+
+/* The second reading, for what refers to links. */
+static int parse_cells(struct setup *s, FILE *f, const char *file)
+{
+	char text[512];
+
+	rewind(f);
+	for (unsigned number = 1; fgets(text, sizeof text, f); number++)
+		if ((!strncmp(text, "cell ", 5) && parse_cell(s, text)) ||
+		    (!strncmp(text, "share ", 6) && parse_share(s, text))) {
+			fprintf(stderr, "%s:%u: faulty cell, or share of an unknown link or cell\n", file, number);
+			return -1;
+		}
+	return 0;
+}
+
 static int build(struct setup *s, const struct plan *p)
 {
 	static struct evidence evidence;
@@ -171,7 +230,7 @@ int setup_read(struct setup *s, const char *file)
 		perror(file);
 		return -1;
 	}
-	failed = parse(&p, f, file) || build(s, &p);
+	failed = parse(&p, f, file) || build(s, &p) || parse_cells(s, f, file);
 	fclose(f);
 	free(p.lines);
 	return failed ? -1 : 0;

@@ -5,17 +5,28 @@
 #include "engine.h"
 
 #define NAME_MAX_LENGTH 63
+#define MAX_CELLS 16
 
 struct setup {
 	struct engine engine;
 	char (*names)[NAME_MAX_LENGTH + 1];
 	unsigned n_links;
+	struct cell {			/* a server that several directions share */
+		char name[NAME_MAX_LENGTH + 1];
+		struct playback playback;
+		struct server server;
+		struct classes classes;
+	} cells[MAX_CELLS];
+	unsigned n_cells;
 };
 
 /*
  * Reads the file, maps its schedules and opens its interfaces; on failure says why on stderr. A line is
  *     mark DSCP | memory BYTES | spin auto|never|near|always
  *     link NAME HUB_INTERFACE NET_INTERFACE SEED UP_FILE DOWN_FILE
+ *     cell NAME FILE strict|weighted QUANTUM QUANTUM QUANTUM QUANTUM CLASSES
+ *     share LINK up|down CELL
+ * A cell is a server that the directions named after it share; CLASSES has a digit for each DSCP.
  */
 int setup_read(struct setup *s, const char *file);
 

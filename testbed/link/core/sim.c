@@ -20,6 +20,7 @@ struct chunk {				/* packets are never moved: lists point to them */
 
 struct sim {
 	struct link link;
+	struct classes classes;
 	struct recorder recorder;
 	struct counters counters;
 	struct chunk *chunks;
@@ -87,7 +88,7 @@ struct sim *sim_open(const struct schedule *schedule, size_t size, uint64_t seed
 
 void sim_start(struct sim *s, int64_t at_ns, unsigned mark)
 {
-	s->link.playback.epoch_ns = at_ns;
+	link_start(&s->link, at_ns);
 	s->recorder.epoch_ns = at_ns;
 	s->recorder.mark = (uint8_t)mark;
 }
@@ -155,6 +156,17 @@ uint64_t sim_run(struct sim *s, uint64_t n, const int64_t *t_ns, const uint32_t 
 		if (out == room)
 			return out;
 	}
+}
+
+void sim_share(struct sim *s, struct sim *of)
+{
+	link_share(&s->link, &of->link.own);
+}
+
+void sim_classes(struct sim *s, const struct classes *c)
+{
+	s->classes = *c;
+	s->link.own.classes = &s->classes;
 }
 
 uint64_t sim_inside(const struct sim *s)

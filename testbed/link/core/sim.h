@@ -22,6 +22,15 @@ void sim_change(struct sim *s, unsigned field, int64_t value, int64_t now, int64
 uint64_t sim_run(struct sim *s, uint64_t n, const int64_t *t_ns, const uint32_t *size, const uint8_t *dscp,
 		 uint8_t *fate, int64_t until_ns, uint64_t room, uint64_t *out_id, int64_t *out_ns);
 
+/*
+ * Sends s's packets through the server of another, whose rate, hold and queue limit they share; runs
+ * of the two must then alternate in order of time, and `of` must live longer.
+ */
+void sim_share(struct sim *s, struct sim *of);
+
+/* Serves s by classes (of a copy), and all that share its server. */
+void sim_classes(struct sim *s, const struct classes *c);
+
 uint64_t sim_inside(const struct sim *s);
 const struct counters *sim_counters(const struct sim *s);
 

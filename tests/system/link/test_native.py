@@ -17,10 +17,10 @@ import pytest
 from testbed.errors import RunError
 from testbed.link import pair
 from testbed.link.backend import Change, Restore, outage
-from testbed.link.layout import Impairments
+from testbed.link.layout import Cell, Impairments
 from testbed.link.native import LINKD, NativeBackend
 from testbed.link.records import read_bins
-from testbed.model.link import Direction, LinkSchedule
+from testbed.model.link import Direction, LinkSchedule, QueueLimit
 
 MS = 10**6
 UP, DOWN = Direction
@@ -193,6 +193,22 @@ def test_sanitised_linkd_forwards_and_ends_clean() -> None:
         ping(lab, "-W", "0.3")
         certificate = lab.backend.close()
         assert () == certificate.faults, certificate.faults
+
+
+def test_links_of_a_cell_share_its_rate() -> None:
+    """Two links through one cell of 1 Mbit/s: what fills it on one link delays the other's packets."""
+    schedule = LinkSchedule.constant(delay_ns=MS)
+    cell = Cell("beam", LinkSchedule.constant(rate_bps=10**6, queue=QueueLimit(bytes=12_500)))
+    specs = [pair.spec(i, up=schedule, down=schedule, up_cell="beam") for i in range(2)]
+    with pair.emulated(specs, lambda folder, spawn: NativeBackend(folder, spawn, cells=[cell])) as lab:
+        lab.backend.start(time.time_ns())
+        assert float(np.median(ping(lab, to="10.0.1.2")[1])) < 10
+        flood = lab.left.spawn(
+            ["ping", "-q", "-s", "1400", "-i", "0.002", "-c", "2000", "-w", "4", "10.0.0.2"]
+        )
+        time.sleep(0.5)  # the queue fills
+        assert 80 < float(np.median(ping(lab, "-c", "60", to="10.0.1.2")[1])) < 130
+        flood.communicate()
 
 
 def test_two_links_in_one_process() -> None:
