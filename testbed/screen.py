@@ -164,7 +164,8 @@ def _table(tick: Tick) -> RenderableType:
         uplinks.add_row(u.name, state, carries, format_rate(u.down_bps), format_rate(u.up_bps))
     traffic = [Text(f"{name}: {text}") for name, text in tick.traffic.items()]
     objectives = [_objective(now) for now in tick.objectives]
-    bar = ProgressBar(total=tick.end_ns, completed=max(0, min(tick.t_ns, tick.end_ns)), width=60)
+    bar = Table.grid()  # a bar by itself would not end its line
+    bar.add_row(ProgressBar(total=tick.end_ns, completed=max(0, min(tick.t_ns, tick.end_ns)), width=60))
     return Group(Text(_clock(tick), style="bold"), bar, uplinks, *traffic, *objectives)
 
 
