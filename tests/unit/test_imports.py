@@ -17,7 +17,7 @@ LAYERS = (
     | {"junit", "plots", "progress", "doctor", "drawing"},
     {"plan", "bringup", "launch", "screen", "live", "schema"},
     {"run"},
-    {"cli", "__main__", "pytest_plugin"},
+    {"cli", "__main__", "pytest_plugin", "pytest_runs"},
 )
 """From the ground up; a module may import what lies below it or beside it in its layer."""
 

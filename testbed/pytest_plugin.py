@@ -1,0 +1,210 @@
+"""pytest for scenarios: ``pytest scenarios/`` has one item for each objective; ``lab`` serves an engineer's tests.
+
+An objective that is missed is a failure; a run that does not count (it is invalid, or it broke) is an
+error of all its items; what could not be told, or not be run on this host, is a skip. See docs/pytest.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from testbed import paths
+from testbed.errors import InputError, TestbedError
+from testbed.model.objective import METRICS, Objective
+
+if TYPE_CHECKING:
+    from testbed.pytest_runs import Lab, Runs
+    from testbed.result import Result
+
+# The parts that run and judge are imported where they are used: pytest loads this module at every
+# start, for tests of other things too, and they take longer to load than pytest itself.
+
+_SUPPORTED: Mapping[str, Sequence[str]] = {"bench": ("virtual",), "link": ("native",), "tenant": ("azurite",)}
+_OTHER_FOLDERS = {"catalogues", "profiles", "traces"}  # what lies beside the scenarios
+_RUNS = pytest.StashKey["Runs"]()
+
+
+class ObjectiveMissed(Exception):
+    """The hub did not keep an objective; the message is the verdict and where its evidence lies."""
+
+
+class ScenarioFile(pytest.File):
+    """A scenario's YAML file: an item for each objective and repetition. Nothing is run to collect it."""
+
+    def collect(self) -> Iterable[ObjectiveItem]:
+        """Check the whole scenario and yield its items. What is wrong with it is a collection error."""
+        from testbed import plan
+        from testbed.model.scenario import read_scenario
+
+        try:
+            scenario = read_scenario(self.path)
+            missing = _missing_recordings(uplink.trace for uplink in scenario.uplinks.values())
+            if not missing:
+                plan.make(self.path)
+        except InputError as error:
+            raise self.CollectError(str(error)) from error
+        count = self.config.getoption("repeat")
+        for repetition in range(1, count + 1):
+            suffix = f" [{_nth(repetition, count)}]" if count > 1 else ""
+            for index, objective in enumerate(scenario.objectives):
+                about = {"index": index, "objective": objective, "repetition": repetition}
+                item: ObjectiveItem = ObjectiveItem.from_parent(self, name=objective.title + suffix, **about)
+                for reason in missing:
+                    item.add_marker(pytest.mark.skip(reason=reason))
+                yield item
+
+
+class ObjectiveItem(pytest.Item):
+    """An objective of a scenario in one of its runs."""
+
+    def __init__(self, *, index: int, objective: Objective, repetition: int, **more: Any) -> None:
+        super().__init__(**more)
+        self._index, self._objective, self._repetition = index, objective, repetition
+        self.add_marker(pytest.mark.scenario(name=self.path.stem))
+        self.add_marker(getattr(pytest.mark, objective.metric))
+
+    def setup(self) -> None:
+        """Have the scenario run, if no item did before; a run that does not count is an error here."""
+        played = _runs(self.config).get(self.path.resolve(), self._repetition)
+        if played.result is not None:
+            self.user_properties += _properties(played.result, self.config.getoption("bench"))
+        played.counted()
+
+    def runtest(self) -> None:
+        """Take the verdict on the objective."""
+        from testbed.pytest_runs import evidence
+        from testbed.verdict import Outcome
+
+        result = _runs(self.config).get(self.path.resolve(), self._repetition).counted()
+        verdict = result.record.verdicts[self._index]
+        if verdict.outcome is Outcome.INCONCLUSIVE:
+            pytest.skip(f"{self.path.stem}: {verdict.line}; {evidence(result)}")
+        if verdict.outcome is not Outcome.PASS:
+            raise ObjectiveMissed(f"{verdict.line}\n{evidence(result)}")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return what went wrong; of what testbed raises on purpose the message, without a traceback."""
+        if isinstance(excinfo.value, ObjectiveMissed | TestbedError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return where the objective is written, lines counted from 0."""
+        return self.path, self._objective.place.line - 1, f"{self.path.stem}: {self.name}"
+
+
+def _nth(repetition: int, count: int) -> str:
+    return f"run {repetition} of {count}"
+
+
+def _missing_recordings(traces: Iterable[str]) -> list[str]:
+    """Return what cannot be played here: public recordings, known by name, that were not fetched.
+
+    A trace that nobody knows is a mistake in the scenario, and left to those who look for them.
+    """
+    from testbed.traces import catalogue, store
+
+    def here(name: str) -> bool:
+        try:
+            return store.find(name).is_file()
+        except InputError:
+            return False
+
+    missing = [name for name in traces if name in catalogue.read().names and not here(name)]
+    return [f"the recording {name} is not here; see 'testbed trace pull'" for name in missing]
+
+
+def _properties(result: Result, bench: str) -> list[tuple[str, object]]:
+    """Return what an item's run was made of, for JUnit."""
+    record = result.record
+    commit = record.versions.commit + ("+dirty" if record.versions.dirty else "")
+    traces = [i for i in record.inputs if i.role.startswith("trace of ")]
+    return [
+        ("commit", commit),
+        ("seed", str(record.seed)),
+        ("bench", bench),
+        *((f"sha256 of {i.role}: {i.name}", i.sha256) for i in traces),
+        ("results", str(result.folder)),
+    ]
+
+
+def _runs(config: pytest.Config) -> Runs:
+    from testbed.pytest_runs import Runs
+
+    return config.stash.setdefault(_RUNS, Runs(config))
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Lab:
+    """Runs scenarios: ``lab.run("starlink-blackout")`` returns the result of the session's one run of it."""
+    from testbed.pytest_runs import Lab
+
+    return Lab(_runs(request.config), getattr(request, "param", 1))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat the tests that use ``lab``, as the objectives are repeated."""
+    count = metafunc.config.getoption("repeat")
+    if count > 1 and "lab" in metafunc.fixturenames:
+        numbers = range(1, count + 1)
+        metafunc.parametrize(
+            "lab", numbers, indirect=True, scope="session", ids=[_nth(n, count) for n in numbers]
+        )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
+    """Collect scenarios; a YAML file named on the command line is taken for one, wherever it lies."""
+    found = is_scenario(file_path, parent.config.rootpath) or parent.session.isinitpath(file_path)
+    if file_path.suffix != ".yaml" or not found:
+        return None
+    collected: ScenarioFile = ScenarioFile.from_parent(parent, path=file_path)
+    return collected
+
+
+def is_scenario(path: Path, root: Path) -> bool:
+    """Whether a YAML file is a scenario by its place: below a folder ``scenarios`` that ``root`` holds or is."""
+    between: set[str] = set()
+    for folder in path.parents:
+        if folder.name == "scenarios":
+            return path.name != "catalogue.yaml" and between.isdisjoint(_OTHER_FOLDERS)
+        if folder == root:
+            break
+        between.add(folder.name)
+    return False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of runs."""
+    group = parser.getgroup("testbed", "runs of scenarios")
+    group.addoption("--repeat", metavar="N", type=_count, default=1, help="run each scenario N times")
+    group.addoption(
+        "--results", metavar="DIR", default=paths.RESULTS, help="where runs are written (default: results/)"
+    )
+    for name, what in (
+        ("bench", "the bench FILE of the hub"),
+        ("link", "the link engine"),
+        ("tenant", "the tenant"),
+    ):
+        known = _SUPPORTED[name]
+        group.addoption(f"--{name}", default=known[0], help=f"{what}; supported: {', '.join(known)}")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1")
+    return int(text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what is not supported, and declare the markers."""
+    for name, known in _SUPPORTED.items():
+        if (value := config.getoption(name)) not in known:
+            raise pytest.UsageError(f"--{name} {value} is not supported; supported: {', '.join(known)}")
+    config.addinivalue_line("markers", "scenario(name): an objective of a YAML scenario")
+    for name, metric in METRICS.items():
+        config.addinivalue_line("markers", f"{name}: an objective on the metric: {metric.summary}")
