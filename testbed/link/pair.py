@@ -19,6 +19,8 @@ from testbed.link.native import NativeBackend, Spawn
 
 BACKENDS: dict[str, Callable[[Path, Spawn], LinkBackend]] = {"native": NativeBackend}
 _TIMEOUT_S = 30.0
+# without the host's own IPv6 talk, the packets on a link are those that were sent
+_KEEP = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 && echo ready; exec sleep infinity"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def host() -> Iterator[Host]:
             "--kill-child",
             "sh",
             "-c",
-            "ip link set lo up && echo ready; exec sleep infinity",
+            _KEEP,
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,9 +80,14 @@ def _plug(a: Host, a_name: str, b: Host, b_name: str) -> None:
          "peer", "name", b_name, "netns", str(b.pid))  # fmt: skip
 
 
-def _address(where: Host, interface: str, address: str) -> None:
-    where.run("ip", "address", "add", address, "dev", interface)
-    where.run("ip", "link", "set", interface, "up")
+def _configure(where: Host, i: int, end: int) -> None:
+    """Give a host's end of link i its addresses, and its neighbour's, so that nobody has to ask."""
+    device, other = f"e{i}", 3 - end
+    where.run("ethtool", "-K", device, "gro", "off")
+    where.run("ip", "link", "set", device, "address", f"02:00:00:00:{i:02x}:{end:02x}", "up")
+    where.run("ip", "address", "add", f"10.0.{i}.{end}/24", "dev", device)
+    mac = f"02:00:00:00:{i:02x}:{other:02x}"
+    where.run("ip", "neighbour", "add", f"10.0.{i}.{other}", "lladdr", mac, "dev", device)
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,9 @@ def wire() -> Iterator[Pair]:
     """Plug a plain veth between two hosts, with MTU-sized frames as on an emulated link."""
     with host() as left, host() as right, tempfile.TemporaryDirectory() as folder:
         _plug(left, "e0", right, "e0")
-        for end, address in ((left, "10.0.0.1/24"), (right, "10.0.0.2/24")):
+        for n, end in enumerate((left, right), 1):
             end.run("ip", "link", "set", "e0", "gso_max_segs", "1")
-            end.run("ethtool", "-K", "e0", "gro", "off")
-            _address(end, "e0", address)
+            _configure(end, 0, n)
         yield Pair(left, right, Path(folder))
 
 
@@ -116,8 +122,7 @@ def emulated(
         for i, spec in enumerate(specs):
             for end, inner, n in ((left, spec.hub_interface, 1), (right, spec.net_interface, 2)):
                 _plug(end, f"e{i}", middle, inner)
-                end.run("ethtool", "-K", f"e{i}", "gro", "off")
-                _address(end, f"e{i}", f"10.0.{i}.{n}/24")
+                _configure(end, i, n)
         backend = make(folder, middle.spawn)
         stack.callback(backend.close)
         backend.open(specs)
