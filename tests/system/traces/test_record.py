@@ -31,7 +31,9 @@ class Host:
     """A network namespace, held by a process."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self.keeper = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo up; exec sleep 120"], stdout=subprocess.PIPE)
+        self.keeper = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", "echo up; exec sleep 120"], stdout=subprocess.PIPE
+        )
         stack.callback(self.keeper.wait)
         stack.callback(self.keeper.kill)
         assert self.keeper.stdout
@@ -65,7 +67,9 @@ def command(*words: str) -> list[str]:
 
 
 def record(near: Host, folder: Path, *options: str, path: str = "") -> subprocess.Popen[bytes]:
-    words = command("record", "--uplink", "wan0", "--to", "10.9.0.2", "--interval", "10ms", "-o", str(folder), *options)
+    words = command(
+        "record", "--uplink", "wan0", "--to", "10.9.0.2", "--interval", "10ms", "-o", str(folder), *options
+    )
     environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(near.argv(words), env=environment)
 
