@@ -21,6 +21,7 @@ from testbed import junit, paths, plan, plots, progress, provenance
 from testbed.bringup import Lab, bring_up
 from testbed.errors import TestbedError
 from testbed.lab import cores
+from testbed.lab.network import keep_logs
 from testbed.launch import Job
 from testbed.link.fidelity import Budget
 from testbed.link.fidelity import Fidelity as Certificate
@@ -62,6 +63,7 @@ class Run:
             error = str(failure)
             tell(Note(error, error=True))
         finally:
+            keep_logs(self._folder / "logs")
             self._writer.finish(state, time.time_ns(), error)
         self._report()
         return self._writer.record.exit_status

@@ -9,6 +9,7 @@ The network is built inside the run's sandbox and needs no tearing down: its nam
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -77,6 +78,16 @@ class Network:
         for a, b in self.topology.connections():
             net.addLink(nodes[a.node], nodes[b.node], cls=Link, intfName1=a.port, intfName2=b.port)
         return nodes
+
+
+def keep_logs(target: Path) -> None:
+    """Copy what the devices wrote to their /var/log into a folder for each below ``target``."""
+    for written in sorted(Path(_PRIVATE).glob("*/var/log")):
+        node = written.relative_to(_PRIVATE).parts[0]
+        for log in sorted(path for path in written.rglob("*") if path.is_file() and path.stat().st_size):
+            kept = target / node / log.relative_to(written)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, kept)
 
 
 def configuration(node: Node) -> Iterator[str]:

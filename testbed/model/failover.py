@@ -37,6 +37,9 @@ class PingTracking:
         for key in ("interval", "timeout"):
             if getattr(self, key) < S or getattr(self, key) % S:
                 yield Problem(self.place.at(key), f"{key} is not whole seconds", "write 1 s or more")
+        if self.timeout > self.interval:
+            found = f"timeout is longer than the interval of {self.interval // S} s"
+            yield Problem(self.place.at("timeout"), found, "a ping has to fail before the next one leaves")
         for key in ("fall", "rise"):
             if getattr(self, key) < 1:
                 yield Problem(self.place.at(key), f"{key} is {getattr(self, key)}", "write 1 or more")

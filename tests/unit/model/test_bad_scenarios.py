@@ -67,7 +67,8 @@ BAD = {
     "trace too short": (
         "90 s\nuplinks:\n  starlink: {fixed: {delay: 25 ms}}",
         "1 h\nuplinks:\n  starlink: {trace: starlink-bent-pipe}",
-        "s.yaml:4: ",
+        "s.yaml:4: trace 'starlink-bent-pipe' lasts 120 s; the scenario lasts 1 h; add 'repeat: true', shorten the "
+        "scenario or take a longer trace",
     ),
     "overlapping events": (
         "  - {at: 30 s, uplink: starlink, outage: 25 s}",
@@ -84,6 +85,11 @@ BAD = {
         "uplink: starlink, outage",
         "uplink: starlnk, outage",
         "s.yaml:10: unknown uplink 'starlnk'; did you mean 'starlink'?",
+    ),
+    "a ping that outlasts its interval": (
+        "uplinks:",
+        "hub: {timers: {interval: 1 s, timeout: 2 s}}\nuplinks:",
+        "s.yaml:3: timeout is longer than the interval of 1 s; a ping has to fail before the next one leaves",
     ),
     "event without a fault": (
         "uplink: starlink, outage: 25 s",
