@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed import paths
-from testbed.errors import InputError, TestbedError
+from testbed.errors import InputError
 from testbed.model.objective import METRICS, Objective
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 _SUPPORTED: Mapping[str, Sequence[str]] = {"bench": ("virtual",), "link": ("native",), "tenant": ("azurite",)}
 _OTHER_FOLDERS = {"catalogues", "profiles", "traces"}  # what lies beside the scenarios
 _RUNS = pytest.StashKey["Runs"]()
-
-
-class ObjectiveMissed(Exception):
-    """The hub did not keep an objective; the message is the verdict and where its evidence lies."""
 
 
 class ScenarioFile(pytest.File):
@@ -73,7 +69,8 @@ class ObjectiveItem(pytest.Item):
         played = _runs(self.config).get(self.path.resolve(), self._repetition)
         if played.result is not None:
             self.user_properties += _properties(played.result, self.config.getoption("bench"))
-        played.counted()
+        if played.fault is not None:
+            pytest.fail(str(played.fault), pytrace=False)
 
     def runtest(self) -> None:
         """Take the verdict on the objective."""
@@ -85,13 +82,7 @@ class ObjectiveItem(pytest.Item):
         if verdict.outcome is Outcome.INCONCLUSIVE:
             pytest.skip(f"{self.path.stem}: {verdict.line}; {evidence(result)}")
         if verdict.outcome is not Outcome.PASS:
-            raise ObjectiveMissed(f"{verdict.line}\n{evidence(result)}")
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return what went wrong; of what testbed raises on purpose the message, without a traceback."""
-        if isinstance(excinfo.value, ObjectiveMissed | TestbedError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+            pytest.fail(f"{verdict.line}\n{evidence(result)}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where the objective is written, lines counted from 0."""

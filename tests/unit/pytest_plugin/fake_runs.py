@@ -1,0 +1,76 @@
+"""Runs that are over at once: what a run leaves in its folder, without the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from testbed import launch, pytest_runs
+from testbed.errors import RunError
+from testbed.launch import Job
+from testbed.progress import Event, Step
+from testbed.result import Fidelity, Input, ResultWriter, State
+from testbed.verdict import Verdict
+from tests.unit.model.test_bad_scenarios import GOOD
+from tests.unit.result.records import S, record, verdict
+
+SCENARIO = GOOD + "  - {metric: failovers, at_most: 2}\n  - {metric: hit_ratio, at_least: 60 %}\n"
+"""It has three objectives: interruption, failovers, hit_ratio."""
+
+PASS, FAIL, UNKNOWN = verdict(2 * S), verdict(5 * S), verdict(None, reason="the heartbeat left no samples")
+
+
+@dataclass
+class FakeRuns:
+    """Takes the place of ``launch.run``: leaves these verdicts, and remembers what was run."""
+
+    verdicts: tuple[Verdict, ...] = (PASS, PASS, PASS)
+    state: State = State.COMPLETE
+    fidelity: Fidelity = Fidelity(True)
+    error: str = ""
+    dies: bool = False
+    jobs: list[Job] = field(default_factory=list)
+
+    def __call__(self, job: Job, show: Callable[[Event], None]) -> int:
+        self.jobs.append(job)
+        show(Step("network", 1.0))
+        name = Path(job.scenario).stem
+        inputs = (
+            Input("scenario", f"{name}.yaml", "ab" * 32),
+            Input("trace of lte", "lte.parquet", "cd" * 32),
+        )
+        made = record(
+            *self.verdicts,
+            state=self.state,
+            scenario=name,
+            inputs=inputs,
+            fidelity=self.fidelity,
+            error=self.error,
+        )
+        ResultWriter(Path(job.folder), made)
+        if self.dies:
+            raise RunError("the run died; the end of run.log says: Killed")
+        return made.exit_status
+
+
+def install(monkeypatch: pytest.MonkeyPatch, runs: FakeRuns, uid: int = 0) -> FakeRuns:
+    """Have pytest's runs played by ``runs``, on behalf of a user."""
+    monkeypatch.setattr(launch, "run", runs)
+    monkeypatch.setattr(pytest_runs.os, "geteuid", lambda: uid)
+    return runs
+
+
+def write_scenario(folder: Path, name: str = "lesson", text: str = SCENARIO) -> Path:
+    """Write a scenario below ``folder``; return its file."""
+    path = folder / "scenarios" / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def run_pytest(pytester: pytest.Pytester, *arguments: str | Path) -> pytest.RunResult:
+    """Run pytest inside this one, without the plugin that would be loaded anew each time and takes seconds."""
+    return pytester.runpytest_inprocess("-p", "no:hypothesispytest", *arguments)

@@ -1,0 +1,146 @@
+"""What becomes of a scenario's items, by how its run went."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from testbed.result import Fidelity, State
+from tests.unit.pytest_plugin.fake_runs import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    FakeRuns,
+    install,
+    run_pytest,
+    write_scenario,
+)
+
+pytest_plugins = ("pytester",)
+
+
+def test_a_verdict_is_an_outcome(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pass is a pass, fail a failure, inconclusive a skip; one run serves them all."""
+    runs = install(monkeypatch, FakeRuns((PASS, FAIL, UNKNOWN)))
+    scenario = write_scenario(pytester.path)
+    done = run_pytest(pytester, "--results", "kept", "scenarios")
+
+    done.assert_outcomes(passed=1, failed=1, skipped=1)
+    assert [str(scenario)] == [job.scenario for job in runs.jobs]
+
+
+def test_a_failure_says_what_was_measured_and_where_it_lies(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure's text is the verdict's line and the folder of the evidence, without a traceback."""
+    runs = install(monkeypatch, FakeRuns((FAIL, PASS, PASS)))
+    write_scenario(pytester.path)
+    done = run_pytest(pytester, "--results", "kept", "scenarios")
+
+    folder = Path(runs.jobs[0].folder).relative_to(pytester.path)
+    done.stdout.fnmatch_lines(
+        [FAIL.line, f"evidence: {folder}/", "*Captured stdout setup*", "lesson: network*"]
+    )
+    done.stdout.no_fnmatch_line("*Error*")
+
+
+def test_an_inconclusive_objective_says_why(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason of the skip is the verdict's."""
+    install(monkeypatch, FakeRuns((UNKNOWN, PASS, PASS)))
+    write_scenario(pytester.path)
+    done = run_pytest(pytester, "-rs", "--results", "kept", "scenarios")
+
+    done.stdout.fnmatch_lines(
+        "SKIPPED*lesson: inconclusive:*(the heartbeat left no samples); evidence: kept/*"
+    )
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        (FakeRuns(fidelity=Fidelity(False, "9 % late")), "the run of lesson is invalid: 9 % late"),
+        (FakeRuns(state=State.FAILED, error="nginx: no"), "lesson could not be run: nginx: no"),
+        (FakeRuns(dies=True), "the run died; the end of run.log says: Killed"),
+    ],
+    ids=["invalid", "failed", "died"],
+)
+def test_a_run_that_does_not_count_is_an_error(
+    runs: FakeRuns, message: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All items are errors with the run's reason, whatever its verdicts say; it is not tried again."""
+    install(monkeypatch, runs)
+    write_scenario(pytester.path)
+    done = run_pytest(pytester, "--results", "kept", "scenarios")
+
+    done.assert_outcomes(errors=3)
+    done.stdout.fnmatch_lines(message)
+    assert 1 == len(runs.jobs)
+
+
+def test_without_root_everything_is_skipped(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user without root is told what a run needs; nothing is started or written."""
+    runs = install(monkeypatch, FakeRuns(), uid=1000)
+    write_scenario(pytester.path)
+    done = run_pytest(pytester, "-rs", "--results", "kept", "scenarios")
+
+    done.assert_outcomes(skipped=3)
+    done.stdout.fnmatch_lines("SKIPPED*a run needs root for its network namespaces; start pytest with sudo")
+    assert ([], False) == (runs.jobs, (pytester.path / "kept").exists())
+
+
+def test_a_repetition_is_a_run_of_its_own(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--repeat 2 runs the scenario twice, into two folders."""
+    runs = install(monkeypatch, FakeRuns())
+    write_scenario(pytester.path)
+    done = run_pytest(pytester, "--repeat", "2", "--results", "kept", "scenarios")
+
+    done.assert_outcomes(passed=6)
+    assert 2 == len({job.folder for job in runs.jobs})
+
+
+def test_only_what_is_selected_is_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario none of whose objectives is selected is not run."""
+    runs = install(monkeypatch, FakeRuns())
+    write_scenario(pytester.path)
+    other = write_scenario(pytester.path, "other")
+    run_pytest(pytester, "--results", "kept", "-k", "other and hit_ratio", "scenarios")
+
+    assert [str(other)] == [job.scenario for job in runs.jobs]
+
+
+@pytest.mark.parametrize("state", [State.INTERRUPTED, State.RUNNING])
+def test_an_interrupted_run_ends_the_session(
+    state: State, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C (once: the run writes what it has; twice: it does not) runs nothing more and says where to look."""
+    runs = install(monkeypatch, FakeRuns(state=state))
+    write_scenario(pytester.path)
+    write_scenario(pytester.path, "next")
+    done = run_pytest(pytester, "--results", "kept", "scenarios")
+
+    assert (pytest.ExitCode.INTERRUPTED, 1) == (done.ret, len(runs.jobs))
+    done.stdout.fnmatch_lines("*lesson was interrupted; evidence: kept/*-lesson/*")
+
+
+def test_junit_says_what_was_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every item carries commit, seed, bench, the hashes of the traces, and where the run lies."""
+    runs = install(monkeypatch, FakeRuns())
+    write_scenario(pytester.path)
+    run_pytest(pytester, "--results", "kept", "--junitxml", "junit.xml", "scenarios")
+
+    cases = ET.parse(pytester.path / "junit.xml").getroot().iter("testcase")
+    properties = [{p.get("name"): p.get("value") for p in case.iter("property")} for case in cases]
+    expected = {
+        "commit": "edbd048" + "0" * 33 + "+dirty",
+        "seed": "7",
+        "bench": "virtual",
+        "sha256 of trace of lte: lte.parquet": "cd" * 32,
+        "results": runs.jobs[0].folder,
+    }
+    assert [expected] * 3 == properties
