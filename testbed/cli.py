@@ -142,7 +142,7 @@ def _add_scenario(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _list_scenarios(options: argparse.Namespace) -> int:
-    questions = {name: question(paths.SCENARIOS / f"{name}.yaml") for name in plan.names(paths.SCENARIOS)}
+    questions = {name: question(paths.SCENARIOS / f"{name}.yaml") for name in plan.scenarios()}
     if options.json:
         print(screen.as_json(questions))
         return 0
@@ -213,7 +213,7 @@ def _plot_result(options: argparse.Namespace) -> int:
 
 
 def _complete_scenario(**_: object) -> Sequence[str]:
-    return plan.names(paths.SCENARIOS)
+    return plan.scenarios()
 
 
 def _complete_topology(**_: object) -> Sequence[str]:

@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOPOLOGIES = ROOT / "topologies"
 SCENARIOS = ROOT / "scenarios"
 CATALOGUES = SCENARIOS / "catalogues"
+DATASETS = SCENARIOS / "catalogue.yaml"
 PLAYBOOKS = ROOT / "playbooks"
 RESULTS = ROOT / "results"
 BUILD = ROOT / "build"

@@ -172,6 +172,11 @@ def _link(scenario: Scenario, profile: UplinkProfile) -> PlannedLink:
     return PlannedLink(pair, trace, path)
 
 
+def scenarios() -> Sequence[str]:
+    """Return the names of the project's scenarios; the catalogue of datasets beside them is none."""
+    return [name for name in names(paths.SCENARIOS) if name != paths.DATASETS.stem]
+
+
 def names(folder: Path) -> Sequence[str]:
     """Return the names of the YAML files in a folder, for listings and completion."""
     return sorted(path.stem for path in folder.glob("*.yaml"))

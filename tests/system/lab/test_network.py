@@ -69,7 +69,8 @@ def test_a_hub_gets_a_lease_on_each_wan_port(network: Network, port: str, addres
     """A hub that is plugged in comes up by itself: address, router and name service by DHCP."""
     said = sh(
         network.devices["hub"],
-        f"printf '#!/bin/sh\\nenv\\n' > /run/show; chmod +x /run/show; udhcpc -i {port} -n -q -f -t 10 -T 1 -s /run/show",
+        "printf '#!/bin/sh\\nenv\\n' > /run/show; chmod +x /run/show; "
+        f"udhcpc -i {port} -n -q -f -t 10 -T 1 -s /run/show",
     )
 
     assert f"ip={address}" in said

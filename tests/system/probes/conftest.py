@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from two_wans import Lab, device, wire
+
+from tests.system.probes.two_wans import Lab, device, wire
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from two_wans import Lab
 
 from testbed.errors import HostError, RunError
 from testbed.model.scenario import UdpEcho
 from testbed.probes import ProbeState, responder
 from testbed.probes.heartbeat import Heartbeat
 from testbed.probes.responder import read_moves
+from tests.system.probes.two_wans import Lab
 
 TRAFFIC = UdpEcho("udp-echo", "client", "tenant", 10**7, name="heartbeat")
 LEAD_NS = 1_000_000_000

@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from two_wans import Lab
 
 from testbed.errors import RunError
 from testbed.model.catalogue import CatalogueObject
@@ -22,6 +21,7 @@ from testbed.probes import ProbeState, Site, workload
 from testbed.probes.demand import draw
 from testbed.probes.workload import Workload
 from testbed.tenant.content import content, manifest
+from tests.system.probes.two_wans import Lab
 
 OBJECTS = (
     CatalogueObject("small/a", 4_000, 0.6, "application/json"),

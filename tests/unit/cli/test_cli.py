@@ -44,7 +44,7 @@ def test_every_scenario_is_listed_with_its_question(capsys: pytest.CaptureFixtur
     assert 0 == cli.main(["scenario", "list", "--json"])
     questions = json.loads(capsys.readouterr().out)
 
-    assert plan.names(paths.SCENARIOS) == list(questions)
+    assert plan.scenarios() == list(questions)
     assert [] == [name for name, question in questions.items() if not question.endswith("?")]
 
 
@@ -67,7 +67,7 @@ def test_help_is_there_for_every_command(arguments: list[str], capsys: pytest.Ca
     assert capsys.readouterr().out.startswith("usage: testbed")
 
 
-@pytest.mark.parametrize("name", plan.names(paths.SCENARIOS))
+@pytest.mark.parametrize("name", plan.scenarios())
 def test_every_scenario_in_the_repository_is_good(name: str, tmp_path: Path) -> None:
     """Each scenario loads, resolves and compiles; one that plays a recording needs that recording."""
     path = paths.SCENARIOS / f"{name}.yaml"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slow_link import SlowLink
 
 from testbed.link.simulated import ACCEPTED, CUT, LOST, NO_ROOM, SimulatedLink
 from testbed.model.link import LinkSchedule, QueueLimit, State
+from tests.unit.link.slow_link import SlowLink
 
 MS = 10**6
 PATIENCE = 100 * MS

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hand_made import MS, S, ask, evidence, links
 
 from testbed.metrics import METRICS
 from testbed.metrics.carrier import Stretch, Takeover, carrier
 from testbed.metrics.measurement import Measurement, Window
+from tests.unit.metrics.hand_made import MS, S, ask, evidence, links
 
 BLACKOUT = (("starlink", 0, 30 * S), ("lte", 32 * S, 60 * S), ("starlink", 60 * S, 90 * S))
 

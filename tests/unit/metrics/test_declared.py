@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from hand_made import S, ask, evidence
 
 from testbed import load
 from testbed.metrics import METRICS
@@ -16,6 +15,7 @@ from testbed.model.objective import METRICS as DECLARED
 from testbed.model.objective import Objective
 from testbed.model.scenario import Event, Scenario, UdpEcho
 from testbed.model.topology import Topology
+from tests.unit.metrics.hand_made import S, ask, evidence
 
 TOPOLOGY = Path(__file__).parents[3] / "topologies" / "hub-two-uplinks.yaml"
 DOC = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hand_made import MS, UNANSWERED, S, evidence, heartbeat, lessons, links, request
-
 from testbed.metrics.decomposition import Decomposition, decompose
+from tests.unit.metrics.hand_made import MS, UNANSWERED, S, evidence, heartbeat, lessons, links, request
 
 OUTAGE = (30 * S, 55 * S)
 

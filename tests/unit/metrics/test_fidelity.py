@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hand_made import MS, S, evidence, heartbeat, links
 
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import expected_rtt, links_of, passes_at, schedule_table
 from testbed.model.link import LinkSchedule, State
+from tests.unit.metrics.hand_made import MS, S, evidence, heartbeat, links
 
 
 def schedule(*delays: tuple[int, int], end_ns: int = 90 * S, **more: bool) -> LinkSchedule:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hand_made import MS, S, ask, evidence, heartbeat
-
 from testbed.metrics import METRICS
 from testbed.metrics.measurement import Measurement
+from tests.unit.metrics.hand_made import MS, S, ask, evidence, heartbeat
 
 
 def interruption(*args: object, **window: int) -> Measurement:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hand_made import MS, UNANSWERED, S, ask, evidence, lessons, request
 
 from testbed.metrics import METRICS
 from testbed.metrics.measurement import Measurement
+from tests.unit.metrics.hand_made import MS, UNANSWERED, S, ask, evidence, lessons, request
 
 
 def measure(metric: str, *rows: dict[str, object], **asked: object) -> Measurement:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 import pytest
-from hand_made import MS, STEP, S, ask, evidence
 
-from testbed.link.native import MARK_DSCP, bins_table
+from testbed.link.native import MARK_DSCP
+from testbed.link.records import bins_table
 from testbed.link.simulated import LIBRARY, SimulatedLink
 from testbed.metrics import METRICS
 from testbed.metrics.decomposition import decompose
@@ -17,6 +17,7 @@ from testbed.metrics.evidence import Evidence
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
 from testbed.model.link import Direction, LinkSchedule, State
+from tests.unit.metrics.hand_made import MS, STEP, S, ask, evidence
 
 if not LIBRARY.exists():
     pytest.skip(f"{LIBRARY.name} is not built: run make", allow_module_level=True)

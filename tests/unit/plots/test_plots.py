@@ -13,7 +13,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from blackout import OBJECTIVES, S, Story, make
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -21,6 +20,7 @@ from matplotlib.text import Text
 from testbed import plots
 from testbed.plots import style
 from testbed.result import Result, State
+from tests.unit.plots.blackout import OBJECTIVES, S, Story, make
 
 # The stories in which a hub fails over, does not, and is emulated badly.
 STORIES = {

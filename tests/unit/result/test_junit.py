@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from records import S, record, verdict
-
 from testbed import junit
 from testbed.result import State
 from testbed.verdict import Outcome
+from tests.unit.result.records import S, record, verdict
 
 
 def test_one_case_for_each_objective(tmp_path: Path):

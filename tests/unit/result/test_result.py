@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from records import START, S, record, verdict
 
 from testbed.errors import InputError
 from testbed.result import FILE, SCHEMA, Result, ResultWriter, State, Step, to_json
 from testbed.verdict import Outcome
+from tests.unit.result.records import START, S, record, verdict
 
 DOC = Path(__file__).parents[3] / "docs" / "result-schema.md"
 FREE = ("versions.packages", "versions.tools", "fidelity.links", "verdicts[].details", "files")

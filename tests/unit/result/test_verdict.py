@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from records import S, verdict
 
 from testbed.metrics.evidence import Evidence, Facts
 from testbed.model.objective import Objective
 from testbed.model.scenario import Scenario, UdpEcho
 from testbed.verdict import Outcome, evaluate, exit_status
+from tests.unit.result.records import S, verdict
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from recordings import recording
 
 from testbed.errors import HostError
 from testbed.link.simulated import ACCEPTED, SimulatedLink
@@ -13,6 +12,7 @@ from testbed.model.trace import Loss, Series, SeriesName
 from testbed.traces import stats, store
 from testbed.traces.agreement import agreement
 from testbed.traces.compile import compile_link
+from tests.unit.traces.recordings import recording
 
 PROBE_BYTES = 98
 NUWINS = "nuwins-maine/datasets/maine_starlink_trip/raw/starlink"

@@ -5,11 +5,11 @@ import json
 import shlex
 
 import pytest
-from recordings import recording
 
 from testbed.errors import HostError, InputError
 from testbed.model.trace import SeriesName
 from testbed.traces import catalogue, commands, store
+from tests.unit.traces.recordings import recording
 
 PING = "uvic-leonetem/latency/ping-example-isl.txt"
 LEOCC = "leocc/leoreplayer/replayer/example/Cubic"

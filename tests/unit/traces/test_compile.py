@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from recordings import recording
 
 from testbed.errors import InputError
 from testbed.model.link import QueueLimit, State
@@ -19,6 +18,7 @@ from testbed.model.trace import (
 )
 from testbed.traces import store
 from testbed.traces.compile import compile_link
+from tests.unit.traces.recordings import recording
 
 MS, S = 10**6, 10**9
 

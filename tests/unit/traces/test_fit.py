@@ -1,13 +1,13 @@
 """A profile fitted on a recording makes traces like it, also like the half that it has not seen."""
 
 import pytest
-from recordings import recording
 
 from testbed import load
 from testbed.errors import InputError
 from testbed.model.trace import Kind, Provenance, Series, SeriesName, Trace
 from testbed.traces import edit, fit, profile, stats, store, synth
 from testbed.traces.profile import Profile
+from tests.unit.traces.recordings import recording
 
 S = 10**9
 ISL = "uvic-leonetem/latency/ping-example-isl.txt"

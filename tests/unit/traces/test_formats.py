@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from recordings import recording
 
 from testbed.errors import InputError
 from testbed.model.trace import EventKind, Loss, SeriesName, Trait
 from testbed.traces import formats, store
+from tests.unit.traces.recordings import recording
 
 RAW = "nuwins-maine/datasets/maine_starlink_trip/raw"
 RUN = f"{RAW}/starlink/20240527/110431666"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import recording
 
 from testbed.errors import InputError
 from testbed.model.trace import Trait
 from testbed.traces import store
+from tests.unit.traces.recordings import recording
 
 ISL = "uvic-leonetem/latency/ping-example-isl.txt"
 HEADER = "PING host (192.0.2.1) 56(84) bytes of data."

@@ -3,11 +3,11 @@
 import random
 
 import pytest
-from samples import SAMPLES
 
 from testbed.errors import InputError
 from testbed.traces import formats, lint, stats, store
 from testbed.traces.compile import compile_link
+from tests.unit.traces.samples import SAMPLES
 
 SPLINTERS = [
     "-",

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from recordings import recording
 
 from testbed.model.trace import (
     EventKind,
@@ -21,6 +20,7 @@ from testbed.traces import profile, render, stats, store, synth
 from testbed.traces.handover import handovers
 from testbed.traces.lint import lint
 from testbed.traces.mine import worst
+from tests.unit.traces.recordings import recording
 
 MS, S = 10**6, 10**9
 ISL = "uvic-leonetem/latency/ping-example-isl.txt"
