@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -135,7 +136,7 @@ def run(
         pass
     finally:
         certificate = backend.close()
-        (folder / "linkd.sock").unlink(missing_ok=True)
+        shutil.rmtree(folder)
     return certificate
 
 

@@ -106,7 +106,7 @@ def wire() -> Iterator[Pair]:
     with host() as left, host() as right, tempfile.TemporaryDirectory() as folder:
         _plug(left, "e0", right, "e0")
         for n, end in enumerate((left, right), 1):
-            end.run("ip", "link", "set", "e0", "gso_max_segs", "1")
+            end.run("ethtool", "-K", "e0", "tso", "off", "tx-udp-segmentation", "off")
             _configure(end, 0, n)
         yield Pair(left, right, Path(folder))
 

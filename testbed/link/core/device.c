@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static uint32_t ethtool(int fd, struct ifreq *request, uint32_t command, uint32_t value)
@@ -136,21 +137,45 @@ static int open_namespace(int32_t id)
 	return found;
 }
 
-static void one_segment(int index)
+/* ethtool switches segmentation off one kind after the other; false: there is no ethtool. */
+static bool ethtool_segmentation_off(char *name)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (!child) {
+		int null = open("/dev/null", O_WRONLY);
+
+		dup2(null, STDERR_FILENO);	/* of features that cannot be changed */
+		execlp("ethtool", "ethtool", "-K", name, "tso", "off", "tx-udp-segmentation", "off",
+		       "tx-sctp-segmentation", "off", "tx-gre-segmentation", "off", "tx-gre-csum-segmentation",
+		       "off", "tx-ipxip4-segmentation", "off", "tx-ipxip6-segmentation", "off",
+		       "tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off", "tx-gso-list",
+		       "off", (char *)NULL);
+		_exit(127);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 127;
+}
+
+/* Without ethtool the limit of one segment for each frame does it too, at a cost to the sender. */
+static void segmentation_off(int index)
 {
 	_Alignas(8) char answer[1024];
+	char name[IF_NAMESIZE];
 	struct request set = link_request(RTM_SETLINK, index);
 
+	if (if_indextoname((unsigned)index, name) && ethtool_segmentation_off(name))
+		return;
 	add(&set, IFLA_GSO_MAX_SEGS, 1);
 	exchange(&set, answer, sizeof answer);
 }
 
 /*
- * A veth hands over frames as its peer's stack made them, up to 64 KiB each; a limit of one segment
- * makes that stack cut them to the MTU. The peer is usually in another namespace. Where it cannot
+ * A veth hands over frames as its peer's stack made them, up to 64 KiB each; without its
+ * segmentation offloads that stack cuts them to the MTU first. The peer is usually in another namespace. Where it cannot
  * be reached, oversized frames are counted as unasked losses.
  */
-static void one_segment_peer(int index)
+static void peer_segmentation_off(int index)
 {
 	_Alignas(8) char answer[32768];
 	struct request get = link_request(RTM_GETLINK, index);
@@ -160,13 +185,13 @@ static void one_segment_peer(int index)
 	if (!h || h->nlmsg_type != RTM_NEWLINK || !(peer = attribute(h, IFLA_LINK)) || !*peer)
 		return;
 	if (!(space = attribute(h, IFLA_LINK_NETNSID))) {
-		one_segment(*peer);
+		segmentation_off(*peer);
 		return;
 	}
 	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), there = open_namespace(*space);
 
 	if (home >= 0 && there >= 0 && !setns(there, CLONE_NEWNET)) {
-		one_segment(*peer);
+		segmentation_off(*peer);
 		if (setns(home, CLONE_NEWNET))
 			abort();		/* in the wrong namespace nothing may go on */
 	}
@@ -188,7 +213,7 @@ int device_prepare(const char *name, unsigned *mtu)
 	write_file(path, "1");
 	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
 	receive_offloads_off(fd, &request);
-	one_segment_peer((int)if_nametoindex(name));
+	peer_segmentation_off((int)if_nametoindex(name));
 	failed = ioctl(fd, SIOCGIFMTU, &request);
 	*mtu = (unsigned)request.ifr_mtu;
 	failed |= ioctl(fd, SIOCGIFFLAGS, &request);

@@ -22,6 +22,7 @@
 #define MARGIN_MIN (60 * US)
 #define MARGIN_MAX (500 * US)
 #define STALL (500 * US)
+#define LOOK (2 * MS)			/* one look takes less, with all that it may find to do */
 #define DOUBT (100 * US)		/* a time stamp further off than this is not believed */
 #define PRIORITY 20
 #define PATIENCE MS			/* for a device that refuses a frame */
@@ -282,20 +283,25 @@ static void carry_out(struct engine *e, const struct order *o, int64_t now)
 		link_change(&e->lanes[i].link, o->field, o->value, now, until);
 }
 
-/* Keeps account of the time in which the thread was needed, and of that, when it was not there. */
+static void count_stall(struct run_stats *s, int64_t away)
+{
+	if (away <= STALL)
+		return;
+	s->stalls++;
+	s->away_ns += away;
+	if (away > s->stall_max_ns)
+		s->stall_max_ns = away;
+}
+
+/*
+ * Keeps account of the time in which the thread was needed, and of that, when it was not there: back
+ * late from a sleep, or longer in one look than its work takes.
+ */
 static void account(struct engine *e, int64_t now)
 {
-	struct run_stats *s = e->stats;
-	int64_t away = now - e->due_ns;
-
 	if (e->next_ns != FOREVER)
-		s->needed_ns += now - e->looked_ns;
-	if (away > STALL) {
-		s->stalls++;
-		s->away_ns += away;
-		if (away > s->stall_max_ns)
-			s->stall_max_ns = away;
-	}
+		e->stats->needed_ns += now - e->looked_ns;
+	count_stall(e->stats, now - e->due_ns);
 	e->looked_ns = e->due_ns = now;
 }
 
@@ -343,9 +349,12 @@ static void look(struct engine *e, int64_t now)
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		busy += receive(e, &e->lanes[i], now);
 	e->next_ns = FOREVER;
+	now = now_ns();
 	for (unsigned i = 0; i < e->n_lanes; i++) {
-		int64_t next = e->lanes[i].link.inside ? transmit(e, &e->lanes[i], &busy) : FOREVER;
+		int64_t next = link_next(&e->lanes[i].link);
 
+		if (next <= now)
+			next = transmit(e, &e->lanes[i], &busy);
 		e->next_ns = next < e->next_ns ? next : e->next_ns;
 	}
 	if (now >= e->records_due_ns)
@@ -387,6 +396,8 @@ void *engine_run(void *argument)
 		account(e, now);
 		look(e, now);
 		now = now_ns();
+		if (now - e->looked_ns > LOOK)
+			count_stall(e->stats, now - e->looked_ns);
 		if (now - e->active_ns > GRACE)
 			rest(e, now);
 		else

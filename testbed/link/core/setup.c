@@ -90,11 +90,9 @@ static const struct schedule *map_schedule(const char *file)
 
 static unsigned ring_frames(unsigned ports)
 {
-	unsigned frames = 4096;
+	unsigned frames = RING_FRAMES / ports / 32 * 32;	/* whole blocks of 64 KiB */
 
-	while (frames > 512 && frames * ports > RING_FRAMES)
-		frames /= 2;
-	return frames;
+	return frames > 6144 ? 6144 : frames < 512 ? 512 : frames;
 }
 
 static int join(struct setup *s, unsigned link, const struct line *line, unsigned mark)
