@@ -162,7 +162,7 @@ def is_scenario(path: Path, root: Path) -> bool:
     between: set[str] = set()
     for folder in path.parents:
         if folder.name == "scenarios":
-            return path.name != "catalogue.yaml" and between.isdisjoint(_OTHER_FOLDERS)
+            return path.name != paths.DATASETS.name and between.isdisjoint(_OTHER_FOLDERS)
         if folder == root:
             break
         between.add(folder.name)

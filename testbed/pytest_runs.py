@@ -26,6 +26,7 @@ class Played:
 
     def counted(self) -> Result:
         """Return the result of a run that counts. Raises TestbedError where it does not."""
+        __tracebackhide__ = True
         if self.result is None or self.fault is not None:
             raise self.fault or RunError("the run left no result")
         return self.result
@@ -70,6 +71,7 @@ class Lab:
         Raises InputError for a scenario that is not right, another TestbedError for a run that does not
         count: it is invalid, or it broke.
         """
+        __tracebackhide__ = True  # the reason says it all
         made = plan.make(plan.find_scenario(str(scenario)))
         return self._runs.get(made.path, self._repetition).counted()
 

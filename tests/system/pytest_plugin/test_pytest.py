@@ -1,0 +1,111 @@
+"""pytest as an engineer starts it: a scenario's items and the documented tests on one real run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from testbed import paths
+from testbed.result import Result, State
+
+SMOKE = "scenarios/smoke.yaml"
+EXAMPLES = re.findall(r"```python\n(.*?)```", (paths.ROOT / "docs" / "pytest.md").read_text(), re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session of pytest that is over."""
+
+    folder: Path
+    output: str
+    status: int
+
+    @property
+    def cases(self) -> dict[str, ET.Element]:
+        """The test cases of its JUnit report by name."""
+        root = ET.parse(self.folder / "junit.xml").getroot()
+        return {str(case.get("name")): case for case in root.iter("testcase")}
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start pytest in the project's folder; all that it writes goes into ``folder``."""
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
+    written = ["--results", str(folder / "results"), "--junitxml", str(folder / "junit.xml")]
+    return subprocess.Popen(
+        [*command, *written, *arguments],
+        cwd=paths.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """The short scenario and the documented tests, in one session."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    folder = tmp_path_factory.mktemp("session")
+    for number, example in enumerate(EXAMPLES):
+        (folder / f"test_example_{number}.py").write_text(example)
+    process = start(folder, SMOKE, str(folder))
+    output, _ = process.communicate(timeout=180)
+    return Session(folder, output, process.returncode)
+
+
+def test_objectives_and_documented_tests_pass(session: Session) -> None:
+    """The objectives of the short scenario are items, and the three examples of docs/pytest.md are right."""
+    assert 0 == session.status, session.output
+    examples = [name for name in session.cases if name.startswith("test_")]
+    assert (3, 7) == (len(examples), len(session.cases))
+
+
+def test_all_of_them_share_one_run(session: Session) -> None:
+    """Seven items and tests, and one folder of results."""
+    (folder,) = (session.folder / "results").iterdir()
+
+    assert State.COMPLETE == Result.load(folder).record.state
+
+
+def test_the_report_names_what_was_run(session: Session) -> None:
+    """The properties of an item are those of the run's own record."""
+    (folder,) = (session.folder / "results").iterdir()
+    record = json.loads((folder / "result.json").read_text())
+    case = session.cases["failovers of heartbeat at most 2"]
+    properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+
+    assert str(folder) == properties["results"]
+    assert record["versions"]["commit"] == str(properties["commit"]).removesuffix("+dirty")
+    traces = {i["sha256"] for i in record["inputs"] if i["role"].startswith("trace of ")}
+    assert traces == {
+        value for name, value in properties.items() if str(name).startswith("sha256 of trace of ")
+    }
+
+
+def test_ctrl_c_ends_the_run_politely(tmp_path: Path) -> None:
+    """SIGINT while the scenario plays ends pytest with its status for it; what was measured is written."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    process = start(tmp_path, "-s", SMOKE)
+    assert process.stdout
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "carried by" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    (folder,) = (tmp_path / "results").iterdir()
+
+    assert pytest.ExitCode.INTERRUPTED == process.returncode, "".join(said) + output
+    assert "smoke was interrupted; evidence: " in output
+    assert State.INTERRUPTED == Result.load(folder).record.state
