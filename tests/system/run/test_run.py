@@ -162,5 +162,5 @@ def test_bad_input_starts_nothing(testbed: Testbed, tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=60)
 
     assert 2 == process.returncode
-    assert "bad.yaml:13: outage is '8'; write a duration" in errors
+    assert "bad.yaml:14: outage is '8'; write a duration" in errors
     assert not testbed.results.exists()

@@ -62,7 +62,7 @@ UNITS = (
 
 def kind_of(path: Path) -> str:
     """Return what a YAML file of the repository is."""
-    if path == paths.SCENARIOS / "catalogue.yaml":
+    if path == paths.DATASETS:
         return "datasets"
     folders = {
         "scenarios": "scenario",
@@ -103,6 +103,19 @@ def test_every_file_keeps_its_schema(path: Path) -> None:
     validator = Draft202012Validator(schema.schema(kind_of(path)))
 
     assert [] == [e.message for e in validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8")))]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if kind_of(path) in ("scenario", "topology")],
+    ids=lambda path: str(path.relative_to(paths.ROOT)),
+)
+def test_an_editor_finds_the_schema(path: Path) -> None:
+    """The second line of a scenario or a topology names its schema, relative to the file."""
+    modeline = path.read_text(encoding="utf-8").splitlines()[1]
+    named = modeline.removeprefix("# yaml-language-server: $schema=")
+
+    assert schema.file(kind_of(path)) == (path.parent / named).resolve()
 
 
 def test_the_good_scenario_keeps_the_schema() -> None:
