@@ -38,6 +38,7 @@ from testbed.units import format_duration
 from testbed.verdict import Verdict, evaluate
 
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
+_MISSED = "the emulation missed its fidelity budget"
 _TICK_S = 0.5
 _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is over
 
@@ -115,7 +116,7 @@ class Run:
         evidence = Result(self._folder, self._writer.record).evidence
         fidelity = self._writer.record.fidelity or Fidelity(False, "the links left no certificate")
         error = rtt_error(evidence, evidence.facts.heartbeat).value
-        verdicts = evaluate(self._plan.scenario, evidence, "" if fidelity.valid else fidelity.reason)
+        verdicts = evaluate(self._plan.scenario, evidence, "" if fidelity.valid else _MISSED)
         fidelity = replace(fidelity, rtt_error_p95_ns=error)
         self._writer.update(fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence))
 

@@ -144,7 +144,7 @@ def _fidelity(record: Record) -> str:
     if record.fidelity is None:
         return "emulation: no certificate"
     if not record.fidelity.valid:
-        return f"emulation INVALID: {record.fidelity.reason}"
+        return "emulation INVALID: it missed its fidelity budget"
     error = record.fidelity.rtt_error_p95_ns
     shown = "" if error is None else f", RTT within {format_duration(error)} of the schedule (p95)"
     return f"emulation valid{shown}"
