@@ -22,7 +22,7 @@ from testbed.units import parse_duration, parse_rate, parse_share, parse_size
 FOLDERS = Path("/run/testbed-links")
 _LEAD_NS = 200 * 10**6
 T = TypeVar("T")
-_WORD = re.compile(r"(delay|rate|loss|queue)\s+(\d\S*(?:\s+[^\d\s]\S*)?)\s*")
+_WORD = re.compile(r"(delay|rate|loss|queue)\s+(\d[\d.]*\s*[^\d\s]\S*)\s*")
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_a_bridge_takes_changes_while_it_runs_and_ends_with_its_certificate() ->
 @pytest.mark.parametrize(
     ("text", "found", "expected"),
     [
-        ("delay 25", "found '25'", "a number and one of the units"),
+        ("delay 25", "found 'delay 25'", "write such as"),
         ("dealy 25ms", "found 'dealy 25ms'", "write such as"),
         ("loss 120%", "found '120%'", "a share from 0 % to 100 %"),
     ],
