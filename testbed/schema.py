@@ -65,7 +65,7 @@ class _Notation:
     @property
     def pattern(self) -> str:
         known = list(self.units)
-        aliases = [alias for alias, unit in units._ALIASES.items() if unit in known]
+        aliases = [alias for alias, unit in units.ALIASES.items() if unit in known]
         return (
             rf"^\s*\+?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*({'|'.join(map(re.escape, known + aliases))})\s*$"
         )

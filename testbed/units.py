@@ -35,8 +35,7 @@ FREQUENCY_UNITS: Mapping[str, Decimal] = {
     "/min": Decimal(1) / 60,
     "/h": Decimal(1) / 3600,
 }
-# What iproute2 and netem users type; accepted on input, never printed.
-_ALIASES: Mapping[str, str] = {
+ALIASES: Mapping[str, str] = {
     "µs": "us",
     "sec": "s",
     "m": "min",
@@ -51,6 +50,7 @@ _ALIASES: Mapping[str, str] = {
     "Gbit": "Gbit/s",
     "gbit": "Gbit/s",
 }
+"""What users of iproute2 and netem type; accepted on input, never printed."""
 _NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\S*)\s*\Z")
 
 
@@ -59,7 +59,7 @@ def _scaled(text: str, units: Mapping[str, int] | Mapping[str, Decimal], example
     if match is None:
         raise ValueError(f"a number and a unit, such as {example!r}")
     number, unit = match.groups()
-    unit = unit if unit in units else _ALIASES.get(unit, unit)
+    unit = unit if unit in units else ALIASES.get(unit, unit)
     if unit not in units:
         raise ValueError(f"a number and one of the units {', '.join(units)}, such as {example!r}")
     value = Decimal(number) * units[unit]
