@@ -40,7 +40,7 @@ test-scenario: root setup ## one short scenario from end to end
 	$(AS_ROOT) $(BIN)/testbed run smoke
 
 bench: root setup ## the benchmarks behind docs/performance.md
-	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider benchmarks
+	$(AS_ROOT) $(BIN)/python -m benchmarks
 
 traces: $(VENV)/.python ## make the reference traces again
 	$(BIN)/python -m testbed.traces.reference
@@ -55,6 +55,7 @@ root:
 core:
 	@$(MAKE) --silent -C testbed/link/core
 	@$(MAKE) --silent -C testbed/probes/core
+	@$(MAKE) --silent -C testbed/traces/core
 
 # The C core needs the compiler that the host's packages bring.
 core: | $(VENV)/.host
