@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,9 @@ class Control:
         return run, np.frombuffer(data, COUNTERS, offset=RUN_STATS.itemsize)
 
     def stop(self) -> None:
-        """Tell linkd to end."""
-        self._socket.send(b"stop")
+        """Tell linkd to end; one that has just died has nothing to be told."""
+        with suppress(OSError):
+            self._socket.send(b"stop")
 
     def close(self) -> None:
         """Hang up; the statistics stay readable."""

@@ -299,7 +299,7 @@ static void count_stall(struct run_stats *s, int64_t away)
  */
 static void account(struct engine *e, int64_t now)
 {
-	if (e->next_ns != FOREVER)
+	if (e->next_ns != FOREVER || e->active_ns >= e->looked_ns)
 		e->stats->needed_ns += now - e->looked_ns;
 	count_stall(e->stats, now - e->due_ns);
 	e->looked_ns = e->due_ns = now;
