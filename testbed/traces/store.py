@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,9 @@ def sha256(path: Path) -> str:
 def import_file(path: Path, format_name: str = "") -> Trace:
     """Import a recording; the format is recognised by content unless named. Raises InputError."""
     format = formats.by_name(format_name) if format_name else formats.recognise(path)
-    recording = format.read(path)
+    with ThreadPoolExecutor(1) as pool:  # of a day's recording each takes seconds
+        digest = pool.submit(sha256, path)
+        recording = format.read(path)
     dataset = catalogue.read().dataset_of(path.absolute())
     provenance = Provenance(
         kind=Kind.MEASURED,
@@ -133,7 +136,7 @@ def import_file(path: Path, format_name: str = "") -> Trace:
         citation=dataset.citation if dataset else "",
         start_ns=recording.start_ns,
         made_by=f"{format.name} {format.version}",
-        parents=(Parent(path.name, sha256(path)),),
+        parents=(Parent(path.name, digest.result()),),
         traits=recording.traits,
         notes=recording.notes,
     )

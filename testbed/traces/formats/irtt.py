@@ -1,35 +1,28 @@
 """irtt JSON, plain or gzipped: RTT with the direction of each loss, and one-way delays where clocks agree.
 
-A day at 20 ms is 4.3 million round trips in 5 GB of text, so the list of round trips is not parsed as JSON
-but scanned, a block at a time: irtt's encoder gives equal round trips equal lines. One that was
-answered tells on which of its lines the wanted numbers stand; round trips of another shape (lost ones)
-are parsed one by one.
+A day at 20 ms is 4.3 million round trips in 5 GB of text, so the list of round trips is not parsed into
+objects but scanned as a stream; see testbed/traces/core.
 """
 
 from __future__ import annotations
 
 import gzip
-import mmap
+import json
 import re
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
-from testbed.errors import InputError
+from testbed.errors import InputError, Place
 from testbed.model.trace import Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base, documents
-from testbed.traces.formats.irtt_scan import Columns, scan
+from testbed.traces.formats.irtt_scan import Columns, CutShortError, ScanError, Window, scan
 
 _LIST = re.compile(rb'"round_trips"\s*:\s*\[')
-_BETWEEN = re.compile(rb"\}\s*,\s*\{")
-_END = re.compile(rb"\]\s*\}\s*")
 _BLOCK = 4 << 20
-_THREADS = 2
-_LOSSES = {"false": Loss.NONE, "true": Loss.UNKNOWN, "true_up": Loss.UP, "true_down": Loss.DOWN}
+_AS_WRITTEN = "give the file as its tool wrote it"
 
 
 def _recognises(head: base.Head) -> bool:
@@ -37,7 +30,7 @@ def _recognises(head: base.Head) -> bool:
 
 
 def _read(path: Path) -> base.Recording:
-    columns = Columns.joined(_blocks(path))
+    columns = _columns(path)
     if not len(columns.seqno):
         raise InputError(str(path), "no round trips", "record with: irtt client -i 10ms -d 60s -o FILE HOST")
     gaps = np.flatnonzero(np.diff(columns.seqno) != 1)
@@ -81,21 +74,25 @@ def _recording(columns: Columns) -> base.Recording:
     )
 
 
-# --- the list of round trips, in blocks of whole ones
+# --- the list of round trips
 
 
-def _blocks(path: Path) -> Iterator[Columns]:
-    """Scan the round trips, a block at a time, in order, on a few threads."""
-    pending: list[Future[Columns]] = []
+def _columns(path: Path) -> Columns:
     try:
-        with path.open("rb") as file, ThreadPoolExecutor(_THREADS) as pool:
-            packed = file.read(2) == b"\x1f\x8b"
-            for number, (block, opening) in enumerate(_unpacked(path) if packed else _mapped(path, file)):
-                pending.append(pool.submit(_scanned, path, number, block, opening))
-                if len(pending) > _THREADS:
-                    yield pending.pop(0).result()
-            for future in pending:
-                yield future.result()
+        with _opened(path) as file:
+            window = Window(file, _BLOCK)
+            window.leave(_list_start(path, bytes(window.data)))
+            columns = scan(window)
+            if not _is_end(window):
+                raise InputError(str(path), "more than round trips behind their list", _AS_WRITTEN)
+            return columns
+    except CutShortError:
+        raise InputError(
+            str(path), "the list of round trips has no end", "the file is cut short: copy it again"
+        ) from None
+    except ScanError as error:
+        found = f"round trip {error.number}: not irtt round trips: {error.why}"
+        raise InputError(Place(str(path), _line_of(path, error.offset)), found, _AS_WRITTEN) from error
     except OSError as error:
         raise InputError(
             str(path), f"cannot be read ({error.strerror or error})", "give a recording"
@@ -106,67 +103,44 @@ def _blocks(path: Path) -> Iterator[Columns]:
         ) from error
 
 
-def _scanned(path: Path, number: int, block: bytes | memoryview, opening: int) -> Columns:
-    with documents.shape(path, "irtt round trips", f"block {number}"):
-        return scan(block, opening, _LOSSES)
-
-
-def _mapped(path: Path, file: IO[bytes]) -> Iterator[tuple[bytes | memoryview, int]]:
-    """Yield blocks of a plain file without copying it."""
-    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    begin, end = _list_start(path, data[:_BLOCK]), data.rfind(b"]")
-    _check_end(path, data[end:] if end >= begin else b"")
-    between, opening = _separator(data[begin : begin + _BLOCK])
-    while data[begin : begin + 1].isspace():
-        begin += 1
-    while data[end - 1 : end].isspace():
-        end -= 1
-    while end - begin > _BLOCK and (cut := data.rfind(between, begin, begin + _BLOCK)) >= 0:
-        yield memoryview(data)[begin : cut + 1], opening
-        # What was read need not stay in memory; a thread still at it finds it again.
-        data.madvise(mmap.MADV_DONTNEED, 0, begin - begin % mmap.PAGESIZE)
-        begin = cut + len(between) - 1
-    yield memoryview(data)[begin:end], opening
-
-
-def _unpacked(path: Path) -> Iterator[tuple[bytes | memoryview, int]]:
-    """Yield blocks of a gzipped file as it is unpacked."""
-    with gzip.open(path) as file:
-        rest = file.read(_BLOCK)
-        rest = rest[_list_start(path, rest) :].lstrip()
-        between, opening = _separator(rest)
-        while more := file.read(_BLOCK):
-            cut = rest.rfind(between)
-            if cut >= 0:
-                yield rest[: cut + 1], opening
-                rest = rest[cut + len(between) - 1 :]
-            rest += more
-    end = rest.rfind(b"]")
-    _check_end(path, rest[end:] if end >= 0 else b"")
-    yield rest[:end].rstrip(), opening
+def _opened(path: Path) -> gzip.GzipFile | FileIO:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.GzipFile(path) if packed else path.open("rb", buffering=0)
 
 
 def _list_start(path: Path, start: bytes) -> int:
-    if found := _LIST.search(start):
-        return found.end()
-    documents.json_of(path)  # a truncated header says where it breaks
-    raise InputError(
-        str(path), "no list of round_trips", "record without --no-round-trips, with: irtt client -o FILE"
-    )
-
-
-def _check_end(path: Path, tail: bytes) -> None:
-    if not _END.fullmatch(tail):
+    found = _LIST.search(start)
+    if not found:
+        if len(start) < _BLOCK:
+            documents.json_of(path)  # a truncated header says where it breaks
         raise InputError(
-            str(path), "the list of round trips has no end", "the file is cut short: copy it again"
+            str(path), "no list of round_trips", "record without --no-round-trips, with: irtt client -o FILE"
         )
+    with documents.shape(path, "an irtt document"):
+        json.loads(start[: found.end()] + b"]}")["version"]["irtt"]
+    return found.end()
 
 
-def _separator(text: bytes) -> tuple[bytes, int]:
-    """Return what stands between two round trips, and the length of the line that opens one (0: none)."""
-    found = _BETWEEN.search(text)
-    between = found[0] if found else b"},{"
-    return between, len(between.partition(b"\n")[2])
+def _is_end(window: Window) -> bool:
+    """Say whether nothing but the document's brace is left."""
+    end = bytes(window.data).strip()
+    while len(end) < 2:
+        window.leave(len(window.data))
+        if not window.more():
+            return end == b"}"
+        end += bytes(window.data).strip()
+    return False
+
+
+def _line_of(path: Path, offset: int) -> int:
+    """Return the line of a byte of the unpacked file."""
+    line = 1
+    with _opened(path) as file:
+        while offset > 0 and (block := file.read(min(_BLOCK, offset))):
+            line += block.count(b"\n")
+            offset -= len(block)
+    return line
 
 
 FORMAT = base.Format("irtt", "irtt JSON, plain or gzipped", _recognises, _read)

@@ -1,4 +1,4 @@
-"""irtt's round trips are read by lines where they have irtt's shape, and by JSON where not: the same numbers."""
+"""irtt's round trips are scanned as JSON has them: the same numbers, or refused."""
 
 import gzip
 import json
@@ -101,14 +101,17 @@ def test_a_truncated_recording_is_refused(tmp_path, keep):
         ({"seqno": 7}, "round trip 5 has number 7 after 4; give the whole recording"),
         (
             {"lost": "maybe"},
-            "block 0: not irtt round trips: lost is 'maybe'; give the file as its tool wrote it",
+            "irtt.json:125: round trip 5: not irtt round trips: lost is 'maybe'; give the file as its tool wrote it",
         ),
         ({"delay": {"rtt": 10**30}}, "irtt round trips: "),
         (
             {"delay": {"rtt": 10**12}},
             "round trip 5: rtt 1000000000000 ns; a round trip takes 0 to 10 minutes",
         ),
-        ({"delay": {}}, "block 0: not irtt round trips: no 'rtt'; give the file as its tool wrote it"),
+        (
+            {"delay": {}},
+            "irtt.json:123: round trip 5: not irtt round trips: no 'rtt'; give the file as its tool wrote it",
+        ),
         ({"timestamps": {"client": {"send": {"wall": 5}}}}, "round trip 5: the clock leaps back by"),
     ],
 )
