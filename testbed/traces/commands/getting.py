@@ -32,11 +32,14 @@ def add_getting(commands: Subparsers[argparse.ArgumentParser]) -> None:
         commands,
         "record",
         _record,
-        "Record this lab's own uplink with ping, and the dish's status where there is one, on one clock.",
+        "Record this lab's own uplink with irtt or ping, and the dish's status where there is one, on one clock.",
         "record --uplink wan0 --to 203.0.113.10 --duration 10min --interval 20ms -o recording/",
     )
     add.add_argument("--uplink", required=True, metavar="DEV", help="the interface to send from")
-    add.add_argument("--to", required=True, metavar="HOST", help="who answers the pings")
+    add.add_argument("--to", required=True, metavar="HOST", help="who answers the probes")
+    add.add_argument(
+        "--prober", choices=("irtt", "ping"), help="default: irtt where the far end answers it, else ping"
+    )
     add.add_argument(
         "--interval", type=duration, default=20 * 10**6, help="distance of probes (default: 20ms)"
     )
@@ -89,7 +92,7 @@ def _agreed() -> bool:
 def _record(args: argparse.Namespace) -> int:
     from testbed.traces import record
 
-    return record.record(
-        record.Order(args.uplink, args.to, args.interval, args.duration, args.dish, Path(args.out)),
-        print,
+    order = record.Order(
+        args.uplink, args.to, args.interval, args.duration, args.dish, Path(args.out), args.prober
     )
+    return record.record(order, print)

@@ -112,7 +112,10 @@ def head(path: Path) -> Head:
 
 def lines(path: Path) -> list[str]:
     """Return the lines of a text file. Raises InputError with the line that is no UTF-8 text."""
-    data = content(path)
+    return _text(path, content(path)).splitlines()
+
+
+def _text(path: Path, data: bytes) -> str:
     bad = data.find(b"\0")
     try:
         text = data.decode("utf-8")
@@ -125,7 +128,20 @@ def lines(path: Path) -> list[str]:
             f"byte 0x{data[bad]:02x} is not UTF-8 text",
             "give the recording as it was written",
         )
-    return text.splitlines()
+    return text
+
+
+def finished(path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Return the lines of a recording that may have been killed, and a note where the last one has no end.
+
+    That line is left out: what it would have said is not known. Raises InputError as `lines` does.
+    """
+    data = content(path)
+    end = data.rfind(b"\n") + 1
+    found = _text(path, data[:end]).splitlines()
+    if end == len(data):
+        return found, ()
+    return found, (f"line {len(found) + 1} is unfinished and left out: the recording was cut short there",)
 
 
 def increasing(t_ns: ArrayLike) -> NDArray[np.int64]:

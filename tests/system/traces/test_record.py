@@ -128,11 +128,8 @@ def test_a_killed_recording_is_readable_and_the_dish_is_on_its_clock(
     recording.send_signal(signal.SIGKILL)
     recording.wait(10)
 
-    text = file.read_text()
-    whole = tmp_path / "whole.txt"
-    whole.write_text(text[: text.rindex("\n") + 1])
     dish = store.read(tmp_path / "recording" / "dish.txt")
-    pings = store.read(whole)
+    pings = store.read(file)
     assert pings.probes is not None
     assert dish.probes is not None
     assert len(pings.probes) > 250
@@ -140,3 +137,38 @@ def test_a_killed_recording_is_readable_and_the_dish_is_on_its_clock(
     assert pings.provenance.start_ns is not None
     assert dish.provenance.start_ns is not None
     assert abs(pings.provenance.start_ns - dish.provenance.start_ns) < 2 * S
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_irtt_is_used_where_the_far_end_answers_it(
+    hosts: tuple[Host, Host, Host], tmp_path: Path, killed: bool
+) -> None:
+    """Its lines are a recording at any time, also after SIGKILL; ended in order, its document tells more."""
+    near, middle, far = hosts
+    middle.do("ip link add br0 type bridge")
+    for port in ("l0", "r0"):
+        middle.do(f"ip link set {port} master br0 up")
+    middle.do("ip link set br0 up")
+    server = subprocess.Popen(far.argv(["irtt", "server", "-b", "10.9.0.2"]), stdout=subprocess.DEVNULL)
+    folder = tmp_path / "recording"
+    try:
+        time.sleep(1)
+        recording = record(near, folder, "--duration", "4s")
+        if killed:
+            with pytest.raises(subprocess.TimeoutExpired):
+                recording.wait(3)
+            recording.send_signal(signal.SIGKILL)
+        assert (-signal.SIGKILL if killed else 0) == recording.wait(20)
+    finally:
+        server.kill()
+        server.wait()
+
+    lines = store.read(folder / "irtt.txt").probes
+    assert lines is not None
+    assert len(lines) > 50
+    if not killed:
+        document = store.read(folder / "irtt.json.gz").probes
+        assert document is not None
+        assert len(document) - 5 <= len(lines) <= len(document)
+        shared = ~lines.lost & ~document.lost[: len(lines)]
+        assert np.allclose(document.value[: len(lines)][shared], lines.value[shared], rtol=0.01)

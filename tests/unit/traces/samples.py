@@ -91,6 +91,10 @@ IRTT = json.dumps(
     },
     indent=4,
 )
+IRTT_LINES = "1700000000000000000 [198.51.100.1:2112] [Connected] connection established\n" + "".join(
+    f"{1_700_000_000_045_000_000 + n * 10_000_000} seq={n} rtt=45.{n}ms rd=20ms sd=25ms ipdv=1µs\n"
+    for n in (0, 1, 3, 4, 5)
+)
 
 SAMPLES: Mapping[str, tuple[str, int, int]] = {
     "iputils-ping": (PING, 8, 1),
@@ -100,6 +104,7 @@ SAMPLES: Mapping[str, tuple[str, int, int]] = {
     "iperf3-text": (IPERF, 6, 0),
     "iperf3-json": (IPERF_JSON, 6, 0),
     "irtt": (IRTT, 6, 1),
+    "irtt-lines": (IRTT_LINES, 6, 1),
     "dish-history": (HISTORY, 6, 1),
     "dish-status": (STATUS, 6, 0),
     "ripe-atlas": (ATLAS, 3, 1),
