@@ -15,6 +15,7 @@ from rich.table import Table
 
 from testbed import __version__, doctor, drawing, launch, load, paths, plan, schema, screen
 from testbed.errors import TestbedError
+from testbed.link import commands as links
 from testbed.model.failover import promised_interruption
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     _add_result(commands)
     _add_topology(commands)
     traces.add_parser(commands)
+    links.add_parser(commands)
     schema.add_parser(commands)
     doctor.add_parser(commands)
     return top

@@ -149,7 +149,7 @@ def _tools() -> Iterator[Check]:
 
 
 def _built() -> Iterator[Check]:
-    for program in ("linkd", "liblink.so", "anchor"):
+    for program in ("linkd", "liblink.so", "anchor", "libirttscan.so"):
         path = paths.BUILD / program
         yield _needed(
             program, path.exists(), paths.shown(path) if path.exists() else "not built", "make setup"

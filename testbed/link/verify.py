@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +55,18 @@ class Verification:
         }
 
 
-class Measure(Protocol):
-    """Sends a probe at each time through a link and back; RTT in ns, LOST for one without an answer."""
+class Probed(NamedTuple):
+    """What became of the probes: RTT in ns (LOST without an answer), and how much later than asked each was sent."""
 
-    def __call__(self, spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], Fidelity]: ...
+    rtt_ns: NDArray[np.int64]
+    late_ns: NDArray[np.int64]
+    certificate: Fidelity
+
+
+class Measure(Protocol):
+    """Sends a probe at each time through a link and back."""
+
+    def __call__(self, spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed: ...
 
 
 def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native") -> Verification:
@@ -73,7 +81,7 @@ def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native
     part = edit.cut(edit.only(trace, [SeriesName.RTT]), 0, min(duration_ns, trace.duration_ns))
     probes = part.series[SeriesName.RTT]
     up, down = compile_link(part, duration_ns=part.duration_ns, seed=seed)
-    rtt, certificate = MEASURES[link](pair.spec(up=up, down=down, seed=seed), probes.t_ns)
+    rtt, _, certificate = MEASURES[link](pair.spec(up=up, down=down, seed=seed), probes.t_ns)
     replayed = Series.of(probes.t_ns, rtt, np.where(rtt == LOST, Loss.UNKNOWN, Loss.NONE))
     recording = Trace(
         trace.name,
@@ -84,7 +92,7 @@ def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native
     return Verification(trace.name, part.duration_ns, len(probes), agreement(part, recording), certificate)
 
 
-def probe_simulated(spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], Fidelity]:
+def probe_simulated(spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:
     """Probe in simulated time; the far end answers at once."""
     backend = SimulatedBackend()
     backend.open([spec])
@@ -94,10 +102,10 @@ def probe_simulated(spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np
     rtt = np.full(len(t_ns), LOST, np.int64)
     numbers = there.number[back.number.astype(np.int64)].astype(np.int64)
     rtt[numbers] = back.depart_ns - t_ns[numbers]
-    return rtt, backend.close()
+    return Probed(rtt, np.zeros_like(rtt), backend.close())
 
 
-def probe_native(spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], Fidelity]:
+def probe_native(spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:
     """Probe through linkd between two namespaces, in real time."""
     if not PROBER.exists():
         raise HostError(f"{PROBER} is not built; 'make -C testbed/link/core' builds it")
@@ -109,14 +117,16 @@ def probe_native(spec: LinkSpec, t_ns: NDArray[np.int64]) -> tuple[NDArray[np.in
                 raise RunError("the reflector did not start")
             start_ns = time.time_ns() + _LEAD_NS
             lab.backend.start(start_ns)
-            rtt = _probe(lab, t_ns, start_ns)
+            rtt, late = _probe(lab, t_ns, start_ns)
         finally:
             reflector.kill()
             reflector.communicate()
-        return rtt, lab.backend.close()
+        return Probed(rtt, late, lab.backend.close())
 
 
-def _probe(lab: pair.Pair, t_ns: NDArray[np.int64], start_ns: int) -> NDArray[np.int64]:
+def _probe(
+    lab: pair.Pair, t_ns: NDArray[np.int64], start_ns: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     times, out = lab.folder / "times", lab.folder / "outcomes"
     np.ascontiguousarray(t_ns, np.int64).tofile(times)
     argv = [str(PROBER), "probe", "10.0.0.2", str(PORT), str(times), str(out), str(start_ns), str(_WAIT_MS)]
@@ -124,7 +134,8 @@ def _probe(lab: pair.Pair, t_ns: NDArray[np.int64], start_ns: int) -> NDArray[np
     status = prober.wait(int(t_ns[-1]) / 1e9 + _PATIENCE_S)
     if status:
         raise RunError(f"the prober failed with status {status}")
-    return np.fromfile(out, np.dtype([("sent_ns", "<i8"), ("rtt_ns", "<i8")]))["rtt_ns"].astype(np.int64)
+    outcomes = np.fromfile(out, np.dtype([("sent_ns", "<i8"), ("rtt_ns", "<i8")]))
+    return outcomes["rtt_ns"].astype(np.int64), outcomes["sent_ns"] - t_ns
 
 
 MEASURES: Mapping[str, Measure] = {"native": probe_native, "simulated": probe_simulated}

@@ -11,10 +11,10 @@ import pytest
 from testbed.errors import RunError
 from testbed.link import pair
 from testbed.link.backend import LinkBackend, Restore
-from testbed.link.fidelity import Fidelity
 from testbed.link.simulated import SimulatedBackend
-from testbed.link.verify import LOST, MEASURES
+from testbed.link.verify import LOST, MEASURES, Probed
 from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
+from testbed.units import format_duration
 
 MS = 10**6
 PASS, CUT, HOLD = State
@@ -34,26 +34,31 @@ def played() -> LinkSchedule:
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, tuple[np.ndarray, Fidelity]]:
-    """RTTs of a probe each 10 ms, 3 ms off the segments' edges, on each back end."""
+def measured() -> dict[str, Probed]:
+    """A probe each 10 ms, 3 ms off the segments' edges, on each back end."""
     spec = pair.spec(up=played(), down=LinkSchedule.constant(delay_ns=5 * MS), seed=1)
-    return {name: measure(spec, np.arange(3, 1000, 10, np.int64) * MS) for name, measure in MEASURES.items()}
+    probed = {
+        name: measure(spec, np.arange(3, 1000, 10, np.int64) * MS) for name, measure in MEASURES.items()
+    }
+    native = probed["native"]
+    faults = native.certificate.faults_against()
+    if faults or native.late_ns.max() > 2 * MS:
+        late = format_duration(float(native.late_ns.max()))
+        pytest.skip(f"this host is too busy to compare: a probe was sent {late} late; {'; '.join(faults)}")
+    return probed
 
 
-def test_back_ends_lose_the_same_packets(measured: dict[str, tuple[np.ndarray, Fidelity]]) -> None:
+def test_back_ends_lose_the_same_packets(measured: dict[str, Probed]) -> None:
     """A probe is lost on one back end exactly if it is on the others: 10 by loss, 10 in the cut."""
-    lost = {name: np.flatnonzero(rtt == LOST).tolist() for name, (rtt, _) in measured.items()}
+    lost = {name: np.flatnonzero(probed.rtt_ns == LOST).tolist() for name, probed in measured.items()}
 
     assert 20 == len(lost["simulated"])
     assert lost["simulated"] == lost["native"]
 
 
-def test_back_ends_delay_alike(measured: dict[str, tuple[np.ndarray, Fidelity]]) -> None:
-    """RTTs on native are the simulated ones: 9 in 10 not less by 0.2 ms, half within 0.3 ms, 9 in 10 within 5 ms.
-
-    The tolerance is that of a loaded host, where a probe may also be sent late, into another segment.
-    """
-    simulated, native = measured["simulated"][0], measured["native"][0]
+def test_back_ends_delay_alike(measured: dict[str, Probed]) -> None:
+    """RTTs on native are the simulated ones: 9 in 10 not less by 0.2 ms, half within 0.3 ms, 9 in 10 within 5 ms."""
+    simulated, native = measured["simulated"].rtt_ns, measured["native"].rtt_ns
     both = (simulated != LOST) & (native != LOST)
     apart = (native - simulated)[both] / MS
 
@@ -62,9 +67,9 @@ def test_back_ends_delay_alike(measured: dict[str, tuple[np.ndarray, Fidelity]])
     assert float(np.percentile(apart, 90)) < 5
 
 
-def test_certificates_count_alike(measured: dict[str, tuple[np.ndarray, Fidelity]]) -> None:
+def test_certificates_count_alike(measured: dict[str, Probed]) -> None:
     """Asked and achieved loss are the same on each back end, and nothing is lost unasked."""
-    ups = {name: certificate.directions[0] for name, (_, certificate) in measured.items()}
+    ups = {name: probed.certificate.directions[0] for name, probed in measured.items()}
 
     assert ups["simulated"].packets == ups["native"].packets
     for up in ups.values():

