@@ -229,9 +229,12 @@ def test_a_client_that_cannot_start_is_reported(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where Python cannot run the client, the error shows its last words."""
-    monkeypatch.setattr(workload, "ROOT", tmp_path)
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho No module named aiohttp >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(workload.sys, "executable", str(broken))
     probe = Workload(_traffic(20), lab.site(tmp_path, 1, objects=OBJECTS, stored=manifest(7, OBJECTS)))
     probe.open()
 
-    with pytest.raises(RunError, match=r"the HTTP client did not start: .*No module named"):
+    with pytest.raises(RunError, match="the HTTP client did not start: No module named aiohttp"):
         probe.ready()
