@@ -11,6 +11,7 @@ import pytest
 from testbed.errors import RunError
 from testbed.link import pair
 from testbed.link.backend import LinkBackend, Restore
+from testbed.link.fidelity import Budget
 from testbed.link.simulated import SimulatedBackend
 from testbed.link.verify import LOST, MEASURES, Probed
 from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
@@ -41,7 +42,7 @@ def measured() -> dict[str, Probed]:
         name: measure(spec, np.arange(3, 1000, 10, np.int64) * MS) for name, measure in MEASURES.items()
     }
     native = probed["native"]
-    faults = native.certificate.faults_against()
+    faults = native.certificate.faults_against(Budget(late_share=0.05))  # a tenth may be 5 ms apart, see below
     if faults or native.late_ns.max() > 2 * MS:
         late = format_duration(float(native.late_ns.max()))
         pytest.skip(f"this host is too busy to compare: a probe was sent {late} late; {'; '.join(faults)}")
