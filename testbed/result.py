@@ -61,6 +61,7 @@ class Fidelity:
     """The emulation's own certificate in short.
 
     ``valid`` it kept its budget; ``reason`` why not; ``rtt_error_p95_ns`` see docs/metrics.md;
+    ``stolen_share`` what the hypervisor took of the processors' time during the scenario;
     ``links`` the back end's own figures, one mapping for each link and direction.
     """
 
@@ -68,6 +69,7 @@ class Fidelity:
     reason: str = ""
     rtt_error_p95_ns: float | None = None
     links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stolen_share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,12 @@ from testbed.metrics.schedule import schedule_table
 from testbed.model.scenario import FidelityBudget
 from testbed.progress import Ended, Event, Note, ObjectiveNow, Step
 from testbed.result import Fidelity, Input, Record, Result, ResultWriter, State
-from testbed.units import format_duration
+from testbed.units import format_duration, format_share
 from testbed.verdict import Verdict, evaluate
 
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
 _MISSED = "the emulation missed its fidelity budget"
+_STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth telling
 _TICK_S = 0.5
 _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is over
 
@@ -49,6 +50,7 @@ class Run:
     def __init__(self, made: plan.Plan, folder: Path, core: int | None) -> None:
         self._plan, self._folder, self._core = made, folder, core
         self._writer = ResultWriter(folder, self._record())
+        self._stolen_share: float | None = None
 
     def execute(self) -> int:
         """Bring the lab up, play the scenario, judge it; return the exit status."""
@@ -91,11 +93,14 @@ class Run:
         if self._core is not None:
             cores.dedicate(self._core)
         self._writer.update(started_ns=start_ns)
+        before = cores.ticks()
         watch = Watch(self._plan, lab, start_ns)
         end_ns = start_ns + scenario.duration + _DRAIN_NS
         while (now_ns := time.time_ns()) < end_ns:
             tell(watch.look(now_ns))
             time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
+        stolen, passed = (now - then for then, now in zip(before, cores.ticks(), strict=True))
+        self._stolen_share = stolen / max(passed, 1)
 
     def _collect(self, lab: Lab) -> None:
         """Write all samples there are; what fails here is told, and the rest is still written."""
@@ -110,7 +115,8 @@ class Run:
         self._writer.keep("links", read_bins(engine / "links.bins"))
         shutil.move(engine / "linkd.log", self._folder / "logs" / "linkd.log")
         shutil.rmtree(engine)  # all that it held is in links.parquet and schedule.parquet now
-        self._writer.update(fidelity=_fidelity(certificate, self._plan.scenario.fidelity))
+        fidelity = _fidelity(certificate, self._plan.scenario.fidelity)
+        self._writer.update(fidelity=replace(fidelity, stolen_share=self._stolen_share))
 
     def _judge(self) -> None:
         evidence = Result(self._folder, self._writer.record).evidence
@@ -193,8 +199,12 @@ def _certified(fidelity: Fidelity | None) -> str:
     """Return the certificate in a line."""
     if fidelity is None:
         return ""
+    stolen = fidelity.stolen_share or 0.0
     if not fidelity.valid:
-        return f"missed its budget: {fidelity.reason}"
+        blame = (
+            f"; the hypervisor took {format_share(stolen)} of the processors' time" if stolen > _STEAL else ""
+        )
+        return f"missed its budget: {fidelity.reason}{blame}"
     late = max((figures["late_p99_ns"] for figures in fidelity.links.values()), default=0)
     error = fidelity.rtt_error_p95_ns
     told = "" if error is None else f", heartbeat RTT within {format_duration(error)} of the trace (p95)"

@@ -51,6 +51,12 @@ def dedicate(core: int, proc: Path = Path("/proc")) -> None:
             os.sched_setaffinity(int(task.name), {core} if timely else others)
 
 
+def ticks(stat: Path = Path("/proc/stat")) -> tuple[int, int]:
+    """Return the clock ticks that the hypervisor took from all processors since boot, and all ticks; see proc(5)."""
+    counts = [int(word) for word in stat.read_text().split("\n", 1)[0].split()[1:9]]
+    return counts[7], sum(counts)
+
+
 def _comm(task: Path) -> str:
     with suppress(OSError):
         return (task / "comm").read_text().strip()
