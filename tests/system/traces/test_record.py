@@ -152,7 +152,8 @@ def test_irtt_is_used_where_the_far_end_answers_it(
     server = subprocess.Popen(far.argv(["irtt", "server", "-b", "10.9.0.2"]), stdout=subprocess.DEVNULL)
     folder = tmp_path / "recording"
     try:
-        time.sleep(1)
+        listening = "until grep -q :0840 /proc/net/udp /proc/net/udp6; do :; done"  # port 2112
+        subprocess.run(far.argv(["sh", "-c", listening]), check=True, timeout=10)
         recording = record(near, folder, "--duration", "4s")
         if killed:
             with pytest.raises(subprocess.TimeoutExpired):
