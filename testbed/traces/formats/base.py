@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,22 +71,27 @@ class Format:
     version: int = 1
 
 
-def content(path: Path) -> bytes:
-    """Return a file's bytes, uncompressed. Raises InputError for what cannot be read or is empty."""
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what can go wrong in reading ``path``, gzipped or not, into InputError."""
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+        yield
     except OSError as error:
         raise InputError(
             str(path), f"cannot be read ({error.strerror or error})", "give a recording"
         ) from error
     except (EOFError, zlib.error) as error:
         raise InputError(
-            str(path),
-            f"the gzip file is cut short or broken ({error})",
-            "copy it again",
+            str(path), f"the gzip file is cut short or broken ({error})", "copy it again"
         ) from error
+
+
+def content(path: Path) -> bytes:
+    """Return a file's bytes, uncompressed. Raises InputError for what cannot be read or is empty."""
+    with readable(path):
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
     if not data.strip():
         raise InputError(str(path), "the file is empty", "give a recording")
     return data
@@ -93,21 +99,11 @@ def content(path: Path) -> bytes:
 
 def head(path: Path) -> Head:
     """Return the beginning of a file. Raises InputError as `content` does."""
-    try:
+    with readable(path):
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as file:
             return Head(path, file.read(HEAD_BYTES))
-    except OSError as error:
-        raise InputError(
-            str(path), f"cannot be read ({error.strerror or error})", "give a recording"
-        ) from error
-    except (EOFError, zlib.error) as error:
-        raise InputError(
-            str(path),
-            f"the gzip file is cut short or broken ({error})",
-            "copy it again",
-        ) from error
 
 
 def lines(path: Path) -> list[str]:

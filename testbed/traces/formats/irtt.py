@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import zlib
 from io import FileIO
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def _recording(columns: Columns) -> base.Recording:
 
 def _columns(path: Path) -> Columns:
     try:
-        with _opened(path) as file:
+        with base.readable(path), _opened(path) as file:
             window = Window(file, _BLOCK)
             window.leave(_list_start(path, bytes(window.data)))
             columns = scan(window)
@@ -93,14 +92,6 @@ def _columns(path: Path) -> Columns:
     except ScanError as error:
         found = f"round trip {error.number}: not irtt round trips: {error.why}"
         raise InputError(Place(str(path), _line_of(path, error.offset)), found, _AS_WRITTEN) from error
-    except OSError as error:
-        raise InputError(
-            str(path), f"cannot be read ({error.strerror or error})", "give a recording"
-        ) from error
-    except (EOFError, zlib.error) as error:
-        raise InputError(
-            str(path), f"the gzip file is cut short or broken ({error})", "copy it again"
-        ) from error
 
 
 def _opened(path: Path) -> gzip.GzipFile | FileIO:
