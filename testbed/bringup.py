@@ -19,8 +19,9 @@ from testbed.lab.network import Network
 from testbed.link.backend import LinkSpec
 from testbed.link.native import NativeBackend, read_bins
 from testbed.model.catalogue import CatalogueObject
-from testbed.model.scenario import HttpGet, Scenario
+from testbed.model.scenario import Scenario
 from testbed.model.topology import EMULATOR, Topology
+from testbed.model.traffic import HttpGet
 from testbed.plan import Plan
 from testbed.probes import Probe, Site, probe_for
 from testbed.provision import provision

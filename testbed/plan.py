@@ -13,9 +13,11 @@ from pathlib import Path
 from testbed import load, paths
 from testbed.errors import InputError, Place, Problem, did_you_mean
 from testbed.model.catalogue import Catalogue
-from testbed.model.scenario import HttpGet, Scenario, Traffic, UplinkProfile, question, read_scenario
+from testbed.model.scenario import Scenario, question, read_scenario
 from testbed.model.topology import Topology
 from testbed.model.trace import Trace
+from testbed.model.traffic import HttpGet, Traffic
+from testbed.model.uplink import UplinkProfile
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
 from testbed.units import format_duration

@@ -76,7 +76,8 @@ def provision(
             event_handler=hear,
             quiet=True,
             envvars=_environment(playbook),
-            cancel_callback=lambda: False,  # without one the runner replaces this process's signal handlers for good
+            # Without one the runner replaces this process's signal handlers for good.
+            cancel_callback=lambda: False,
         )
         output = outcome.stdout.read() if outcome.config.artifact_dir else ""
     (private_data_dir / "ansible.log").write_text(output)

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testbed.metrics.measurement import Window
-from testbed.model.scenario import Scenario, UdpEcho
+from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
+from testbed.model.traffic import UdpEcho
 
 
 @dataclass(frozen=True)

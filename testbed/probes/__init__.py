@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from testbed.model.scenario import Traffic
+from testbed.model.traffic import Traffic
 from testbed.probes.heartbeat import Heartbeat
 from testbed.probes.probe import Live, Probe, ProbeState, Site
 from testbed.probes.workload import Workload

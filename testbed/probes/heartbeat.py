@@ -15,7 +15,7 @@ from typing import IO, cast
 import pyarrow as pa
 
 from testbed.errors import RunError
-from testbed.model.scenario import UdpEcho
+from testbed.model.traffic import UdpEcho
 from testbed.probes import irtt, samples
 from testbed.probes.lines import LineLog
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 import pyarrow as pa
 
 from testbed.errors import RunError
-from testbed.model.scenario import HttpGet
+from testbed.model.traffic import HttpGet
 from testbed.paths import ROOT
 from testbed.probes import samples
 from testbed.probes.demand import draw

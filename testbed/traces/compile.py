@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import NOWHERE, Place
+from testbed.model.event import Event
 from testbed.model.link import LinkSchedule, QueueLimit, State
-from testbed.model.scenario import Event, FixedLink, Rates
 from testbed.model.trace import EventKind, Loss, Series, SeriesName, Trace
+from testbed.model.uplink import FixedLink, Rates
 from testbed.traces import playback
 
 INTERPOLATE_BELOW_NS = 50 * 10**6

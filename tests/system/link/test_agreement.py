@@ -42,7 +42,8 @@ def measured() -> dict[str, Probed]:
         name: measure(spec, np.arange(3, 1000, 10, np.int64) * MS) for name, measure in MEASURES.items()
     }
     native = probed["native"]
-    faults = native.certificate.faults_against(Budget(late_share=0.05))  # a tenth may be 5 ms apart, see below
+    # A tenth of the packets may be 5 ms apart, see below.
+    faults = native.certificate.faults_against(Budget(late_share=0.05))
     if faults or native.late_ns.max() > 2 * MS:
         late = format_duration(float(native.late_ns.max()))
         pytest.skip(f"this host is too busy to compare: a probe was sent {late} late; {'; '.join(faults)}")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbed.errors import HostError, RunError
-from testbed.model.scenario import UdpEcho
+from testbed.model.traffic import UdpEcho
 from testbed.probes import ProbeState, responder
 from testbed.probes.heartbeat import Heartbeat
 from testbed.probes.responder import read_moves

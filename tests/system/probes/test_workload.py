@@ -16,7 +16,7 @@ import pytest
 
 from testbed.errors import RunError
 from testbed.model.catalogue import CatalogueObject
-from testbed.model.scenario import HttpGet
+from testbed.model.traffic import HttpGet
 from testbed.probes import ProbeState, Site, workload
 from testbed.probes.demand import draw
 from testbed.probes.workload import Workload

@@ -11,10 +11,12 @@ from testbed import load
 from testbed.metrics import METRICS
 from testbed.metrics.evidence import Facts, Happening
 from testbed.metrics.measurement import Ask, Window
+from testbed.model.event import Event
 from testbed.model.objective import METRICS as DECLARED
 from testbed.model.objective import Objective
-from testbed.model.scenario import Event, Scenario, UdpEcho
+from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
+from testbed.model.traffic import UdpEcho
 from tests.unit.metrics.hand_made import S, ask, evidence
 
 TOPOLOGY = Path(__file__).parents[3] / "topologies" / "hub-two-uplinks.yaml"

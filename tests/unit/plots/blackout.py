@@ -14,7 +14,8 @@ from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import expected_rtt, schedule_table
 from testbed.model.link import LinkSchedule
 from testbed.model.objective import Objective
-from testbed.model.scenario import HttpGet, Scenario, UdpEcho
+from testbed.model.scenario import Scenario
+from testbed.model.traffic import HttpGet, UdpEcho
 from testbed.provenance import Host, Versions
 from testbed.result import Fidelity, Input, Record, Result, ResultWriter, State
 from testbed.verdict import evaluate

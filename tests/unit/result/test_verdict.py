@@ -6,7 +6,8 @@ import pytest
 
 from testbed.metrics.evidence import Evidence, Facts
 from testbed.model.objective import Objective
-from testbed.model.scenario import Scenario, UdpEcho
+from testbed.model.scenario import Scenario
+from testbed.model.traffic import UdpEcho
 from testbed.verdict import Outcome, evaluate, exit_status
 from tests.unit.result.records import S, verdict
 

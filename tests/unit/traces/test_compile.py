@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from testbed.errors import InputError
+from testbed.model.event import Event
 from testbed.model.link import QueueLimit, State
-from testbed.model.scenario import Event, FixedLink, Rates
 from testbed.model.trace import (
     EventKind,
     Kind,
@@ -16,6 +16,7 @@ from testbed.model.trace import (
     Trace,
     TraceEvent,
 )
+from testbed.model.uplink import FixedLink, Rates
 from testbed.traces import store
 from testbed.traces.compile import compile_link
 from tests.unit.traces.recordings import recording

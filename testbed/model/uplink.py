@@ -1,0 +1,66 @@
+"""What the link of an uplink plays in a scenario: a trace or fixed values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from testbed.errors import NOWHERE, Place, Problem
+from testbed.model.link import QueueLimit
+from testbed.model.quantities import Duration, Rate, Share, Size
+
+
+@dataclass(frozen=True)
+class FixedLink:
+    """A link whose values never change, the same in both directions."""
+
+    delay: Duration
+    rate: Rate = 0
+    loss: Share = 0.0
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Rates of the two directions, for a trace that has none."""
+
+    up: Rate
+    down: Rate
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The drop-tail limit of each direction of a link; the first limit reached drops."""
+
+    bytes: Size = 0
+    packets: int = 0
+    time: Duration = 0
+
+    @property
+    def limit(self) -> QueueLimit:
+        return QueueLimit(bytes=self.bytes, packets=self.packets, time_ns=self.time)
+
+
+@dataclass(frozen=True)
+class UplinkProfile:
+    """What an uplink's link plays: a trace or fixed values.
+
+    ``align: slot`` starts the trace so that its handovers fall on whole multiples of 15 s of the
+    scenario; ``align: start`` plays it from its first sample. ``repeat`` starts it again at its end.
+    """
+
+    trace: str = ""
+    fixed: FixedLink | None = None
+    align: Literal["start", "slot"] = "start"
+    repeat: bool = False
+    rate: Rates | None = None
+    queue: Queue = Queue()
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    def problems(self) -> Iterable[Problem]:
+        if bool(self.trace) == (self.fixed is not None):
+            found = "both trace and fixed values" if self.trace else "neither trace nor fixed values"
+            yield Problem(
+                self.place, f"the uplink has {found}", "write one of 'trace: NAME' and 'fixed: {...}'"
+            )
