@@ -29,6 +29,8 @@ class SeriesName(StrEnum):
     UP_RATE = "up_rate"
     DOWN_RATE = "down_rate"
     LOSS = "loss"
+    UP_LOSS = "up_loss"
+    DOWN_LOSS = "down_loss"
 
 
 PROBES = (SeriesName.RTT, SeriesName.UP_DELAY, SeriesName.DOWN_DELAY)
@@ -40,7 +42,59 @@ UNITS: Mapping[SeriesName, str] = {
     SeriesName.UP_RATE: "bit/s",
     SeriesName.DOWN_RATE: "bit/s",
     SeriesName.LOSS: "ppm",
+    SeriesName.UP_LOSS: "ppm",
+    SeriesName.DOWN_LOSS: "ppm",
 }
+
+
+class Layer(StrEnum):
+    """Where the bits of a rate were counted: whole frames (without FCS), IP packets, or payload."""
+
+    FRAME = "frame"
+    IP = "ip"
+    UDP = "udp"
+    TCP = "tcp"
+
+
+HEADER_BYTES: Mapping[Layer, int] = {
+    Layer.FRAME: 0,
+    Layer.IP: 14,  # Ethernet
+    Layer.UDP: 14 + 20 + 8,
+    Layer.TCP: 14 + 20 + 20 + 12,  # with timestamps, as all common systems send them
+}
+"""What a frame holds beside the bytes that each layer counts, with IPv4."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Of what a rate's bits were counted: the layer, and how many bytes of it a full frame carries.
+
+    Raises ValueError for packets that IP does not have.
+    """
+
+    layer: Layer
+    payload_bytes: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.payload_bytes <= 65535:
+            raise ValueError(f"packets of {self.payload_bytes} bytes")
+
+    @property
+    def frame_bytes(self) -> int:
+        """A full frame, without FCS."""
+        return self.payload_bytes + HEADER_BYTES[self.layer]
+
+    @property
+    def factor(self) -> float:
+        """Bits of frames for each bit that was counted, where all frames are full."""
+        return self.frame_bytes / self.payload_bytes
+
+
+FRAMES = Framing(Layer.FRAME, 1514)
+FRAMINGS: Mapping[Layer, Framing] = {
+    layer: Framing(layer, FRAMES.payload_bytes - header) for layer, header in HEADER_BYTES.items()
+}
+"""Full frames of an MTU of 1,500 bytes, for what does not say how large its packets were."""
 
 
 class Kind(StrEnum):
@@ -167,6 +221,7 @@ class Provenance:
 class Trace:
     """A time series of delay, loss, rate and events, from t = 0 to ``duration_ns``.
 
+    ``framing`` says of a rate series what was counted; one that it does not name counts frames.
     ``context`` holds series that are never replayed (signal strength ...), in thousandths of the
     source's unit, under the source's names. Raises ValueError when something lies outside the trace.
     """
@@ -177,6 +232,7 @@ class Trace:
     duration_ns: int
     events: tuple[TraceEvent, ...] = ()
     context: Mapping[str, Series] = field(default_factory=lambda: MappingProxyType({}))
+    framing: Mapping[SeriesName, Framing] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         for name, series in [*self.series.items(), *self.context.items()]:

@@ -5,6 +5,7 @@
 - A sample holds until the next one; where samples are closer than 50 ms the delay runs linearly.
 - A lost probe loses packets once: runs of one or two losses go to one direction, chosen by the seed;
   longer runs to both. Where the trace knows the direction, that one.
+- A rate counted above the frames (of IP, UDP or TCP payload) becomes one of frames: bits x frame / payload.
 - Nothing can be sent while a trace's rate is 0: packets wait (hold). Its outages cut both directions.
 """
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from testbed.errors import NOWHERE, Place
 from testbed.model.event import Event
 from testbed.model.link import LinkSchedule, QueueLimit, State
-from testbed.model.trace import EventKind, Loss, Series, SeriesName, Trace
+from testbed.model.trace import FRAMES, EventKind, Loss, Series, SeriesName, Trace
 from testbed.model.uplink import FixedLink, Rates
 from testbed.traces import playback
 
@@ -105,7 +106,6 @@ def _ways(trace: Trace, seed: int, rate: Rates | None) -> tuple[_Way, _Way]:
     t, up, down, loss, linear = _delays(trace)
     lost_up, lost_down = _directions(loss, np.random.Generator(np.random.PCG64(seed)))
     arrival = np.maximum.accumulate(t + up - np.arange(len(t))) + np.arange(len(t))
-    share = trace.series.get(SeriesName.LOSS)
     cuts = tuple(
         (event.t_ns, event.t_ns + event.duration_ns, State.CUT)
         for event in trace.events
@@ -114,12 +114,12 @@ def _ways(trace: Trace, seed: int, rate: Rates | None) -> tuple[_Way, _Way]:
     return (
         _Way(
             _Steps(t, up, linear),
-            _losses(t, lost_up, share),
+            _losses(t, lost_up, _share(trace, SeriesName.UP_LOSS)),
             *_rate(trace, SeriesName.UP_RATE, rate, cuts),
         ),
         _Way(
             _Steps(arrival, down, linear),
-            _losses(arrival, lost_down, share),
+            _losses(arrival, lost_down, _share(trace, SeriesName.DOWN_LOSS)),
             *_rate(trace, SeriesName.DOWN_RATE, rate, cuts),
         ),
     )
@@ -175,14 +175,23 @@ def _directions(
     return up, down
 
 
-def _losses(t_ns: Int, lost: NDArray[np.bool_], share: Series | None) -> _Steps:
-    """Return the probability of loss: 1 where a probe was lost; half of a two-way share elsewhere."""
+def _share(trace: Trace, name: SeriesName) -> _Steps | None:
+    """Return a direction's own share of losses, else half of the two-way share."""
+    own, both = (trace.series.get(one) for one in (name, SeriesName.LOSS))
+    if own is not None and len(own):
+        return _Steps(own.t_ns, np.minimum(own.value, 10**6) / 1e6)
+    if both is not None and len(both):
+        return _Steps(both.t_ns, 1 - np.sqrt(1 - np.minimum(both.value, 10**6) / 1e6))
+    return None
+
+
+def _losses(t_ns: Int, lost: NDArray[np.bool_], share: _Steps | None) -> _Steps:
+    """Return the probability of loss: 1 where a probe was lost; the share elsewhere."""
     probes = _Steps(t_ns, lost.astype(np.float64))
-    if share is None or not len(share):
+    if share is None:
         return probes
-    one_way = _Steps(share.t_ns, 1 - np.sqrt(1 - np.minimum(share.value, 10**6) / 1e6))
     times = np.union1d(t_ns, share.t_ns)
-    return _Steps(times, np.maximum(probes.at(times), one_way.at(times)))
+    return _Steps(times, np.maximum(probes.at(times), share.at(times)))
 
 
 def _rate(
@@ -198,7 +207,8 @@ def _rate(
         return _constant(fallback.up if name is SeriesName.UP_RATE else fallback.down), cuts
     begins, ends = series.t_ns, np.append(series.t_ns[1:], trace.duration_ns)
     holds = tuple((int(begins[i]), int(ends[i]), State.HOLD) for i in np.flatnonzero(series.value == 0))
-    return _Steps(series.t_ns, series.value), holds + cuts
+    factor = trace.framing.get(name, FRAMES).factor
+    return _Steps(series.t_ns, (series.value * factor).astype(np.float64)), holds + cuts
 
 
 def _schedule(way: _Way, duration_ns: int, queue: QueueLimit) -> LinkSchedule:

@@ -77,6 +77,9 @@ def splice(traces: Sequence[Trace], parents: Sequence[Parent] = ()) -> Trace:
         if other.series.keys() != first.series.keys():
             found = f"has {_names(other)}, {first.name} has {_names(first)}"
             raise InputError(other.name, found, "splice traces of the same series")
+        if other.framing != first.framing:
+            found = f"its rates count {_framings(other)}, those of {first.name} {_framings(first)}"
+            raise InputError(other.name, found, "splice rates of one layer and packet size")
     starts = np.cumsum([0] + [trace.duration_ns for trace in traces]).tolist()
     pairs = list(zip(traces, starts, strict=False))
     kinds = {trace.provenance.kind for trace in traces}
@@ -96,6 +99,11 @@ def splice(traces: Sequence[Trace], parents: Sequence[Parent] = ()) -> Trace:
         events=tuple(replace(event, t_ns=event.t_ns + at) for trace, at in pairs for event in trace.events),
         duration_ns=starts[-1],
     )
+
+
+def _framings(trace: Trace) -> str:
+    counted = {f"{f.layer} at {f.payload_bytes} bytes" for f in trace.framing.values()}
+    return ", ".join(sorted(counted)) or "frames"
 
 
 def _names(trace: Trace) -> str:
@@ -177,6 +185,7 @@ def join(
         ),
         series={name: series for part in parts for name, series in part.series.items()},
         context={name: series for part in parts for name, series in part.context.items()},
+        framing={name: framing for part in parts for name, framing in part.framing.items()},
         events=tuple(sorted((e for part in parts for e in part.events), key=lambda event: event.t_ns)),
     )
 
@@ -205,4 +214,5 @@ def _offsets(traces: Sequence[Trace]) -> list[int]:
 def only(trace: Trace, keep: Sequence[SeriesName], events: bool = True) -> Trace:
     """Return a trace with some of its series."""
     series: Mapping[SeriesName, Series] = {name: s for name, s in trace.series.items() if name in keep}
-    return replace(trace, series=series, events=trace.events if events else ())
+    framing = {name: framing for name, framing in trace.framing.items() if name in series}
+    return replace(trace, series=series, framing=framing, events=trace.events if events else ())

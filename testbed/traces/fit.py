@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import InputError
-from testbed.model.trace import Series, SeriesName, Trace
+from testbed.model.trace import FRAMES, Series, SeriesName, Trace
 from testbed.traces.handover import Handovers, gaps_of, handovers
 from testbed.traces.losses import loss_runs
 from testbed.traces.profile import (
@@ -151,7 +151,7 @@ def _rate(trace: Trace, source: str) -> RateModel | None:
         if series is None or not len(series):
             return None
         low, half, high = (max(1000, round(float(v))) for v in np.percentile(series.value, [5, 50, 95]))
-        found[name] = RateQuantiles(low, half, high)
+        found[name] = RateQuantiles(low, half, high, trace.framing.get(name, FRAMES).layer)
     every = max(10**9, trace.series[SeriesName.DOWN_RATE].cadence_ns)
     return RateModel(every, 0.5, found[SeriesName.DOWN_RATE], found[SeriesName.UP_RATE], source)
 
@@ -192,4 +192,7 @@ def _spread(spread: DurationQuantiles) -> str:
 
 
 def _rates(spread: RateQuantiles) -> str:
-    return f"{{p5: {format_rate(spread.p5)}, p50: {format_rate(spread.p50)}, p95: {format_rate(spread.p95)}}}"
+    spread_text = (
+        f"p5: {format_rate(spread.p5)}, p50: {format_rate(spread.p50)}, p95: {format_rate(spread.p95)}"
+    )
+    return f"{{{spread_text}, layer: {spread.layer}}}"

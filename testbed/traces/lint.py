@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from testbed.model.trace import EventKind, Kind, Loss, SeriesName, Trace, Trait
+from testbed.model.trace import EventKind, Kind, Layer, Loss, SeriesName, Trace, Trait
+from testbed.traces import slots
 from testbed.traces.handover import handovers
 from testbed.traces.losses import loss_runs
 from testbed.units import format_duration, format_share
@@ -142,7 +143,7 @@ def _clock(trace: Trace) -> Iterator[Finding]:
             "no times in front of the replies",
             "probes are placed evenly; record with ping -D",
         )
-    if trace.provenance.start_ns is None and trace.provenance.kind is Kind.MEASURED:
+    if slots.first_boundary(trace.provenance) is None and trace.provenance.kind is Kind.MEASURED:
         found = handovers(trace)
         how = "" if found is not None and found.clear else ", and the data do not show the cycle"
         yield Finding(
@@ -197,6 +198,18 @@ def _source(trace: Trace) -> Iterator[Finding]:
         )
 
 
+def _layer(trace: Trace) -> Iterator[Finding]:
+    for framing in dict.fromkeys(trace.framing.values()):
+        names = [name for name in trace.series if trace.framing.get(name) == framing]
+        if framing.layer is not Layer.FRAME:
+            yield Finding(
+                "above-frames",
+                f"{', '.join(names)} counted as {framing.layer.upper()}, {framing.payload_bytes} bytes a packet",
+                f"replay serves {framing.frame_bytes}/{framing.payload_bytes} = {framing.factor:.4f} times that in "
+                "frames: packets of this size get the recorded rate, smaller ones less",
+            )
+
+
 def _cadence_text(trace: Trace) -> str:
     return f"every {format_duration(trace.probes.cadence_ns)}" if trace.probes is not None else "no probes"
 
@@ -224,5 +237,6 @@ CHECKS: tuple[Callable[[Trace], Iterator[Finding]], ...] = (
     _censored,
     _clock,
     _source,
+    _layer,
     _rounding,
 )

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from testbed.errors import InputError
-from testbed.model.trace import EventKind, Series, SeriesName, Trace
+from testbed.model.trace import FRAMES, EventKind, Series, SeriesName, Trace
 from testbed.traces.handover import handovers
 from testbed.traces.losses import loss_runs
+from testbed.traces.render import COUNTED
 from testbed.traces.slots import SLOT_NS, first_boundary
 from testbed.units import format_duration
 
@@ -193,7 +194,8 @@ def _rate(axes: Axes, trace: Trace) -> None:
         bits = np.concatenate(([0], np.cumsum(series.value * np.diff(times) / _S)))
         edges = np.linspace(0, trace.duration_ns, max(2, int(trace.duration_ns / _S) + 1))
         each = np.diff(np.interp(edges, times, bits)) / np.diff(edges) * _S / 1e6
-        axes.stairs(each, edges / _S, color=colour, lw=1.5, label=label)
+        layer = COUNTED[trace.framing.get(name, FRAMES).layer]
+        axes.stairs(each, edges / _S, color=colour, lw=1.5, label=f"{label}, {layer}")
     axes.set(
         xlabel="time (s)",
         ylabel="rate (Mbit/s, mean of 1 s)",

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from testbed import load, units
 from testbed.errors import NOWHERE, InputError, Place, Problem, did_you_mean
 from testbed.model.quantities import Duration, Rate, Share
-from testbed.model.trace import Parameter
+from testbed.model.trace import Layer, Parameter
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "profiles"
 
@@ -27,11 +27,12 @@ class DurationQuantiles:
 
 @dataclass(frozen=True)
 class RateQuantiles:
-    """A spread of rates: 5 %, half and 95 % lie below these."""
+    """A spread of rates: 5 %, half and 95 % lie below these; ``layer`` says what was counted."""
 
     p5: Rate
     p50: Rate
     p95: Rate
+    layer: Layer = Layer.FRAME
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _written(value: Any, hint: Any) -> str:
         Rate: units.format_rate,
         Share: units.format_share,
     }
-    return writers[hint](value) if hint in writers else f"{value:g}"
+    return writers[hint](value) if hint in writers else str(value)
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from testbed.model.trace import Provenance, Trace
+from testbed.model.trace import Framing, Layer, Provenance, Trace
 from testbed.traces.handover import Handovers
 from testbed.traces.lint import Finding
 from testbed.traces.mine import Window
@@ -49,6 +49,8 @@ def info_lines(trace: Trace, numbers: Info) -> Iterator[str]:
         yield from _rows(
             [("outages", f"{numbers.outages.count} ({causes}), {total} in all, longest {longest}")]
         )
+    for name, share in numbers.loss_shares.items():
+        yield from _rows([(name.replace("_", " ") + " share", f"{format_share(share)} on average")])
     for name, rate in numbers.rates.items():
         yield from _rows([(name.replace("_", " "), _rate(rate))])
     if trace.context:
@@ -95,7 +97,23 @@ def _losses(losses: Losses) -> Iterator[tuple[str, str]]:
 
 def _rate(rate: Rate) -> str:
     shown = "  ".join(f"{q} {format_rate(v)}" for q, v in rate.bps.items() if q in ("p5", "p50", "p95"))
-    return f"{shown}  mean {format_rate(rate.mean_bps)}  at zero {format_share(rate.zero_share)}"
+    mean, idle = format_rate(rate.mean_bps), format_share(rate.zero_share)
+    return f"{shown}  mean {mean}  at zero {idle}  ({counted(rate.framing)})"
+
+
+def counted(framing: Framing) -> str:
+    """Return what a rate counts, in words."""
+    return COUNTED[framing.layer] + (
+        "" if framing.layer is Layer.FRAME else f", {framing.payload_bytes} bytes"
+    )
+
+
+COUNTED: Mapping[Layer, str] = {
+    Layer.FRAME: "frames",
+    Layer.IP: "IP packets",
+    Layer.UDP: "UDP payload",
+    Layer.TCP: "TCP payload",
+}
 
 
 def _handovers(found: Handovers) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.model.trace import EventKind, Series, SeriesName, Trace
+from testbed.model.trace import FRAMES, EventKind, Framing, Series, SeriesName, Trace
 from testbed.traces.handover import Handovers, handovers
 from testbed.traces.losses import loss_runs
 
 QUANTILES: Mapping[str, float] = {"min": 0, "p5": 5, "p50": 50, "p95": 95, "p99": 99, "max": 100}
+
+_SHARES = (SeriesName.LOSS, SeriesName.UP_LOSS, SeriesName.DOWN_LOSS)
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,20 @@ class Outages:
 
 @dataclass(frozen=True)
 class Rate:
-    """A direction's rate in bit/s: quantiles over time, mean, and the share of time at zero."""
+    """A direction's rate in bit/s: quantiles over time, mean, the share of time at zero, what was counted."""
 
     bps: Mapping[str, int]
     mean_bps: int
     zero_share: float
+    framing: Framing = FRAMES
 
 
 @dataclass(frozen=True)
 class Info:
-    """A trace in numbers. Times in ns; absent where the trace has nothing of the kind."""
+    """A trace in numbers. Times in ns; absent where the trace has nothing of the kind.
+
+    ``loss_shares``: means over time of shares that are no probes (the dish's drop rate).
+    """
 
     duration_ns: int
     probes: int
@@ -55,6 +61,7 @@ class Info:
     losses: Losses | None
     outages: Outages | None
     rates: Mapping[str, Rate]
+    loss_shares: Mapping[str, float]
     handovers: Handovers | None
 
 
@@ -63,7 +70,7 @@ def info(trace: Trace) -> Info:
     probes = trace.probes
     received = probes.value[~probes.lost] if probes is not None else np.array([], np.int64)
     rates = {
-        str(name): rate_of(trace.series[name], trace.duration_ns)
+        str(name): rate_of(trace.series[name], trace.duration_ns, trace.framing.get(name, FRAMES))
         for name in (SeriesName.UP_RATE, SeriesName.DOWN_RATE)
         if name in trace.series and len(trace.series[name])
     }
@@ -75,6 +82,11 @@ def info(trace: Trace) -> Info:
         losses=losses_of(probes) if probes is not None and len(probes) else None,
         outages=_outages(trace),
         rates=rates,
+        loss_shares={
+            str(name): _mean(trace.series[name], trace.duration_ns) / 1e6
+            for name in _SHARES
+            if name in trace.series and len(trace.series[name])
+        },
         handovers=handovers(trace),
     )
 
@@ -109,7 +121,12 @@ def _outages(trace: Trace) -> Outages | None:
     )
 
 
-def rate_of(series: Series, duration_ns: int) -> Rate:
+def _mean(series: Series, duration_ns: int) -> float:
+    """Return the mean over time of a reading that holds until the next one."""
+    return float(np.average(series.value, weights=np.diff(np.append(series.t_ns, duration_ns))))
+
+
+def rate_of(series: Series, duration_ns: int, framing: Framing = FRAMES) -> Rate:
     """Return a rate's quantiles over whole seconds, so that delivery traces compare with others."""
     seconds = max(1, duration_ns // 10**9)
     edges = np.linspace(0, duration_ns, seconds + 1)
@@ -121,4 +138,5 @@ def rate_of(series: Series, duration_ns: int) -> Rate:
         bps=_quantiles(each.round().astype(np.int64)),
         mean_bps=round(float(bits[-1] / (duration_ns / 1e9))),
         zero_share=float((each == 0).mean()) if held.sum() else 0.0,
+        framing=framing,
     )

@@ -26,7 +26,9 @@ from testbed.errors import InputError, Place
 from testbed.model.trace import (
     UNITS,
     EventKind,
+    Framing,
     Kind,
+    Layer,
     Loss,
     Parameter,
     Parent,
@@ -135,6 +137,7 @@ def import_file(path: Path, format_name: str = "") -> Trace:
         licence=dataset.licence if dataset else "not stated",
         citation=dataset.citation if dataset else "",
         start_ns=recording.start_ns,
+        slot_ns=recording.slot_ns,
         made_by=f"{format.name} {format.version}",
         parents=(Parent(path.name, digest.result()),),
         traits=recording.traits,
@@ -147,6 +150,7 @@ def import_file(path: Path, format_name: str = "") -> Trace:
         duration_ns=recording.duration_ns,
         events=tuple(recording.events),
         context=recording.context,
+        framing=recording.framing,
     )
 
 
@@ -200,6 +204,7 @@ def _metadata(trace: Trace) -> dict[str, Any]:
         "name": trace.name,
         "duration_ns": trace.duration_ns,
         "cadence_ns": {str(name): series.cadence_ns for name, series in trace.series.items()},
+        "framing": {str(name): dataclasses.asdict(framing) for name, framing in trace.framing.items()},
         "units": {str(name): UNITS[name] for name in trace.series},
         "events": [dataclasses.asdict(event) for event in trace.events],
         "provenance": dataclasses.asdict(trace.provenance),
@@ -228,7 +233,12 @@ def _trace(table: pa.Table, meta: dict[str, Any]) -> Trace:
         duration_ns=meta["duration_ns"],
         events=tuple(TraceEvent(**(e | {"kind": EventKind(e["kind"])})) for e in meta["events"]),
         context=context,
+        framing={SeriesName(name): _framing(fields) for name, fields in meta.get("framing", {}).items()},
     )
+
+
+def _framing(fields: dict[str, Any]) -> Framing:
+    return Framing(Layer(fields["layer"]), int(fields["payload_bytes"]))
 
 
 def _series(table: pa.Table, name: str) -> Series:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from testbed.errors import InputError
 from testbed.model.trace import (
+    FRAMINGS,
     EventKind,
     Kind,
     Loss,
@@ -77,14 +78,18 @@ def synthesise(profile: Profile, *, duration_ns: int, seed: int, name: str = "")
     for begin, end in spans:
         lost[np.searchsorted(t, begin) : np.searchsorted(t, end)] = True
     series = {SeriesName.RTT: Series.of(t, _in_order(t, rtt), np.where(lost, Loss.UNKNOWN, Loss.NONE))}
+    framing = {}
     if profile.rate:
         series |= _rates(profile.rate, duration_ns, np.random.default_rng(rate))
+        ways = ((SeriesName.UP_RATE, profile.rate.up), (SeriesName.DOWN_RATE, profile.rate.down))
+        framing = {name: FRAMINGS[way.layer] for name, way in ways}
     return Trace(
         name=name or profile.name,
         provenance=_provenance(profile, duration_ns, seed),
         series=series,
         duration_ns=duration_ns,
         events=tuple(sorted(events, key=lambda event: event.t_ns)),
+        framing=framing,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from testbed.errors import InputError, Place
-from testbed.model.trace import Series, SeriesName, TraceEvent, Trait
+from testbed.model.trace import Framing, Series, SeriesName, TraceEvent, Trait
 from testbed.units import format_duration
 
 HEAD_BYTES = 65536
@@ -29,7 +29,8 @@ MAX_PROBES = 50_000_000
 class Recording:
     """A file's content in the trace's terms; the store adds name, licence and ancestry.
 
-    Times count from ``start_ns`` (UTC, since 1970), or from the recording's first reading.
+    Times count from ``start_ns`` (UTC, since 1970), or from the recording's first reading; ``slot_ns`` is
+    the first handover boundary of one without a clock that has its slots by construction.
     """
 
     series: Mapping[SeriesName, Series]
@@ -39,6 +40,8 @@ class Recording:
     context: Mapping[str, Series] = field(default_factory=dict)
     traits: tuple[Trait, ...] = ()
     notes: tuple[str, ...] = ()
+    framing: Mapping[SeriesName, Framing] = field(default_factory=dict)
+    slot_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
-"""CSV without a header: up and down Mbit/s, up and down one-way ms, time in ms, every 100 ms.
+"""CSV without a header, every 100 ms: seven columns, or five without the losses.
 
-The order is the one of the Starlink-Emulator project's trace (its combine step writes rates, delays, time).
+up and down Mbit/s, up and down one-way ms, (up and down share of packets lost, 0 to 1,) time in ms: the trace
+of the Starlink-Emulator project (Li, University of Victoria), made from iperf3 and irtt. Its processing cuts whole
+slots out of the recording and numbers the rows anew, so that time 0 is second 0 of a minute: boundaries lie
+at 12, 27, 42 and 57 s.
 """
 
 from __future__ import annotations
@@ -8,11 +11,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from testbed.model.trace import Series, SeriesName
-from testbed.traces.formats import base, tables
+import numpy as np
+from numpy.typing import NDArray
 
-_COLUMNS = ("up_rate", "down_rate", "up_delay", "down_delay", "time")
-_LINE = re.compile(r"(\d+(\.\d+)?,){4}\d+\Z")
+from testbed.model.trace import FRAMINGS, Layer, Series, SeriesName
+from testbed.traces.formats import base, tables
+from testbed.traces.slots import PHASE_NS, SLOT_NS
+
+_SCALES = {"up_rate": 10**6, "down_rate": 10**6, "up_delay": 10**6, "down_delay": 10**6}
+_SHARES = {"up_loss": 10**6, "down_loss": 10**6}
+_LINE = re.compile(r"((\d+(\.\d+)?,){4}|(\d+(\.\d+)?,){6})\d+\Z")
+_EPOCH_NS = 10**18
 
 
 def _recognises(head: base.Head) -> bool:
@@ -21,23 +30,35 @@ def _recognises(head: base.Head) -> bool:
 
 
 def _read(path: Path) -> base.Recording:
-    table = tables.read_csv(path, _COLUMNS)
+    scales = _SCALES | (_SHARES if base.lines(path)[0].count(",") == 6 else {})
+    table = tables.read_csv(path, (*scales, "time"))
     stamp = table.scaled("time", 10**6)
-    for row in [row for row, step in enumerate(stamp[1:] - stamp[:-1]) if step <= 0][:1]:
-        raise table.refuse(
-            row + 1, f"time {table.columns['time'][row + 1]} does not rise", "split the recording"
-        )
+    for row in np.flatnonzero(np.diff(stamp) <= 0)[:1] + 1:
+        found = f"time {table.columns['time'][row]} does not rise"
+        raise table.refuse(int(row), found, "split the recording")
     base.check_clock(path, stamp, table.lines)
     t = stamp - stamp[0]
-    scales = {"up_rate": 10**6, "down_rate": 10**6, "up_delay": 10**6, "down_delay": 10**6}
-    values = {SeriesName(name): table.scaled(name, scale) for name, scale in scales.items()}
-    for name in ("up_delay", "down_delay"):
-        table.check_rtt(name, values[SeriesName(name)])
+    epoch = bool(stamp[0] > _EPOCH_NS)
     return base.Recording(
-        series={name: Series.of(t, value) for name, value in values.items()},
+        series={
+            SeriesName(name): Series.of(t, _column(table, name, scale)) for name, scale in scales.items()
+        },
         duration_ns=base.end_of(t),
-        start_ns=int(stamp[0]) if stamp[0] > 10**18 else None,
+        start_ns=int(stamp[0]) if epoch else None,
+        slot_ns=None if epoch else int((PHASE_NS - stamp[0]) % SLOT_NS),
+        framing=dict.fromkeys((SeriesName.UP_RATE, SeriesName.DOWN_RATE), FRAMINGS[Layer.TCP]),
     )
 
 
-FORMAT = base.Format("csv-100ms", "rates, one-way delays, time in ms; no header", _recognises, _read)
+def _column(table: tables.Table, name: str, scale: int) -> NDArray[np.int64]:
+    values = table.scaled(name, scale)
+    if name.endswith("delay"):
+        table.check_rtt(name, values)
+    if name in _SHARES:
+        for row in np.flatnonzero(values > scale)[:1]:
+            found = f"{name} is {table.columns[name][row]}"
+            raise table.refuse(int(row), found, "a share of losses lies between 0 and 1")
+    return values
+
+
+FORMAT = base.Format("csv-100ms", "rates, one-way delays, losses, time in ms; no header", _recognises, _read)

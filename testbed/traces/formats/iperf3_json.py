@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from testbed.errors import InputError
-from testbed.model.trace import Series, SeriesName, Trait
+from testbed.model.trace import FRAMINGS, Framing, Layer, Series, SeriesName, Trait
 from testbed.traces.formats import base, documents
 
 
@@ -28,6 +28,7 @@ def _read(path: Path) -> base.Recording:
         if error := document.get("error"):
             raise InputError(str(path), f"iperf3 failed: {error}", "record again")
         reverse = bool(document["start"]["test_start"].get("reverse"))
+        framing = _framing(document["start"])
         begin = document["start"]["timestamp"]
         start_ns = int(begin.get("timemillisecs", begin["timesecs"] * 1000)) * 10**6
         sums = [_interval(path, number, item["sum"]) for number, item in enumerate(document["intervals"])]
@@ -42,7 +43,16 @@ def _read(path: Path) -> base.Recording:
         start_ns=start_ns + int(t[0]),
         traits=() if reverse else (Trait.SENDER_SIDE,),
         notes=tuple([f"{len(sums) - len(kept)} omitted intervals left out"] if len(kept) < len(sums) else []),
+        framing={name: framing},
     )
+
+
+def _framing(start: dict[str, Any]) -> Framing:
+    """Return of what the rate was counted: TCP segments of the MSS that was met, or datagrams as ordered."""
+    test = start["test_start"]
+    if test.get("protocol") == "UDP":
+        return Framing(Layer.UDP, min(int(test["blksize"]), FRAMINGS[Layer.UDP].payload_bytes))
+    return Framing(Layer.TCP, int(start.get("tcp_mss_default") or 0) or FRAMINGS[Layer.TCP].payload_bytes)
 
 
 def _interval(path: Path, number: int, item: dict[str, Any]) -> tuple[int, int, int, bool]:

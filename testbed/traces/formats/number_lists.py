@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import InputError, Place
-from testbed.model.trace import Loss, Series, SeriesName, Trait
+from testbed.model.trace import FRAMINGS, Layer, Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base
 
 MS = 10**6
@@ -74,6 +74,7 @@ def _read_mahimahi(path: Path) -> base.Recording:
         series={name: Series.of(begins * MS, counts[begins] * DELIVERY_BITS * 1000)},
         duration_ns=period * MS,
         notes=(f"{len(at_ms)} deliveries of 1,500 bytes; direction {way} by the file's name",),
+        framing={name: FRAMINGS[Layer.IP]},
     )
 
 

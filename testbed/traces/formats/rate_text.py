@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from testbed.errors import InputError, Place
-from testbed.model.trace import Series, SeriesName, Trait
+from testbed.model.trace import FRAMINGS, Framing, Layer, Series, SeriesName, Trait
 from testbed.traces.formats import base, prefixed_ping
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -30,6 +30,8 @@ class RateLog:
     first_flush_ns: int | None = None
     upload: bool = False
     by_sender: bool = False
+    layer: Layer = Layer.TCP
+    payload_bytes: int = 0
     notes: list[str] = field(default_factory=list)
 
     def add(self, number: int, length_s: str, rate: str, unit: str) -> None:
@@ -79,7 +81,14 @@ def recording(log: RateLog) -> base.Recording:
         start_ns=start,
         traits=(Trait.SENDER_SIDE,) if log.by_sender else (),
         notes=tuple(log.notes),
+        framing={name: framing(log)},
     )
+
+
+def framing(log: RateLog) -> Framing:
+    """Return of what the rate was counted; full frames where the text does not say how large its packets were."""
+    most = FRAMINGS[log.layer]
+    return Framing(log.layer, min(log.payload_bytes, most.payload_bytes)) if log.payload_bytes else most
 
 
 _IPERF = re.compile(
@@ -111,6 +120,8 @@ def _read_iperf(path: Path) -> base.Recording:
                 streams.add(interval[1])
         elif line.startswith("iperf3: error"):
             log.notes.append(line)
+        elif line.rstrip().endswith("Datagrams"):  # a column's name
+            log.layer = Layer.UDP
         elif not _IPERF_OTHER.match(line):
             raise InputError(
                 Place(str(path), number), f"{line[:60]!r} is no line of iperf3", "give the whole text"
@@ -132,6 +143,8 @@ _NUTTCP = re.compile(
     r" *\d+\.\d+ [KMGT]?B / +(\d+\.\d+) sec = +(\d+(?:\.\d+)?) ([KMGT]?)bps( +\d+ (retrans|KB-cwnd))*.*\Z"
 )
 _NUTTCP_OTHER = re.compile(r"(\s*|nuttcp(-[rt])?: .*)\Z")
+_NUTTCP_UDP = re.compile(r"nuttcp-[rt]: buflen=(\d+),.* udp\b")
+_NUTTCP_MSS = re.compile(r"nuttcp-[rt]: .*\bmss=(\d+)")
 
 
 def _recognises_nuttcp(head: base.Head) -> bool:
@@ -151,6 +164,10 @@ def _read_nuttcp(path: Path) -> base.Recording:
             log.upload = True  # the transmitter's own lines come first: this end sends
         elif "Error" in line:
             log.notes.append(line)
+        elif datagrams := _NUTTCP_UDP.match(line):
+            log.layer, log.payload_bytes = Layer.UDP, int(datagrams[1])
+        elif segments := _NUTTCP_MSS.match(line):
+            log.payload_bytes = int(segments[1])
     return recording(log)
 
 

@@ -92,7 +92,7 @@ def test_a_replayed_leocc_trace_has_its_delay_both_ways():
     ],
 )
 def test_a_saturated_replay_has_the_recorded_rate(name):
-    """Each second lets as many bits pass as were recorded, to a packet; nothing passes in a stall."""
+    """Each second lets as much payload pass as was recorded, to a packet; nothing passes in a stall."""
     original = store.read(recording(name))
     recorded = original.series[SeriesName.DOWN_RATE]
     try:
@@ -100,12 +100,13 @@ def test_a_saturated_replay_has_the_recorded_rate(name):
         link = SimulatedLink(schedule, 1, Direction.DOWN)
     except HostError as error:
         pytest.skip(str(error))
-    size = 1514
+    framing = original.framing[SeriesName.DOWN_RATE]
+    size = framing.payload_bytes
     spans = np.diff(np.append(recorded.t_ns, original.duration_ns)) / 1e9
     packets = int((recorded.value * spans).sum() / 8 / size)
     link.start(0)
 
-    left = link.send(np.zeros(packets, np.int64), size).depart_ns
+    left = link.send(np.zeros(packets, np.int64), framing.frame_bytes).depart_ns
 
     begins = np.arange(0, original.duration_ns, 10**9)
     bits = np.concatenate(([0], np.cumsum(recorded.value * spans)))

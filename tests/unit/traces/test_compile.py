@@ -1,5 +1,7 @@
 """What a link plays follows the recording: delays, losses, rates, outages, on the run's clock."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ from testbed.model.event import Event
 from testbed.model.link import QueueLimit, State
 from testbed.model.trace import (
     EventKind,
+    Framing,
     Kind,
+    Layer,
     Loss,
     Provenance,
     Series,
@@ -238,3 +242,35 @@ def test_a_share_of_losses_is_lost_half_each_way():
     up, down = compile_link(source, duration_ns=300 * MS, seed=1)
 
     assert 0.36 == pytest.approx(1 - (1 - up.loss[0]) * (1 - down.loss[0]))
+
+
+@pytest.mark.parametrize(
+    ("framing", "frame_bps"),
+    [
+        (Framing(Layer.TCP, 1448), 100 * 1514 / 1448),
+        (Framing(Layer.TCP, 1388), 100 * 1454 / 1388),
+        (Framing(Layer.UDP, 1472), 100 * 1514 / 1472),
+        (Framing(Layer.IP, 1500), 100 * 1514 / 1500),
+        (Framing(Layer.FRAME, 1514), 100),
+    ],
+)
+def test_a_rate_above_the_frames_becomes_one_of_frames(framing, frame_bps):
+    """The link serves frames: what was counted is multiplied by frame over payload."""
+    counted = replace(
+        trace([20] * 10, down_rate=([0], [100 * 10**6])), framing={SeriesName.DOWN_RATE: framing}
+    )
+
+    up, down = compile_link(counted, duration_ns=S, seed=1, rate=None)
+
+    assert round(frame_bps * 10**6) == down.rate_bps[0]
+    assert 0 == up.rate_bps[0]
+
+
+def test_shares_of_losses_by_direction_are_played_in_theirs():
+    """What is known of one direction is not halved, and does not touch the other."""
+    shares = {"up_loss": ([0, 500 * MS], [250_000, 0]), "down_loss": ([0], [10_000])}
+
+    up, down = compile_link(trace([20] * 10, **shares), duration_ns=S, seed=1)
+
+    assert [0.25, 0] == [value_at(up, "loss", t) for t in (0, 600 * MS)]
+    assert [0.01, 0.01] == [value_at(down, "loss", t) for t in (0, 600 * MS)]

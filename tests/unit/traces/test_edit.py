@@ -1,12 +1,16 @@
 """Cut, spliced, scaled, repeated and joined traces keep their samples and their ancestry."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from testbed.errors import InputError
 from testbed.model.trace import (
     EventKind,
+    Framing,
     Kind,
+    Layer,
     Loss,
     Parent,
     Provenance,
@@ -19,6 +23,7 @@ from testbed.traces import edit, slots
 
 S = 10**9
 PARENT = Parent("a.parquet", "00ff")
+TCP = Framing(Layer.TCP, 1448)
 
 
 def trace(name="t", seconds=60, start_ns=None, **series):
@@ -76,6 +81,16 @@ def test_parts_spliced_again_are_the_whole():
     assert whole.probes.t_ns.tolist() == again.probes.t_ns.tolist()
     assert whole.probes.value.tolist() == again.probes.value.tolist()
     assert whole.duration_ns == again.duration_ns
+
+
+def test_rates_of_two_layers_are_not_spliced():
+    """One factor holds for a whole series; joined and chosen series keep what was counted of them."""
+    rate = dataclasses.replace(trace(up_rate=Series.of([0], [5])), framing={SeriesName.UP_RATE: TCP})
+
+    with pytest.raises(InputError, match="its rates count frames, those of t tcp at 1448 bytes"):
+        edit.splice([rate, trace(up_rate=Series.of([0], [5]))])
+    assert {SeriesName.UP_RATE: TCP} == edit.join([trace(), rate]).framing
+    assert {} == edit.only(rate, [SeriesName.RTT]).framing
 
 
 def test_a_repeated_trace_is_as_long_as_its_repetitions():

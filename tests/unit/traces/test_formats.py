@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.trace import EventKind, Loss, SeriesName, Trait
+from testbed.model.trace import EventKind, Framing, Layer, Loss, SeriesName, Trait
 from testbed.traces import formats, store
 from tests.unit.traces.recordings import recording
 
@@ -278,13 +278,80 @@ def test_delays_in_ns_take_their_losses_from_the_file_beside(tmp_path):
     assert [Loss.NONE, Loss.UP, Loss.NONE] == delays.loss.tolist()
 
 
-def test_csv_every_100_ms_has_rates_and_one_way_delays(tmp_path):
-    """Columns without a header: rates up and down, delays up and down, ms."""
-    trace = store.import_file(written(tmp_path, "10,100,20,25,0\n12,110,21,26,100\n"))
+@pytest.mark.parametrize(
+    ("text", "losses"),
+    [
+        ("10.5,100,20.25,25,5000\n12,110,21,26,5100\n", None),
+        ("10.5,100,20.25,25,0.0,0.5,5000\n12,110,21,26,1.0,0.0,5100\n", ([0, 10**6], [500_000, 0])),
+    ],
+)
+def test_csv_every_100_ms_has_rates_delays_and_losses_by_direction(text, losses, tmp_path):
+    """Five or seven columns without a header; time 0 is second 0 of a minute, so that the slots are known."""
+    trace = store.import_file(written(tmp_path, text))
 
     assert "csv-100ms 1" == trace.provenance.made_by
+    assert [10_500_000, 12_000_000] == trace.series[SeriesName.UP_RATE].value.tolist()
     assert [100_000_000, 110_000_000] == trace.series[SeriesName.DOWN_RATE].value.tolist()
-    assert [20_000_000, 21_000_000] == trace.series[SeriesName.UP_DELAY].value.tolist()
+    assert [20_250_000, 21_000_000] == trace.series[SeriesName.UP_DELAY].value.tolist()
+    assert [25_000_000, 26_000_000] == trace.series[SeriesName.DOWN_DELAY].value.tolist()
+    assert 7 * 10**9 == trace.provenance.slot_ns
+    assert 200_000_000 == trace.duration_ns
+    if losses:
+        shares = [trace.series[name].value.tolist() for name in (SeriesName.UP_LOSS, SeriesName.DOWN_LOSS)]
+        assert losses == tuple(shares)
+
+
+def test_a_share_of_losses_above_one_is_refused(tmp_path):
+    """The seventh column's place is the time's; a percentage is no share."""
+    path = written(tmp_path, "10,100,20,25,0,0,0\n12,110,21,26,50,0,100\n")
+
+    with pytest.raises(
+        InputError, match=r"file\.txt:2: up_loss is 50; a share of losses lies between 0 and 1"
+    ):
+        store.import_file(path)
+
+
+IPERF_UDP = """Connecting to host 192.0.2.1, port 5201
+[ ID] Interval           Transfer     Bitrate         Total Datagrams
+[  5]   0.00-1.00   sec  1.25 MBytes  10.5 Mbits/sec  906
+[  5]   1.00-2.00   sec  1.25 MBytes  10.5 Mbits/sec  906
+- - - - - - - - - - - - - - - - - - - - - - - - -
+[ ID] Interval           Transfer     Bitrate         Jitter    Lost/Total Datagrams
+[  5]   0.00-2.00   sec  2.50 MBytes  10.5 Mbits/sec  0.000 ms  0/1812 (0%)  sender
+
+iperf Done.
+"""
+NUTTCP_UP = """nuttcp-t: v8.1.4: socket
+nuttcp-t: buflen=65536, nstream=1, port=5003 tcp -> 192.0.2.1
+nuttcp-t: connect to 192.0.2.1 with mss=1408, RTT=44.571 ms af=inet
+    0.1875 MB /   0.50 sec =    3.1457 Mbps     0 retrans     13 KB-cwnd
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "framing"),
+    [
+        (IPERF_TEXT, SeriesName.DOWN_RATE, Framing(Layer.TCP, 1448)),
+        (IPERF_UDP, SeriesName.UP_RATE, Framing(Layer.UDP, 1472)),
+        (NUTTCP_UP, SeriesName.UP_RATE, Framing(Layer.TCP, 1408)),
+        (NUTTCP_UP.replace("5003 tcp", "5003 udp").replace("65536", "1300").replace("mss=1408, ", ""),
+         SeriesName.UP_RATE, Framing(Layer.UDP, 1300)),
+        ("1\n1\n2\n5\n9\n", SeriesName.DOWN_RATE, Framing(Layer.IP, 1500)),
+        ("10,100,20,25,0\n12,110,21,26,100\n", SeriesName.DOWN_RATE, Framing(Layer.TCP, 1448)),
+    ],
+)  # fmt: skip
+def test_a_rate_says_what_was_counted(text, name, framing, tmp_path):
+    """Payload of TCP or UDP, or IP packets, and how large they were where the text tells."""
+    trace = store.import_file(written(tmp_path, text))
+
+    assert framing == trace.framing[name]
+
+
+def test_iperf3_tells_the_size_of_its_segments():
+    """The MSS that a real test met is the payload of its frames."""
+    trace = store.import_file(recording(SAMPLES["iperf3-json"]))
+
+    assert {SeriesName.DOWN_RATE: Framing(Layer.TCP, 1388)} == trace.framing
 
 
 def test_plain_csv_takes_its_units_from_its_names(tmp_path):

@@ -8,7 +8,9 @@ import pytest
 from testbed.errors import InputError
 from testbed.model.trace import (
     EventKind,
+    Framing,
     Kind,
+    Layer,
     Loss,
     Parameter,
     Parent,
@@ -39,6 +41,7 @@ TRACE = Trace(
     duration_ns=30,
     events=(TraceEvent(5, EventKind.OUTAGE, 10, "NO_DOWNLINK"),),
     context={"rsrp dBm": Series.of([0], [90_000])},
+    framing={SeriesName.UP_RATE: Framing(Layer.TCP, 1388)},
 )
 
 
