@@ -19,6 +19,7 @@ from testbed.link import commands as links
 from testbed.model.failover import promised_interruption
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
+from testbed.overrides import Override
 from testbed.result import Result
 from testbed.traces import commands as traces
 from testbed.units import format_duration
@@ -92,18 +93,28 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--dry-run", action="store_true", help="check everything and print the timeline; start nothing"
     )
     run.add_argument("--json", action="store_true", help="print JSON lines instead of a screen")
+    run.add_argument(
+        "--set",
+        dest="changes",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a value of the scenario for this run: hub.failover=none, events.0.at='31 s'; repeatable",
+    )
     run.add_argument("--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)")
     run.set_defaults(func=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    made = plan.make(plan.find_scenario(options.scenario))
+    changes = tuple(map(Override.parse, options.changes))
+    made = plan.make(plan.find_scenario(options.scenario), changes)
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0
     folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
     with screen.choose(made.name, options.json) as shown:
-        return launch.run(launch.Job(str(made.path), str(folder)), shown.show)
+        job = launch.Job(str(made.path), str(folder), changes=tuple(map(str, changes)))
+        return launch.run(job, shown.show)
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:
@@ -112,6 +123,8 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
         print(screen.as_json([{"t_ns": t, "what": what} for t, what in rows]))
         return
     print(f"{made.name}: {made.question}\n")
+    for change in made.changes:
+        print(f"changed: {change}")
     print(f"topology {made.scenario.topology}, seed {made.scenario.seed}")
     for name, link in made.links.items():
         where = f"trace {paths.shown(link.trace_path)}" if link.trace_path else "fixed values"
@@ -201,7 +214,7 @@ def _add_result(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _show_result(options: argparse.Namespace) -> int:
     record = Result.load(options.folder).record
-    print(f"{record.scenario}: {record.question}\n{record.state}{': ' if record.error else ''}{record.error}")
+    print(f"{record.title}: {record.question}\n{record.state}{': ' if record.error else ''}{record.error}")
     for verdict in record.verdicts:
         print(f"  {verdict.line}")
     return record.exit_status

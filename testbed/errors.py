@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Place:
-    """Where something was written: a file, a line, and the lines of the keys below it."""
+    """Where something was written: a file, a line, and the places of the keys below it."""
 
     file: str
     line: int = 0
-    keys: Mapping[str, int] = field(default_factory=dict)
+    keys: Mapping[str, Place] = field(default_factory=dict)
 
     def at(self, key: str) -> Place:
         """Return the place of one key of this mapping."""
-        return Place(self.file, self.keys.get(key, self.line))
+        return self.keys.get(key, Place(self.file, self.line))
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file

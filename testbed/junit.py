@@ -23,7 +23,7 @@ def write(folder: Path, record: Record) -> None:
 def suites(record: Record) -> ElementTree.Element:
     """Return the document: one suite, named after the scenario."""
     root = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(root, "testsuite", name=record.scenario, time=_seconds(record))
+    suite = ElementTree.SubElement(root, "testsuite", name=record.title, time=_seconds(record))
     if record.started_ns is not None:
         suite.set("timestamp", str(iso(record.started_ns)))
     properties = ElementTree.SubElement(suite, "properties")

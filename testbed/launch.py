@@ -28,6 +28,7 @@ class Job:
     scenario: str
     folder: str
     core: int | None = None  # the link engine's own
+    changes: tuple[str, ...] = ()  # KEY=VALUE, to the scenario
 
     @classmethod
     def read(cls, line: str) -> Job:

@@ -26,8 +26,9 @@ from typing import Any, Literal, TypeVar, cast
 
 import yaml
 
-from testbed import paths
+from testbed import overrides, paths
 from testbed.errors import InputError, Place, Problem, did_you_mean
+from testbed.overrides import Override
 
 T = TypeVar("T")
 
@@ -44,10 +45,13 @@ class _Refused(Exception):
     """A value could not be read; its problem has been noted."""
 
 
-def read(path: Path, cls: type[T]) -> T:
-    """Read the YAML file at ``path`` as ``cls``. Raises InputError with every problem found."""
+def read(path: Path, cls: type[T], changes: Iterable[Override] = ()) -> T:
+    """Read the YAML file at ``path``, with ``changes`` to it, as ``cls``.
+
+    Raises InputError with every problem found.
+    """
     try:
-        return parse(path.read_text(encoding="utf-8"), cls, paths.shown(path))
+        return parse(path.read_text(encoding="utf-8"), cls, paths.shown(path), changes)
     except OSError as error:
         raise InputError(
             paths.shown(path), f"cannot be read ({error.strerror})", "give a YAML file"
@@ -56,7 +60,7 @@ def read(path: Path, cls: type[T]) -> T:
         raise InputError(paths.shown(path), f"not UTF-8 text ({error.reason})", "give a YAML file") from error
 
 
-def parse(text: str, cls: type[T], file: str) -> T:
+def parse(text: str, cls: type[T], file: str, changes: Iterable[Override] = ()) -> T:
     """Read YAML ``text`` as ``cls``; ``file`` is its name in messages. Raises InputError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -67,6 +71,7 @@ def parse(text: str, cls: type[T], file: str) -> T:
         raise InputError(Place(file), f"not YAML: {error}") from error
     if node is None:
         raise InputError(Place(file), "the file is empty", f"write a {_noun(cls)}")
+    overrides.apply(node, changes)
     reader = _Reader(file)
     try:
         value = reader.value(node, cls, _noun(cls))
@@ -93,7 +98,9 @@ class _Reader:
     def place(self, node: yaml.Node) -> Place:
         keys = {}
         if isinstance(node, yaml.MappingNode):
-            keys = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+            keys = {str(key.value): self.place(key) for key, _ in node.value}
+        if node.start_mark.name.startswith(overrides.ORIGIN):
+            return Place(node.start_mark.name, keys=keys)
         return Place(self.file, node.start_mark.line + 1, keys)
 
     def value(self, node: yaml.Node, hint: Any, what: str) -> Any:
@@ -199,7 +206,7 @@ class _Reader:
         given = {key: value for key, value in entries.items() if key in fields}
         refused = False
         for key in entries.keys() - fields.keys():
-            place = Place(self.file, self.place(node).keys[key])
+            place = self.place(node).keys[key]
             self.problems.append(Problem(place, f"unknown key {key!r} in {what}", did_you_mean(key, fields)))
         for key, field in fields.items():
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

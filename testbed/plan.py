@@ -18,6 +18,7 @@ from testbed.model.topology import Topology
 from testbed.model.trace import Trace
 from testbed.model.traffic import HttpGet, Traffic
 from testbed.model.uplink import UplinkProfile
+from testbed.overrides import Override
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
 from testbed.units import format_duration
@@ -44,6 +45,7 @@ class Plan:
     links: Mapping[str, PlannedLink]
     catalogues: Mapping[str, Catalogue]
     catalogue_paths: Mapping[str, Path]
+    changes: Sequence[Override] = ()
 
     @property
     def name(self) -> str:
@@ -73,9 +75,9 @@ def find_topology(name: str) -> Path:
     return _find(name, paths.TOPOLOGIES, "topology", "")
 
 
-def make(path: Path) -> Plan:
-    """Read and resolve a scenario. Raises InputError with every problem found."""
-    scenario = read_scenario(path)
+def make(path: Path, changes: Sequence[Override] = ()) -> Plan:
+    """Read and resolve a scenario with ``changes`` to it. Raises InputError with every problem found."""
+    scenario = read_scenario(path, changes)
     topology_path = _find(scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"))
     topology = load.read(topology_path, Topology)
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
@@ -96,7 +98,7 @@ def make(path: Path) -> Plan:
     if problems:
         raise InputError.of(problems)
     read = {name: load.read(found, Catalogue) for name, found in catalogues.items()}
-    return Plan(path, question(path), scenario, topology_path, topology, links, read, catalogues)
+    return Plan(path, question(path), scenario, topology_path, topology, links, read, catalogues, changes)
 
 
 def timeline(plan: Plan) -> list[tuple[int, str]]:

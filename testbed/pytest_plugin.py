@@ -1,7 +1,8 @@
 """pytest for scenarios: ``pytest scenarios/`` has one item for each objective; ``lab`` serves an engineer's tests.
 
 An objective that is missed is a failure; a run that does not count (it is invalid, or it broke) is an
-error of all its items; what could not be told, or not be run on this host, is a skip. See docs/pytest.md.
+error of all its items; what could not be told, or not be run on this host, is a skip. With ``--mutated``
+each scenario has one item instead: its mutation must make it fail. See docs/pytest.md.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from testbed import paths
 from testbed.errors import InputError
 from testbed.model.objective import METRICS, Objective
+from testbed.overrides import Override
 
 if TYPE_CHECKING:
-    from testbed.pytest_runs import Lab, Runs
+    from testbed.model.scenario import Mutation, Scenario
+    from testbed.pytest_runs import Lab, Played, Runs
     from testbed.result import Result
 
 # The parts that run and judge are imported where they are used: pytest loads this module at every
@@ -32,52 +35,111 @@ _RUNS = pytest.StashKey["Runs"]()
 class ScenarioFile(pytest.File):
     """A scenario's YAML file: an item for each objective and repetition. Nothing is run to collect it."""
 
-    def collect(self) -> Iterable[ObjectiveItem]:
+    def collect(self) -> Iterable[ScenarioItem]:
         """Check the whole scenario and yield its items. What is wrong with it is a collection error."""
         from testbed import plan
         from testbed.model.scenario import read_scenario
 
+        changes = tuple(self.config.getoption("set"))
         try:
-            scenario = read_scenario(self.path)
+            scenario = read_scenario(self.path, changes)
+            if self.config.getoption("mutated") and scenario.mutation is not None:
+                changes += scenario.mutation.changes
+                scenario = read_scenario(self.path, changes)
             missing = _missing_recordings(uplink.trace for uplink in scenario.uplinks.values())
             if not missing:
-                plan.make(self.path)
+                plan.make(self.path, changes)
         except InputError as error:
             raise self.CollectError(str(error)) from error
         count = self.config.getoption("repeat")
         for repetition in range(1, count + 1):
             suffix = f" [{_nth(repetition, count)}]" if count > 1 else ""
-            for index, objective in enumerate(scenario.objectives):
-                about = {"index": index, "objective": objective, "repetition": repetition}
-                item: ObjectiveItem = ObjectiveItem.from_parent(self, name=objective.title + suffix, **about)
+            for item in self._items(scenario, Play(changes, repetition), suffix):
+                for tag in scenario.tags:
+                    self.config.addinivalue_line("markers", f"{tag}: a tag of scenarios")
+                    item.add_marker(tag)
                 for reason in missing:
                     item.add_marker(pytest.mark.skip(reason=reason))
                 yield item
 
+    def _items(self, scenario: Scenario, play: Play, suffix: str) -> Iterable[ScenarioItem]:
+        if not self.config.getoption("mutated"):
+            for index, objective in enumerate(scenario.objectives):
+                name = objective.title + suffix
+                yield ObjectiveItem.from_parent(self, name=name, play=play, index=index, objective=objective)
+        elif scenario.mutation is not None:
+            changed = ", ".join(map(str, scenario.mutation.changes))
+            name = f"{changed} breaks {', '.join(scenario.mutation.fails)}{suffix}"
+            yield MutationItem.from_parent(self, name=name, play=play, mutation=scenario.mutation)
 
-class ObjectiveItem(pytest.Item):
-    """An objective of a scenario in one of its runs."""
 
-    def __init__(self, *, index: int, objective: Objective, repetition: int, **more: Any) -> None:
+class Play(NamedTuple):
+    """Which of a scenario's runs an item looks at."""
+
+    changes: tuple[Override, ...]
+    repetition: int
+
+
+class ScenarioItem(pytest.Item):
+    """Something that a run of a scenario must show."""
+
+    def __init__(self, *, play: Play, **more: Any) -> None:
         super().__init__(**more)
-        self._index, self._objective, self._repetition = index, objective, repetition
+        self._play = play
         self.add_marker(pytest.mark.scenario(name=self.path.stem))
-        self.add_marker(getattr(pytest.mark, objective.metric))
+
+    def played(self) -> Played:
+        """Return the run; it is run if no item asked for it before."""
+        return _runs(self.config).get(self.path.resolve(), *self._play)
 
     def setup(self) -> None:
-        """Have the scenario run, if no item did before; a run that does not count is an error here."""
-        played = _runs(self.config).get(self.path.resolve(), self._repetition)
+        """Have the scenario run; a run that does not count is an error here."""
+        played = self.played()
         if played.result is not None:
             self.user_properties += _properties(played.result, self.config.getoption("bench"))
         if played.fault is not None:
             pytest.fail(str(played.fault), pytrace=False)
+
+
+class MutationItem(ScenarioItem):
+    """A scenario whose mutation must make it fail."""
+
+    def __init__(self, *, mutation: Mutation, **more: Any) -> None:
+        super().__init__(**more)
+        self._mutation = mutation
+
+    def runtest(self) -> None:
+        """Look for the failures that the mutation promises."""
+        from testbed.pytest_runs import evidence
+        from testbed.verdict import Outcome
+
+        result = self.played().counted()
+        verdicts = result.record.verdicts
+        failed = {verdict.metric for verdict in verdicts if verdict.outcome is Outcome.FAIL}
+        if held := [metric for metric in self._mutation.fails if metric not in failed]:
+            lines = "\n".join(verdict.line for verdict in verdicts)
+            found = f"the scenario did not notice its mutation: {', '.join(held)} did not fail"
+            pytest.fail(f"{found}\n{lines}\n{evidence(result)}", pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return where the mutation is written, lines counted from 0."""
+        return self.path, self._mutation.place.line - 1, f"{self.path.stem}: {self.name}"
+
+
+class ObjectiveItem(ScenarioItem):
+    """An objective of a scenario in one of its runs."""
+
+    def __init__(self, *, index: int, objective: Objective, **more: Any) -> None:
+        super().__init__(**more)
+        self._index, self._objective = index, objective
+        self.add_marker(getattr(pytest.mark, objective.metric))
 
     def runtest(self) -> None:
         """Take the verdict on the objective."""
         from testbed.pytest_runs import evidence
         from testbed.verdict import Outcome
 
-        result = _runs(self.config).get(self.path.resolve(), self._repetition).counted()
+        result = self.played().counted()
         verdict = result.record.verdicts[self._index]
         if verdict.outcome is Outcome.INCONCLUSIVE:
             pytest.skip(f"{self.path.stem}: {verdict.line}; {evidence(result)}")
@@ -176,6 +238,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--results", metavar="DIR", default=paths.RESULTS, help="where runs are written (default: results/)"
     )
+    group.addoption(
+        "--set",
+        metavar="KEY=VALUE",
+        type=_override,
+        action="append",
+        default=[],
+        help="change a value of every scenario, such as hub.failover=bgp-bfd; repeatable",
+    )
+    group.addoption(
+        "--mutated",
+        action="store_true",
+        help="run each scenario with its mutation, which must make it fail",
+    )
     for name, what in (
         ("bench", "the bench FILE of the hub"),
         ("link", "the link engine"),
@@ -189,6 +264,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1")
     return int(text)
+
+
+def _override(text: str) -> Override:
+    try:
+        return Override.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:

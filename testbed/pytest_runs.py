@@ -14,7 +14,10 @@ import pytest
 
 from testbed import launch, paths, plan, screen
 from testbed.errors import RunError, TestbedError
+from testbed.overrides import Override
 from testbed.result import Result, State
+
+Changes = tuple[Override, ...]
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,27 @@ class Runs:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._played: dict[tuple[Path, int], Played] = {}
+        self._played: dict[tuple[Path, Changes, int], Played] = {}
 
-    def get(self, path: Path, repetition: int = 1) -> Played:
-        """Return the run of a scenario's file; without root, which a run needs, skip the test that asks."""
-        if (path, repetition) not in self._played:
+    def get(self, path: Path, changes: Changes = (), repetition: int = 1) -> Played:
+        """Return the run of a scenario's file with ``changes`` to it.
+
+        Without root, which a run needs, skip the test that asks.
+        """
+        key = (path, changes, repetition)
+        if key not in self._played:
             if os.geteuid() != 0:
                 pytest.skip("a run needs root for its network namespaces; start pytest with sudo")
-            self._played[path, repetition] = self._play(path)
-        return self._played[path, repetition]
+            self._played[key] = self._play(path, changes)
+        return self._played[key]
 
-    def _play(self, path: Path) -> Played:
+    def _play(self, path: Path, changes: Changes) -> Played:
         results = self._config.invocation_params.dir / self._config.getoption("results")
         try:
             folder = launch.new_folder(results, path.stem, datetime.now(UTC))
             with _screen(self._config, path.stem) as shown:
-                launch.run(launch.Job(str(path), str(folder)), shown.show)
+                job = launch.Job(str(path), str(folder), changes=tuple(map(str, changes)))
+                launch.run(job, shown.show)
             result = Result.load(folder)
         except TestbedError as error:
             return Played(None, error)
@@ -65,15 +73,16 @@ class Lab:
     def __init__(self, runs: Runs, repetition: int) -> None:
         self._runs, self._repetition = runs, repetition
 
-    def run(self, scenario: str | Path) -> Result:
+    def run(self, scenario: str | Path, *changes: str) -> Result:
         """Return the result of a scenario, given by its name or its YAML file; the session runs it once.
 
+        ``changes`` are made to the scenario for this run, as ``--set`` makes them: ``"hub.failover=none"``.
         Raises InputError for a scenario that is not right, another TestbedError for a run that does not
         count: it is invalid, or it broke.
         """
         __tracebackhide__ = True  # the reason says it all
-        made = plan.make(plan.find_scenario(str(scenario)))
-        return self._runs.get(made.path, self._repetition).counted()
+        made = plan.make(plan.find_scenario(str(scenario)), tuple(map(Override.parse, changes)))
+        return self._runs.get(made.path, tuple(made.changes), self._repetition).counted()
 
 
 def evidence(result: Result) -> str:

@@ -74,7 +74,11 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Record:
-    """What result.json holds. ``started_ns`` is the start instant (CLOCK_REALTIME), None before it."""
+    """What result.json holds.
+
+    ``started_ns`` is the start instant (CLOCK_REALTIME), None before it; ``changes`` are those made to
+    the scenario for this run (KEY=VALUE).
+    """
 
     scenario: str
     question: str
@@ -94,6 +98,12 @@ class Record:
     verdicts: tuple[Verdict, ...] = ()
     decomposition: tuple[Decomposition, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The scenario's name, and what was changed in it for this run."""
+        return f"{self.scenario} with {', '.join(self.changes)}" if self.changes else self.scenario
 
     @property
     def exit_status(self) -> int:
@@ -260,4 +270,5 @@ _READERS: Mapping[str, Any] = {
     "fidelity": lambda values: Fidelity(**values) if values else None,
     "verdicts": lambda values: tuple(map(_verdict, values)),
     "decomposition": lambda values: tuple(Decomposition(**value) for value in values),
+    "changes": tuple,
 }

@@ -32,6 +32,7 @@ from testbed.metrics.evidence import Facts
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
 from testbed.model.scenario import FidelityBudget
+from testbed.overrides import Override
 from testbed.progress import Ended, Event, Note, ObjectiveNow, Step
 from testbed.result import Fidelity, Input, Record, Result, ResultWriter, State
 from testbed.units import format_duration, format_share
@@ -164,6 +165,7 @@ class Run:
             versions=provenance.versions(paths.ROOT),
             host=provenance.host(),
             created_ns=time.time_ns(),
+            changes=tuple(map(str, made.changes)),
         )
 
     def _keep_schedules(self) -> None:
@@ -234,7 +236,8 @@ def main() -> int:
     """Run the job on standard input."""
     job = Job.read(sys.stdin.readline())
     _interrupt_at_end_of_input()
-    return Run(plan.make(Path(job.scenario)), Path(job.folder), job.core).execute()
+    made = plan.make(Path(job.scenario), tuple(map(Override.parse, job.changes)))
+    return Run(made, Path(job.folder), job.core).execute()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -101,6 +101,12 @@ class Objective:
         content = " (cached content)" if self.content == "cached" else ""
         status = f" ({self.status})" if self.status != "any" else ""
         return f"{self.metric}{of}{content}{status} {relation} {format_value(self.bound, self.unit)}{window}"
+
+    def shifted(self, by_ns: int) -> Objective:
+        """Return the objective with its window moved to a later time."""
+        if self.window is None:
+            return self
+        return replace(self, window=(self.window[0] + by_ns, self.window[1] + by_ns))
 
     def holds(self, value: float) -> bool:
         """Whether a measured value (base unit) keeps the bound."""

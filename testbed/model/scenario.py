@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from testbed.model.objective import METRICS, Objective
 from testbed.model.quantities import Duration, Share
 from testbed.model.traffic import Traffic
 from testbed.model.uplink import UplinkProfile
+from testbed.overrides import Override
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,35 @@ class FidelityBudget:
 
 
 @dataclass(frozen=True)
+class Mutation:
+    """A change that the scenario must notice: with ``set`` (KEY: VALUE), each metric in ``fails`` fails.
+
+    It proves that the scenario can fail: ``pytest scenarios/ --mutated`` runs it.
+    """
+
+    set: Mapping[str, str]
+    fails: tuple[str, ...]
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def changes(self) -> tuple[Override, ...]:
+        """The changes, as ``--set`` takes them."""
+        return tuple(Override.parse(f"{key}={value}") for key, value in self.set.items())
+
+    def problems(self) -> Iterable[Problem]:
+        if not self.set:
+            yield Problem(self.place.at("set"), "the mutation changes nothing", "write KEY: VALUE")
+        if not self.fails:
+            yield Problem(self.place.at("fails"), "the mutation breaks nothing", "name metrics that fail")
+
+
+@dataclass(frozen=True)
 class Scenario:
-    """A scenario as its YAML file describes it. All times count from its start."""
+    """A scenario as its YAML file describes it. All times count from its start.
+
+    ``shift`` moves all events, and the windows of objectives, to a later time, and the end with them:
+    against the 15 s slots of a trace, which stay where they are. ``tags`` are marks for ``pytest -m``.
+    """
 
     topology: str
     duration: Duration
@@ -44,6 +72,9 @@ class Scenario:
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     fidelity: FidelityBudget = FidelityBudget()
+    shift: Duration = 0
+    tags: tuple[str, ...] = ()
+    mutation: Mutation | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def traffic_for(self, objective: Objective) -> tuple[Traffic, ...]:
@@ -64,8 +95,23 @@ class Scenario:
             if not name.isidentifier():
                 yield Problem(traffic.place, f"traffic name {name!r}", "use letters, digits and _")
         yield from self._event_problems()
+        for tag in self.tags:
+            if not tag.isidentifier():
+                yield Problem(self.place.at("tags"), f"tag {tag!r}", "use letters, digits and _")
+        if self.mutation is not None:
+            yield from self._mutation_problems(self.mutation)
         for objective in self.objectives:
             yield from self._objective_problems(objective)
+
+    def shifted(self) -> Scenario:
+        """Return the scenario with its ``shift`` carried out."""
+        return replace(
+            self,
+            duration=self.duration + self.shift,
+            events=tuple(replace(event, at=event.at + self.shift) for event in self.events),
+            objectives=tuple(objective.shifted(self.shift) for objective in self.objectives),
+            shift=0,
+        )
 
     def _event_problems(self) -> Iterator[Problem]:
         for event in self.events:
@@ -86,6 +132,13 @@ class Scenario:
                     expected = f"begin at {units.format_duration(first.end_ns)} or later"
                     yield Problem(second.place.at("at"), found, expected)
 
+    def _mutation_problems(self, mutation: Mutation) -> Iterator[Problem]:
+        known = [objective.metric for objective in self.objectives]
+        for metric in mutation.fails:
+            if metric not in known:
+                found = f"no objective is on {metric!r}, which the mutation must break"
+                yield Problem(mutation.place.at("fails"), found, did_you_mean(metric, known))
+
     def _objective_problems(self, objective: Objective) -> Iterator[Problem]:
         if objective.metric not in METRICS:
             return  # the objective said so itself
@@ -103,9 +156,9 @@ class Scenario:
             yield Problem(objective.place.at("window"), found, expected)
 
 
-def read_scenario(path: Path) -> Scenario:
-    """Read and check a scenario file. Raises InputError with every problem found."""
-    return load.read(path, Scenario)
+def read_scenario(path: Path, changes: Iterable[Override] = ()) -> Scenario:
+    """Read and check a scenario file with ``changes`` to it. Raises InputError with every problem found."""
+    return load.read(path, Scenario, changes).shifted()
 
 
 def question(path: Path) -> str:

@@ -23,7 +23,7 @@ def write(result: Result, *, svg: bool = False) -> Path:
     with matplotlib.rc_context(dict(style.RC)):
         figure = draw(result)
         path = result.folder / f"{STEM}.png"
-        figure.savefig(path, dpi=DPI, metadata={"Software": None, "Title": result.record.scenario})
+        figure.savefig(path, dpi=DPI, metadata={"Software": None, "Title": result.record.title})
         if svg:
             figure.savefig(path.with_suffix(".svg"), dpi=2 * DPI, metadata={"Date": None})
     return path

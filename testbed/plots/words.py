@@ -24,7 +24,7 @@ _COLUMNS = ((0.0, "left"), (0.13, "left"), (0.76, "right"), (0.885, "right"), (1
 
 def title(figure: Figure, record: Record) -> None:
     """Write the scenario, its question, and how the run ended where it did not complete."""
-    figure.text(0.015, 0.984, record.scenario, fontsize=14, weight="bold", va="top")
+    figure.text(0.015, 0.984, record.title, fontsize=14, weight="bold", va="top")
     question = record.question[:1].upper() + record.question[1:]
     figure.text(0.015, 0.953, question, fontsize=10.5, va="top", color=style.GREY)
     figure.text(0.985, 0.984, _warning(record), va="top", ha="right", color=style.VERMILLION, weight="bold")

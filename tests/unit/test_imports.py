@@ -11,7 +11,7 @@ import pytest
 from testbed.paths import ROOT
 
 LAYERS = (
-    {"units", "errors", "paths", "load"},
+    {"units", "errors", "paths", "load", "overrides"},
     {"model"},
     {"traces", "link", "lab", "provision", "provenance", "tenant", "probes", "metrics", "verdict", "result"}
     | {"junit", "plots", "progress", "doctor", "drawing"},
