@@ -21,7 +21,11 @@ EMULATOR = "links"
 
 
 class NodeKind(StrEnum):
-    """What a node is for."""
+    """What a node is for.
+
+    A ROUTER is the Internet, its name service included. The EDGE is the router in front of the tenant;
+    with a failover that builds tunnels it is their far end and provisioned like the hub.
+    """
 
     CLIENT = "client"
     SWITCH = "switch"
@@ -29,6 +33,7 @@ class NodeKind(StrEnum):
     CPE = "cpe"
     POP = "pop"
     ROUTER = "router"
+    EDGE = "edge"
     TENANT = "tenant"
 
 
@@ -135,6 +140,11 @@ class Topology:
         return self.of_kind(NodeKind.TENANT)[0]
 
     @property
+    def edge(self) -> Node | None:
+        """The router in front of the tenant; None where the topology has none."""
+        return next(iter(self.of_kind(NodeKind.EDGE)), None)
+
+    @property
     def preferred(self) -> Uplink:
         """The uplink that the hub uses while all is well."""
         return min(self.uplinks.values(), key=lambda uplink: uplink.metric)
@@ -159,6 +169,8 @@ class Topology:
                 yield Problem(
                     self.place.at("nodes"), f"{len(found)} nodes of kind {kind}", "give exactly one"
                 )
+        if len(found := self.of_kind(NodeKind.EDGE)) > 1:
+            yield Problem(self.place.at("nodes"), f"{len(found)} nodes of kind edge", "give at most one")
         if EMULATOR in self.nodes:
             yield Problem(self.place.at("nodes"), f"a node is named {EMULATOR!r}", "choose another name")
         yield from self._end_problems()

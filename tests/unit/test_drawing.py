@@ -29,7 +29,7 @@ def test_the_two_uplinks_lie_side_by_side() -> None:
     drawn = drawing.draw(load.read(TWO_UPLINKS, Topology))
 
     assert (
-        "  client ─┬─ lan ─── hub ─┬── dish ───══ starlink ══─── pop-starlink ─┬─ internet ─── tenant\n"
+        "  client ─┬─ lan ─── hub ─┬── dish ───══ starlink ══─── pop-starlink ─┬─ internet ─── edge ─── tenant\n"
         " client2 ─┘               └─ modem ───════ lte ═════───── pop-lte ────┘"
     ) == drawn
 
@@ -52,6 +52,7 @@ def test_the_two_uplinks_lie_side_by_side() -> None:
         ("metric: 200", "metric: 100", "two uplinks have one metric; give each its own"),
         ("192.168.10.102/24", "192.168.10.402/24", "port 'eth0' has address '192.168.10.402/24'"),
         ("kind: hub", "kind: client", "0 nodes of kind hub; give exactly one"),
+        ("kind: router", "kind: edge", "2 nodes of kind edge; give at most one"),
         ("probe_target: 203.0.113.1", "probe_target: azure", "'azure'; write an IP address"),
         ("nat: [cell0]", "nat: [cel0]", "unknown port 'cel0'; did you mean 'cell0'?"),
     ],
