@@ -64,7 +64,7 @@ class Fidelity:
     backend: str
     directions: tuple[DirectionFidelity, ...]
     waking: str = ""
-    priority: bool = False
+    scheduling: str = ""
     clock_steps: int = 0
     clock_step_max_ns: int = 0
     clock_doubts: int = 0
@@ -181,7 +181,7 @@ def certify(
         waking=("", "sleeps", "sleeps, spins near a departure", "spins while packets are inside")[
             int(run["spin"])
         ],
-        priority=bool(run["priority"]),
+        scheduling=("fair", "SCHED_FIFO", "SCHED_DEADLINE")[int(run["scheduling"])],
         clock_steps=int(run["clock_steps"]),
         clock_step_max_ns=int(run["clock_step_max_ns"]),
         clock_doubts=int(run["clock_doubts"]),

@@ -52,7 +52,7 @@ COUNTERS = np.dtype(
 # struct run_stats (evidence.h)
 RUN_STATS = np.dtype(
     [("magic", "S8"), ("n_lanes", "<u8"), ("started_ns", "<i8"), ("updated_ns", "<i8"), ("spin", "<u8")]
-    + [("priority", "<u8"), ("clock_steps", "<u8"), ("clock_step_max_ns", "<i8"), ("clock_doubts", "<u8")]
+    + [("scheduling", "<u8"), ("clock_steps", "<u8"), ("clock_step_max_ns", "<i8"), ("clock_doubts", "<u8")]
     + [("stalls", "<u8"), ("stall_max_ns", "<i8"), ("needed_ns", "<i8"), ("away_ns", "<i8")]
     + [("records_lost", "<u8"), ("memory_frames", "<u8"), ("memory_frames_used_max", "<u8")]
 )

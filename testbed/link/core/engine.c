@@ -1,44 +1,20 @@
 #include "engine.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "device.h"
 
-#define US INT64_C(1000)
-#define MS (1000 * US)
 #define AT_ONCE 64			/* frames read from one port before the others have their turn */
 #define GRACE (50 * US)			/* looks on after the last frame: the next one is near */
-#define IDLE (100 * MS)			/* looks at the clock and closes records even when nothing happens */
-#define WORTHWHILE (10 * US)		/* a shorter sleep costs more than it saves */
-#define MARGIN_MIN (60 * US)
-#define MARGIN_MAX (500 * US)
 #define STALL (500 * US)
 #define LOOK (2 * MS)			/* one look takes less, with all that it may find to do */
 #define DOUBT (100 * US)		/* a time stamp further off than this is not believed */
-#define PRIORITY 20
 #define PATIENCE MS			/* for a device that refuses a frame */
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-static int64_t now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
 
 bool engine_init(struct engine *e, uint64_t memory)
 {
@@ -305,32 +281,6 @@ static void account(struct engine *e, int64_t now)
 	e->looked_ns = e->due_ns = now;
 }
 
-/*
- * Sleeps until a frame arrives or the next departure is near. How near is learned: the margin covers
- * what this host's timers have lately been late by, and slowly forgets.
- */
-static void rest(struct engine *e, int64_t now)
-{
-	struct epoll_event events[4];
-	int64_t until = e->next_ns == FOREVER ? now + IDLE : e->next_ns - e->margin_ns;
-	struct timespec left = { 0, until - now < IDLE ? until - now : IDLE };
-
-	if (until < now + WORTHWHILE || epoll_pwait2(e->watch, events, 4, &left, NULL) != 0 ||
-	    e->next_ns == FOREVER) {
-		e->due_ns = now_ns();
-		return;
-	}
-	int64_t late = now_ns() - (now + left.tv_nsec);
-
-	e->due_ns = now + left.tv_nsec;
-	if (e->spin != SPIN_NEAR)
-		return;
-	if (late > e->margin_ns)
-		e->margin_ns = late < MARGIN_MAX ? late : MARGIN_MAX;
-	else if (e->margin_ns > MARGIN_MIN)
-		e->margin_ns -= e->margin_ns / 256;
-}
-
 /* Hands over the 10 ms records that are complete. */
 static void close_records(struct engine *e, int64_t now)
 {
@@ -368,26 +318,13 @@ static void look(struct engine *e, int64_t now)
 		e->active_ns = now;
 }
 
-static void choose_wakeup(struct engine *e)
-{
-	struct sched_param priority = { .sched_priority = PRIORITY };
-
-	/* applies to this thread alone */
-	e->stats->priority = !sched_setscheduler(0, SCHED_FIFO, &priority);
-	prctl(PR_SET_TIMERSLACK, 1);
-	if (e->spin == SPIN_AUTO && e->stats->priority)
-		e->spin = SPIN_NEAR;
-	else if (e->spin == SPIN_AUTO)
-		e->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_ALWAYS : SPIN_NEVER;
-	e->margin_ns = e->spin == SPIN_NEAR ? MARGIN_MIN : e->spin == SPIN_ALWAYS ? FOREVER / 2 : 0;
-	e->stats->spin = (uint64_t)e->spin;
-}
-
 void *engine_run(void *argument)
 {
 	struct engine *e = argument;
 
-	choose_wakeup(e);
+	waking_choose(&e->waking);
+	e->stats->spin = (uint64_t)e->waking.spin;
+	e->stats->scheduling = (uint64_t)e->waking.scheduling;
 	e->next_ns = FOREVER;
 	e->looked_ns = e->due_ns = now_ns();
 	while (!e->stopping) {
@@ -399,7 +336,7 @@ void *engine_run(void *argument)
 		if (now - e->looked_ns > LOOK)
 			count_stall(e->stats, now - e->looked_ns);
 		if (now - e->active_ns > GRACE)
-			rest(e, now);
+			e->due_ns = waking_rest(&e->waking, e->watch, now, e->next_ns);
 		else
 			e->due_ns = now;
 	}

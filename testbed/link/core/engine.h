@@ -1,8 +1,4 @@
-/*
- * The packet thread: real frames through the physics, on time. With real-time priority it sleeps until
- * just before the next departure and spins from there; without, timers are late by milliseconds under
- * load, and it spins as long as packets are inside.
- */
+/* The packet thread: real frames through the physics, on time. */
 #ifndef ENGINE_H
 #define ENGINE_H
 
@@ -10,6 +6,7 @@
 
 #include "evidence.h"
 #include "port.h"
+#include "waking.h"
 
 struct lane {				/* one direction of a link */
 	struct link link;
@@ -17,8 +14,6 @@ struct lane {				/* one direction of a link */
 	struct port *in, *out;
 	uint64_t device_drops;		/* of its entrance, before the start */
 };
-
-enum spin { SPIN_AUTO, SPIN_NEVER, SPIN_NEAR, SPIN_ALWAYS };	/* while packets are inside */
 
 enum order_kind { START, CHANGE, STOP };
 
@@ -43,14 +38,13 @@ struct engine {
 	uint64_t frames_free;
 	int watch, bell;		/* an epoll of the ports and of the bell, which announces an order */
 	_Atomic(struct order *) order;
-	enum spin spin;
+	struct waking waking;
 	bool stopping;
 	int64_t offset_ns;		/* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	int64_t offset_read_ns;
 	int64_t active_ns;		/* when a frame was last received or sent */
 	int64_t next_ns;		/* the next departure */
 	int64_t records_due_ns;
-	int64_t margin_ns;		/* how long before it to be awake */
 	int64_t looked_ns, due_ns;	/* the last look at the ports, and when the next one should have been */
 };
 

@@ -14,7 +14,7 @@ struct run_stats {
 	int64_t started_ns;		/* CLOCK_REALTIME of the start, 0 = not started */
 	int64_t updated_ns;		/* since the start */
 	uint64_t spin;			/* enum spin: how it waits while packets are inside */
-	uint64_t priority;		/* 1: real-time priority was granted */
+	uint64_t scheduling;		/* enum scheduling: what the packet thread was permitted */
 	uint64_t clock_steps;		/* of CLOCK_REALTIME against CLOCK_MONOTONIC, above 0.2 ms */
 	int64_t clock_step_max_ns;
 	uint64_t clock_doubts;		/* time stamps that could not be and were replaced */

@@ -206,7 +206,7 @@ static int build(struct setup *s, const struct plan *p)
 		return -1;
 	}
 	e->stats = evidence.stats;
-	e->spin = p->spin;
+	e->waking.spin = p->spin;
 	for (unsigned i = 0; i < p->n; i++)
 		if (join(s, i, &p->lines[i], p->mark))
 			return -1;
