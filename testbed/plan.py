@@ -16,12 +16,11 @@ from testbed.model.catalogue import Catalogue
 from testbed.model.scenario import Scenario, question, read_scenario
 from testbed.model.topology import Topology
 from testbed.model.trace import Trace
-from testbed.model.traffic import HttpGet, Traffic
+from testbed.model.traffic import HttpGet
 from testbed.model.uplink import UplinkProfile
 from testbed.overrides import Override
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
-from testbed.units import format_duration
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +103,7 @@ def make(path: Path, changes: Sequence[Override] = ()) -> Plan:
 def timeline(plan: Plan) -> list[tuple[int, str]]:
     """Return what a run of the plan will do, as (ns since its start, text), in order of time."""
     scenario = plan.scenario
-    rows = [(0, f"{t.kind} {t.name!r} starts ({_pace(t)})") for t in scenario.traffic.values()]
+    rows = [(0, f"{t.kind} {t.name!r} starts ({t.pace})") for t in scenario.traffic.values()]
     for event in scenario.events:
         rows.append((event.at, f"{event.title} begins"))
         rows.append((event.end_ns, f"{event.title} ends"))
@@ -115,12 +114,6 @@ def timeline(plan: Plan) -> list[tuple[int, str]]:
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _pace(traffic: Traffic) -> str:
-    if isinstance(traffic, HttpGet):
-        return f"{traffic.rate:g} requests/s from {traffic.from_}, catalogue {traffic.catalogue}"
-    return f"every {format_duration(traffic.every)}, {traffic.from_} to {traffic.to}"
 
 
 def _find(name: str, folder: Path, noun: str, place: Place | str) -> Path:
@@ -149,8 +142,7 @@ def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem
 
 def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
     for traffic in scenario.traffic.values():
-        ends = {"from": traffic.from_} | ({} if isinstance(traffic, HttpGet) else {"to": traffic.to})
-        for key, node in ends.items():
+        for key, node in traffic.ends.items():
             if node not in topology.nodes:
                 found = f"topology {scenario.topology} has no node {node!r}"
                 yield Problem(traffic.place.at(key), found, did_you_mean(node, topology.nodes))

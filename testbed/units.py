@@ -93,6 +93,13 @@ def parse_share(text: str) -> float:
     return float(value / 100)
 
 
+def parse_mos(text: str) -> float:
+    """Read ``"3.6"`` as a mean opinion score (ITU-T P.800.1). Raises ValueError with what would be right."""
+    if not re.fullmatch(r"\d(\.\d+)?", text) or not 1 <= float(text) <= 5:
+        raise ValueError("a score from 1 to 5, such as '3.6'")
+    return float(text)
+
+
 def parse_frequency(text: str) -> float:
     """Read ``"5/s"`` as events per second. Raises ValueError with what would be right."""
     return float(_scaled(text, FREQUENCY_UNITS, "5/s"))

@@ -74,7 +74,7 @@ def evaluate(scenario: Scenario, evidence: Evidence, invalid: str = "") -> tuple
 
 
 def _evaluate(scenario: Scenario, objective: Objective, evidence: Evidence, invalid: str) -> Verdict:
-    ask = Ask.about(objective, scenario.traffic_for(objective)[0].name, evidence.whole)
+    ask = Ask.about(objective, scenario.subject(objective), evidence.whole)
     verdict = judge(objective, ask, METRICS[objective.metric].measure(evidence, ask))
     return replace(verdict, outcome=Outcome.INVALID, reason=invalid) if invalid else verdict
 

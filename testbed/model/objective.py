@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
@@ -13,39 +13,53 @@ from testbed.model.quantities import Duration
 
 
 class Unit(StrEnum):
-    """The base unit of a metric's value: nanoseconds, a count, or a share of 1."""
+    """The base unit of a metric's value: nanoseconds, a count, a share of 1, or a mean opinion score."""
 
     DURATION = "ns"
     COUNT = "count"
     SHARE = "share"
+    MOS = "MOS"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is, as far as a scenario needs to know it."""
+    """What a metric is, as far as a scenario needs to know it.
+
+    ``of`` has the kinds of traffic that it can measure; ``together``: without a name it is about all of
+    the scenario's traffic of these kinds, not about one.
+    """
 
     unit: Unit
-    of: str
+    of: tuple[str, ...]
     summary: str
+    together: bool = False
 
+
+_HEARTBEAT, _REQUESTS = ("udp-echo",), ("http-get",)
 
 METRICS: Mapping[str, Metric] = {
-    "interruption": Metric(Unit.DURATION, "udp-echo", "longest gap of the heartbeat"),
-    "packets_lost": Metric(Unit.COUNT, "udp-echo", "heartbeats without an answer"),
-    "failovers": Metric(Unit.COUNT, "udp-echo", "changes of the uplink that carries the heartbeat"),
+    "interruption": Metric(Unit.DURATION, _HEARTBEAT, "longest gap of the heartbeat"),
+    "packets_lost": Metric(Unit.COUNT, _HEARTBEAT, "heartbeats without an answer"),
+    "failovers": Metric(Unit.COUNT, _HEARTBEAT, "changes of the uplink that carries the heartbeat"),
     "return_to_preferred": Metric(
-        Unit.DURATION, "udp-echo", "from the preferred uplink's recovery until it carries the heartbeat again"
+        Unit.DURATION, _HEARTBEAT, "from the preferred uplink's recovery until it carries the heartbeat again"
     ),
-    "hit_ratio": Metric(Unit.SHARE, "http-get", "requests answered from the hub's cache"),
-    "byte_hit_ratio": Metric(Unit.SHARE, "http-get", "bytes to clients that did not come from the tenant"),
-    "availability": Metric(Unit.SHARE, "http-get", "requests answered whole and right"),
-    "ttfb_p50": Metric(Unit.DURATION, "http-get", "median time to first byte"),
-    "ttfb_p95": Metric(Unit.DURATION, "http-get", "95th percentile of the time to first byte"),
-    "ttfb_p99": Metric(Unit.DURATION, "http-get", "99th percentile of the time to first byte"),
+    "hit_ratio": Metric(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache"),
+    "byte_hit_ratio": Metric(Unit.SHARE, _REQUESTS, "bytes to clients that did not come from the tenant"),
+    "availability": Metric(Unit.SHARE, _REQUESTS, "requests answered whole and right"),
+    "ttfb_p50": Metric(Unit.DURATION, _REQUESTS, "median time to first byte"),
+    "ttfb_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte"),
+    "ttfb_p99": Metric(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte"),
 }
 
-_PARSERS = {Unit.DURATION: units.parse_duration, Unit.SHARE: units.parse_share}
-_EXAMPLES = {Unit.DURATION: "'3 s'", Unit.SHARE: "'60 %'", Unit.COUNT: "'0'"}
+_PARSERS = {Unit.DURATION: units.parse_duration, Unit.SHARE: units.parse_share, Unit.MOS: units.parse_mos}
+_WRITERS: Mapping[Unit, Callable[[float], str]] = {
+    Unit.DURATION: units.format_duration,
+    Unit.SHARE: units.format_share,
+    Unit.COUNT: "{:g}".format,
+    Unit.MOS: "{:.2f}".format,
+}
+_EXAMPLES = {Unit.DURATION: "'3 s'", Unit.SHARE: "'60 %'", Unit.COUNT: "'0'", Unit.MOS: "'3.6'"}
 
 
 def parse_value(text: str, unit: Unit) -> float:
@@ -59,9 +73,7 @@ def parse_value(text: str, unit: Unit) -> float:
 
 def format_value(value: float, unit: Unit) -> str:
     """Write a metric's value with its unit for people."""
-    if unit is Unit.DURATION:
-        return units.format_duration(value)
-    return units.format_share(value) if unit is Unit.SHARE else f"{value:g}"
+    return _WRITERS[unit](value)
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,15 @@ class Scenario:
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def traffic_for(self, objective: Objective) -> tuple[Traffic, ...]:
-        """Return the traffic an objective measures: the named one, or all of the metric's kind."""
-        fitting = [t for t in self.traffic.values() if t.kind == METRICS[objective.metric].of]
+        """Return the traffic an objective measures: the named one, or all of the metric's kinds."""
+        fitting = [t for t in self.traffic.values() if t.kind in METRICS[objective.metric].of]
         return tuple(t for t in fitting if objective.of in ("", t.name))
+
+    def subject(self, objective: Objective) -> str:
+        """Return the name of the traffic that an objective is about; ``""``: all that its metric can measure."""
+        if objective.of or METRICS[objective.metric].together:
+            return objective.of
+        return self.traffic_for(objective)[0].name
 
     def events_of(self, uplink: str) -> tuple[Event, ...]:
         """Return the events of one uplink in the order of their time."""
@@ -142,12 +148,12 @@ class Scenario:
     def _objective_problems(self, objective: Objective) -> Iterator[Problem]:
         if objective.metric not in METRICS:
             return  # the objective said so itself
+        metric = METRICS[objective.metric]
         if objective.of and objective.of not in self.traffic:
             found = f"unknown traffic {objective.of!r}"
             yield Problem(objective.place.at("of"), found, did_you_mean(objective.of, self.traffic))
-        elif len(fitting := self.traffic_for(objective)) != 1:
-            kind = METRICS[objective.metric].of
-            found = f"{len(fitting)} traffics of kind {kind} fit {objective.metric}"
+        elif len(fitting := self.traffic_for(objective)) != 1 and not (metric.together and fitting):
+            found = f"{len(fitting)} traffics of kind {' or '.join(metric.of)} fit {objective.metric}"
             expected = f"name one with 'of:' ({', '.join(self.traffic) or 'the scenario has no traffic'})"
             yield Problem(objective.place, found, expected)
         if objective.window and objective.window[1] > self.duration:

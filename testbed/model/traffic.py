@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
-from testbed.model.quantities import Duration, Frequency
+from testbed.model.quantities import Duration, Frequency, Rate, Size
+
+CALL_HEADER_BYTES = 24
+"""Of a call's packet: what it must hold to be told apart and timed."""
+
+
+class Dscp(StrEnum):
+    """A mark of the differentiated services (RFC 2474), by the service classes of RFC 4594.
+
+    EF is missing: it marks the heartbeat, by which the links' counters tell which uplink carries.
+    """
+
+    DEFAULT = "CS0"
+    BULK = "CS1"
+    LOW_LATENCY_DATA = "AF21"
+    MULTIMEDIA = "AF41"
+
+    @property
+    def tos(self) -> int:
+        """The octet in the IP header: the code point in its upper six bits."""
+        return {"CS0": 0, "CS1": 8, "AF21": 18, "AF41": 34}[self] << 2
 
 
 @dataclass(frozen=True)
@@ -21,6 +42,14 @@ class UdpEcho:
     every: Duration
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = ""
+
+    @property
+    def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_, "to": self.to}
+
+    @property
+    def pace(self) -> str:
+        return f"every {units.format_duration(self.every)}, {self.from_} to {self.to}"
 
     def problems(self) -> Iterable[Problem]:
         if self.every < 10**6:
@@ -40,11 +69,151 @@ class HttpGet:
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = ""
 
+    @property
+    def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_}
+
+    @property
+    def pace(self) -> str:
+        return f"{self.rate:g} requests/s from {self.from_}, catalogue {self.catalogue}"
+
     def problems(self) -> Iterable[Problem]:
-        if not 0 < self.rate <= 1000:
-            yield Problem(
-                self.place.at("rate"), f"rate is {self.rate:g}/s", "write more than 0/s, up to 1000/s"
-            )
+        yield from _rate_problems(self.place, self.rate)
 
 
-Traffic = UdpEcho | HttpGet
+@dataclass(frozen=True)
+class HttpPut:
+    """Uploads through the hub to the tenant, each tried again until it is acknowledged.
+
+    ``timeout`` is that of one attempt. An upload that the scenario's end finds without an
+    acknowledgement was not acknowledged.
+    """
+
+    kind: Literal["http-put"]
+    from_: str = field(metadata={"yaml_key": "from"})
+    size: Size
+    rate: Frequency
+    timeout: Duration = 10 * 10**9
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    @property
+    def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_}
+
+    @property
+    def pace(self) -> str:
+        return f"{self.rate:g} uploads/s of {units.format_size(self.size)} from {self.from_}"
+
+    def problems(self) -> Iterable[Problem]:
+        yield from _rate_problems(self.place, self.rate)
+        if not 1 <= self.size <= 64 * 10**6:
+            found = f"size is {units.format_size(self.size)}"
+            yield Problem(self.place.at("size"), found, "write 1 B to 64 MB: an upload is one request")
+
+
+@dataclass(frozen=True)
+class TcpTransfer:
+    """One long TCP connection whose data flows ``up`` (to the tenant) or ``down``.
+
+    ``rate`` is that of the sender, 0 as fast as the path takes it: a bulk sync. A session that makes no
+    progress for ``timeout`` is given up; after that, and after a reset, the client connects again.
+    """
+
+    kind: Literal["tcp-transfer"]
+    from_: str = field(metadata={"yaml_key": "from"})
+    to: str
+    direction: Literal["up", "down"] = "up"
+    rate: Rate = 0
+    dscp: Dscp = Dscp.DEFAULT
+    timeout: Duration = 30 * 10**9
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    @property
+    def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_, "to": self.to}
+
+    @property
+    def pace(self) -> str:
+        rate = units.format_rate(self.rate) if self.rate else "as fast as the path takes it"
+        return f"{rate}, {self.direction}, {self.from_} and {self.to}, {self.dscp}"
+
+    def problems(self) -> Iterable[Problem]:
+        yield from _timeout_problems(self.place, self.timeout)
+
+
+@dataclass(frozen=True)
+class HttpsKeepalive:
+    """One TLS connection to the tenant's endpoint, kept alive by a small request at a fixed interval.
+
+    It does not go through the hub's cache. A request without an answer for ``timeout`` ends the session.
+    """
+
+    kind: Literal["https-keepalive"]
+    from_: str = field(metadata={"yaml_key": "from"})
+    to: str
+    every: Duration = 10**9
+    timeout: Duration = 30 * 10**9
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    @property
+    def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_, "to": self.to}
+
+    @property
+    def pace(self) -> str:
+        return f"a request every {units.format_duration(self.every)}, {self.from_} to {self.to}"
+
+    def problems(self) -> Iterable[Problem]:
+        if not 50 * 10**6 <= self.every <= 4 * 10**9:
+            found = f"every is {units.format_duration(self.every)}"
+            expected = "write 50 ms to 4 s: the tenant closes a connection that is idle for 5 s"
+            yield Problem(self.place.at("every"), found, expected)
+        yield from _timeout_problems(self.place, self.timeout)
+
+
+@dataclass(frozen=True)
+class UdpCall:
+    """A call: packets of ``size`` bytes (of UDP's payload) every 20 ms in both directions at once.
+
+    The size without a number is that of G.711: 160 bytes of speech and an RTP header of 12.
+    """
+
+    kind: Literal["udp-call"]
+    from_: str = field(metadata={"yaml_key": "from"})
+    to: str
+    size: Size = 172
+    dscp: Dscp = Dscp.MULTIMEDIA
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    @property
+    def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_, "to": self.to}
+
+    @property
+    def pace(self) -> str:
+        size = units.format_size(self.size)
+        return f"{size} every 20 ms both ways, {self.from_} and {self.to}, {self.dscp}"
+
+    def problems(self) -> Iterable[Problem]:
+        if not CALL_HEADER_BYTES <= self.size <= 1400:
+            found = f"size is {units.format_size(self.size)}"
+            yield Problem(self.place.at("size"), found, f"write {CALL_HEADER_BYTES} B to 1400 B")
+
+
+Traffic = UdpEcho | HttpGet | HttpPut | TcpTransfer | HttpsKeepalive | UdpCall
+
+
+def _rate_problems(place: Place, rate_per_s: float) -> Iterable[Problem]:
+    if not 0 < rate_per_s <= 1000:
+        yield Problem(place.at("rate"), f"rate is {rate_per_s:g}/s", "write more than 0/s, up to 1000/s")
+
+
+def _timeout_problems(place: Place, timeout_ns: int) -> Iterable[Problem]:
+    if timeout_ns < 10**9:
+        yield Problem(
+            place.at("timeout"), f"timeout is {units.format_duration(timeout_ns)}", "write 1 s or more"
+        )
