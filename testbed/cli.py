@@ -13,10 +13,9 @@ import argcomplete
 from rich.console import Console
 from rich.table import Table
 
-from testbed import __version__, doctor, drawing, launch, load, paths, plan, schema, screen
+from testbed import __version__, doctor, drawing, launch, load, matrix, paths, plan, schema, screen
 from testbed.errors import TestbedError
 from testbed.link import commands as links
-from testbed.model.failover import promised_interruption
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
 from testbed.overrides import Override
@@ -53,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"testbed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
+    matrix.add_parser(commands)
     _add_scenario(commands)
     _add_result(commands)
     _add_topology(commands)
@@ -141,9 +141,9 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
 
 def _hub(scenario: Scenario) -> str:
     cache = f"cache {'on' if scenario.hub.cache else 'off'}"
-    if scenario.hub.failover == "none":
+    promise = scenario.hub.promise
+    if promise is None:
         return f"no failover, {cache}"
-    promise = promised_interruption(scenario.hub.timers)
     spans = f"{format_duration(promise.best_ns)} to {format_duration(promise.worst_ns)}"
     return f"failover {scenario.hub.failover}, whose timers promise an interruption of {spans}; {cache}"
 

@@ -1,4 +1,4 @@
-"""What ping-tracked failover promises: how long a dead uplink can stay unnoticed."""
+"""The settings of the hub's failover implementations, and what they promise: how long a dead uplink stays unnoticed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem
-from testbed.model.quantities import Duration
+from testbed.model.quantities import Duration, Share
+from testbed.units import format_share
 
+MS = 10**6
 S = 10**9
 
 
@@ -33,6 +35,17 @@ class PingTracking:
     rise: int = 5
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
+    @property
+    def promise(self) -> Promise:
+        """The interruption when an uplink goes dark and another one is good.
+
+        Best case: the outage begins just before a ping leaves, so that ``fall`` pings fail with the
+        last one's time-out: (fall - 1) x interval + timeout. Worst case: it begins just after a ping
+        was answered, one interval more.
+        """
+        best = (self.fall - 1) * self.interval + self.timeout
+        return Promise(best_ns=best, worst_ns=best + self.interval)
+
     def problems(self) -> Iterable[Problem]:
         for key in ("interval", "timeout"):
             if getattr(self, key) < S or getattr(self, key) % S:
@@ -45,12 +58,70 @@ class PingTracking:
                 yield Problem(self.place.at(key), f"{key} is {getattr(self, key)}", "write 1 or more")
 
 
-def promised_interruption(timers: PingTracking) -> Promise:
-    """Return the interruption the timers allow when an uplink goes dark and another one is good.
+@dataclass(frozen=True)
+class Bfd:
+    """The timers of a hub that runs BGP with BFD (RFC 5880) to its edge through one tunnel for each uplink.
 
-    Best case: the outage begins just before a ping leaves, so that ``fall`` pings fail with the
-    last one's time-out: (fall - 1) x interval + timeout. Worst case: it begins just after a ping
-    was answered, one interval more.
+    A BFD packet leaves every ``interval``; ``multiplier`` of them missing take the uplink out.
+    ``hold`` is BGP's own hold time, for the time in which BFD is not up yet.
     """
-    best = (timers.fall - 1) * timers.interval + timers.timeout
-    return Promise(best_ns=best, worst_ns=best + timers.interval)
+
+    interval: Duration = 300 * MS
+    multiplier: int = 3
+    hold: Duration = 3 * S
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def promise(self) -> Promise:
+        """The interruption when an uplink goes dark and another one is good.
+
+        The detection time is multiplier x interval since the last BFD packet arrived (RFC 5880, 6.8.4).
+        Worst case: the outage begins just after one; best case: just before the next one was due.
+        """
+        worst = self.multiplier * self.interval
+        return Promise(best_ns=worst - self.interval, worst_ns=worst)
+
+    def problems(self) -> Iterable[Problem]:
+        if not 10 * MS <= self.interval <= 60 * S or self.interval % MS:
+            found = "interval is not whole milliseconds from 10 ms to 60 s"
+            yield Problem(self.place.at("interval"), found, "write one such as 300 ms")
+        if not 2 <= self.multiplier <= 255:
+            found = f"multiplier is {self.multiplier}"
+            yield Problem(
+                self.place.at("multiplier"), found, "write 2 to 255: a single lost packet is no outage"
+            )
+        if self.hold < 3 * S or self.hold % S:
+            found = "hold is not whole seconds from 3 s on"
+            yield Problem(self.place.at("hold"), found, "write 3 s, the shortest that BGP knows, or more")
+
+
+@dataclass(frozen=True)
+class Overflow:
+    """When new flows of a hub leave its preferred uplink for the second one, and when they come back.
+
+    The preferred uplink is measured every ``interval``. Its queueing delay is its round-trip time
+    less the lowest one seen. ``enter`` measurements in a row above ``busy`` send new flows to the
+    second uplink; ``leave`` in a row below ``calm``, with no more than ``share`` of the throughput of
+    the congested time on both uplinks together, bring them back.
+    """
+
+    interval: Duration = 500 * MS
+    busy: Duration = 100 * MS
+    calm: Duration = 40 * MS
+    enter: int = 2
+    leave: int = 10
+    share: Share = 0.7
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def problems(self) -> Iterable[Problem]:
+        if not 100 * MS <= self.interval <= 10 * S:
+            yield Problem(self.place.at("interval"), "interval is out of range", "write 100 ms to 10 s")
+        if not 0 < self.calm < self.busy:
+            found = "calm is not below busy"
+            yield Problem(self.place.at("calm"), found, "leave a gap between the two, or flows go to and fro")
+        for key in ("enter", "leave"):
+            if getattr(self, key) < 1:
+                yield Problem(self.place.at(key), f"{key} is {getattr(self, key)}", "write 1 or more")
+        if not 0 < self.share < 1:
+            found = f"share is {format_share(self.share)}"
+            yield Problem(self.place.at("share"), found, "write more than 0 % and less than 100 %")

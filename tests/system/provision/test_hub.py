@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import RunError
-from testbed.model.failover import PingTracking, promised_interruption
+from testbed.model.failover import PingTracking
 from testbed.provision import Step, StepState
 from tests.system.provision.conftest import SAS, Lab
 
@@ -110,7 +110,7 @@ def test_failover_keeps_its_promise(
     lab: Lab, steps: list[Step], pings: Callable[[], list[tuple[float, int]]]
 ) -> None:
     """A black-holed uplink interrupts clients within what the timers promise; they return on recovery."""
-    promise = promised_interruption(PingTracking(rise=2))
+    promise = PingTracking(rise=2).promise
     until(lambda: len(pings()) > 20, 10)
     lab.cut("dish")
     until(lambda: best_route(lab) == "wan1", 5)

@@ -91,6 +91,31 @@ BAD = {
         "hub: {timers: {interval: 1 s, timeout: 2 s}}\nuplinks:",
         "s.yaml:3: timeout is longer than the interval of 1 s; a ping has to fail before the next one leaves",
     ),
+    "one lost BFD packet": (
+        "uplinks:",
+        "hub: {failover: bgp-bfd, bfd: {multiplier: 1}}\nuplinks:",
+        "s.yaml:3: multiplier is 1; write 2 to 255: a single lost packet is no outage",
+    ),
+    "BFD in fractions": (
+        "uplinks:",
+        "hub: {bfd: {interval: 1.5 ms}}\nuplinks:",
+        "s.yaml:3: interval is not whole milliseconds from 10 ms to 60 s; write one such as 300 ms",
+    ),
+    "a hold time that BGP lacks": (
+        "uplinks:",
+        "hub: {bfd: {hold: 1 s}}\nuplinks:",
+        "s.yaml:3: hold is not whole seconds from 3 s on; write 3 s, the shortest that BGP knows, or more",
+    ),
+    "overflow without hysteresis": (
+        "uplinks:",
+        "hub: {failover: overflow, overflow: {busy: 50 ms, calm: 50 ms}}\nuplinks:",
+        "s.yaml:3: calm is not below busy; leave a gap between the two, or flows go to and fro",
+    ),
+    "overflow that never returns": (
+        "uplinks:",
+        "hub: {overflow: {share: 0 %}}\nuplinks:",
+        "s.yaml:3: share is 0 %; write more than 0 % and less than 100 %",
+    ),
     "event without a fault": (
         "uplink: starlink, outage: 25 s",
         "uplink: starlink",
