@@ -24,7 +24,7 @@ _STYLES = {
     "running": "dim",
     "failing": "yellow",
 }
-_MARKS = {"pass": "✔", "fail": "✘", "invalid": "!", "inconclusive": "?", "running": "·", "failing": "▾"}
+MARKS = {"pass": "✔", "fail": "✘", "invalid": "!", "inconclusive": "?", "running": "·", "failing": "▾"}
 _PLAIN_EVERY_NS = 5 * 10**9
 
 
@@ -131,7 +131,7 @@ def summary(ended: Ended) -> list[Text]:
 def _objective(now: ObjectiveNow) -> Text:
     reason = f"  ({now.reason})" if now.reason else ""
     return Text.assemble(
-        (f"  {_MARKS.get(now.state, '·')} {now.state:12}", _STYLES.get(now.state, "")),
+        (f"  {MARKS.get(now.state, '·')} {now.state:12}", _STYLES.get(now.state, "")),
         f" {now.title}: ",
         (now.value or "no value", "bold"),
         (reason, "dim"),

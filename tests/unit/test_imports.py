@@ -13,15 +13,27 @@ from testbed.paths import ROOT
 LAYERS = (
     {"units", "errors", "paths", "load", "overrides"},
     {"model"},
-    {"traces", "link", "lab", "provision", "provenance", "tenant", "probes", "metrics", "verdict", "result"}
+    {
+        "traces",
+        "link",
+        "lab",
+        "provision",
+        "provenance",
+        "tenant",
+        "probes",
+        "metrics",
+        "verdict",
+        "result",
+        "campaign",
+    }
     | {"junit", "plots", "progress", "doctor", "drawing"},
     {"plan", "bringup", "launch", "screen", "live", "schema"},
     {"run"},
-    {"cli", "__main__", "pytest_plugin", "pytest_runs"},
+    {"matrix", "cli", "__main__", "pytest_plugin", "pytest_runs"},
 )
 """From the ground up; a module may import what lies below it or beside it in its layer."""
 
-FROM_RESULTS_ALONE = {"metrics", "verdict", "result", "junit", "plots", "provenance"}
+FROM_RESULTS_ALONE = {"metrics", "verdict", "result", "campaign", "junit", "plots", "provenance"}
 """These draw and judge from kept files, years later: nothing of the running lab may be needed."""
 
 

@@ -1,0 +1,110 @@
+"""Campaigns: what is run, what is kept, and what was worst."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matplotlib.text import Text
+
+from testbed.campaign import Campaign
+from testbed.errors import InputError
+from testbed.matrix import Axis, Matrix, table
+from testbed.plots import sweep
+from testbed.result import ResultWriter
+from tests.unit.result.records import S, record, verdict
+
+MEASURED = {"0 s": 2.4 * S, "5 s": 3.4 * S, "10 s": 2.9 * S}
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Campaign:
+    """Three phases, the second of which broke the bound of 3 s."""
+    kept = Campaign(tmp_path, "starlink-blackout", ("shift",))
+    for shift, value in MEASURED.items():
+        folder = tmp_path / shift[:-2]
+        folder.mkdir()
+        ResultWriter(folder, record(verdict(value), changes=(f"shift={shift}",)))
+        kept = kept.kept(folder.name)
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("text", "axis"),
+    [
+        ("hub.failover=none,ping-tracked", Axis("hub.failover", ("none", "ping-tracked"))),
+        ("shift=0 s..6 s/2 s", Axis("shift", ("0 s", "2 s", "4 s", "6 s"))),
+        ("hub.timers.fall=2", Axis("hub.timers.fall", ("2",))),
+    ],
+)
+def test_an_axis_is_a_list_or_a_range(text: str, axis: Axis) -> None:
+    """A range counts from its first value in steps, its end included where a step meets it."""
+    assert axis == Axis.parse(text)
+
+
+def test_phases_are_spread_over_a_slot() -> None:
+    """The last phase is one step before the next slot, where the first one is again."""
+    assert ("0 s", "3 s", "6 s", "9 s", "12 s") == Axis.phases(5).values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hub.failover", "--vary: 'hub.failover'; write KEY=A,B,C or KEY=FROM..TO/STEP"),
+        ("shift=0 s..6", "--vary: 'shift=0 s..6': "),
+        ("shift=6 s..0 s/1 s", "--vary: 'shift=6 s..0 s/1 s' has no values"),
+    ],
+)
+def test_a_wrong_axis_says_what_is_right(text: str, message: str) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(InputError) as caught:
+        Axis.parse(text)
+
+    assert str(caught.value).startswith(message)
+
+
+def test_every_combination_is_run_and_repetitions_come_last() -> None:
+    """So a campaign that is cut short has seen every combination as early as possible."""
+    matrix = Matrix(Path("s.yaml"), (Axis("a", ("1", "2")), Axis("b", ("x", "y"))), repeat=2)
+
+    rows = [" ".join(map(str, changes)) for changes in matrix.combinations()]
+
+    assert ["a=1 b=x", "a=1 b=y", "a=2 b=x", "a=2 b=y"] * 2 == rows
+
+
+def test_a_campaign_is_read_as_it_was_kept(campaign: Campaign) -> None:
+    """The folder alone tells the scenario, the keys and the runs."""
+    assert campaign == Campaign.load(campaign.folder)
+
+
+def test_the_worst_run_is_found(campaign: Campaign) -> None:
+    """It is the one with the least room to the bound; here the bound is broken, so the campaign fails."""
+    (extreme,) = campaign.worst()
+
+    assert {"shift": "5 s"} == campaign.values(extreme.result)
+    assert 1 == campaign.exit_status
+
+
+def test_a_folder_without_a_campaign_is_refused(tmp_path: Path) -> None:
+    """The message names the file that is missing."""
+    with pytest.raises(InputError, match=r"campaign\.json: not readable"):
+        Campaign.load(tmp_path)
+
+
+def test_the_table_has_a_row_for_each_run(campaign: Campaign) -> None:
+    """Each with what was set, and what was measured."""
+    columns = [list(column.cells) for column in table(campaign).columns]
+
+    assert [["0 s", "5 s", "10 s"], ["0", "1", "0"], ["✔ 2.4 s", "✘ 3.4 s", "✔ 2.9 s"]] == columns
+
+
+def test_the_figure_shows_each_run_at_its_shift(campaign: Campaign) -> None:
+    """The values stand over the shifts in seconds; the run that failed is crossed out."""
+    figure = sweep.draw(campaign)
+    (axes,) = figure.axes
+    line, cross, bound = axes.lines
+
+    assert [[0.0, 2.4], [5.0, 3.4], [10.0, 2.9]] == line.get_xydata().tolist()  # type: ignore[union-attr]
+    assert [[5.0, 3.4]] == cross.get_xydata().tolist()  # type: ignore[union-attr]
+    assert [3.0, 3.0] == list(bound.get_ydata())
+    assert any("15 s slot" in text.get_text() for text in figure.findobj(Text))  # type: ignore[union-attr]
