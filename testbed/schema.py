@@ -22,6 +22,7 @@ from typing import Any, Literal
 from testbed import paths, units
 from testbed.errors import InputError, did_you_mean
 from testbed.load import Quantity
+from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.objective import METRICS, Objective
 from testbed.model.scenario import Scenario
@@ -36,6 +37,7 @@ FOLDER = paths.ROOT / "docs" / "schemas"
 KINDS: Mapping[str, type] = {
     "scenario": Scenario,
     "topology": Topology,
+    "bench": Bench,
     "catalogue": Catalogue,
     "profile": Profile,
     "datasets": Datasets,

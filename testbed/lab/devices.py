@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from testbed.errors import RunError
+from testbed.model.bench import Ssh
+from testbed.units import format_duration
 
 PRIVATE_FILES = """\
 set -eu
@@ -22,6 +27,9 @@ mount -t tmpfs -o mode=0755 testbed-run /run
 mkdir -p /run/lock /run/hub
 """
 """Gives a device /etc, /var, /root and /run of its own: ``sh -c PRIVATE_FILES sh FOLDER`` in its mount namespace."""
+
+_CONNECT_S = 5
+_RETRY_S = 0.5
 
 
 class DeviceAccess(ABC):
@@ -73,3 +81,75 @@ class NamespaceAccess(DeviceAccess):
             "ansible_namespace_pid": self.pid,
             "ansible_python_interpreter": sys.executable,
         }
+
+
+class SshAccess(DeviceAccess):
+    """A device that is reached by OpenSSH from another one: a hub on a bench, from a client on its LAN.
+
+    ``folder``, in memory, receives what only this run is to use: configuration, known hosts, and one
+    connection that all commands share. The user's own SSH configuration is not read.
+    """
+
+    def __init__(self, name: str, seat: DeviceAccess, ssh: Ssh, key: Path | None, folder: Path) -> None:
+        super().__init__(name)
+        self._seat, self._ssh, self._key, self._folder = seat, ssh, key, folder
+        folder.mkdir(mode=0o700)
+        (folder / "known_hosts").write_text(f"{name} {ssh.host_key}\n" if ssh.host_key else "")
+        (folder / "config").write_text("\n".join([f"Host {name}", *self._configuration()]) + "\n")
+        self._client = folder / "ssh"
+        command = seat.argv(["ssh", "-F", str(folder / "config")])
+        self._client.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        self._client.chmod(0o700)
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        sudo = [] if self._ssh.user == "root" else ["sudo", "-n", "--"]
+        return [str(self._client), self.name, "--", shlex.join([*sudo, *command])]
+
+    def host_vars(self) -> Mapping[str, str | int]:
+        return {
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": str(self._client),
+            "ansible_ssh_args": "-o BatchMode=yes",  # Ansible's own would open a connection beside ours
+            "ansible_ssh_use_tty": "false",  # or what a role starts would end with its task
+            "ansible_become": "false" if self._ssh.user == "root" else "true",
+        }
+
+    def wait(self) -> None:
+        """Wait until the device runs commands for us. Raises RunError saying what was tried, and how it failed."""
+        within_s = self._ssh.answers_within / 1e9
+        deadline_s = time.monotonic() + within_s
+        while True:
+            done = self.run(["true"], timeout_s=within_s)
+            said = done.stderr.strip()
+            if done.returncode == 0:
+                return
+            # A hub that is still booting refuses connections, or is silent; what it denies, it will deny again.
+            if not said.startswith("ssh: connect to host") or time.monotonic() > deadline_s:
+                raise RunError(f"{self.name}: {self._tried()}: {said or f'exit status {done.returncode}'}")
+            time.sleep(_RETRY_S)
+
+    def _tried(self) -> str:
+        ssh, within = self._ssh, format_duration(self._ssh.answers_within)
+        proof = f"the key {self._key.name}" if self._key else "the keys of the SSH agent"
+        way = f"ssh {ssh.user}@{ssh.address} -p {ssh.port} from {self._seat.name} with {proof}"
+        return f"no access within {within} by {way}"
+
+    def _configuration(self) -> Iterator[str]:
+        ssh = self._ssh
+        yield f"HostName {ssh.address}"
+        yield f"HostKeyAlias {self.name}"
+        yield f"User {ssh.user}"
+        yield f"Port {ssh.port}"
+        yield f"UserKnownHostsFile {self._folder}/known_hosts"
+        yield "GlobalKnownHostsFile none"
+        yield f"StrictHostKeyChecking {'yes' if ssh.host_key else 'accept-new'}"
+        if self._key:
+            yield f'IdentityFile "{self._key}"'
+            yield "IdentitiesOnly yes"
+        yield "BatchMode yes"
+        yield "RequestTTY no"
+        yield f"ConnectTimeout {_CONNECT_S}"
+        yield f"ServerAliveInterval {_CONNECT_S}"
+        yield "ControlMaster auto"
+        yield "ControlPersist yes"
+        yield f"ControlPath {self._folder}/control"

@@ -67,13 +67,15 @@ def kind_of(path: Path) -> str:
     folders = {
         "scenarios": "scenario",
         "topologies": "topology",
+        "benches": "bench",
         "catalogues": "catalogue",
         "profiles": "profile",
     }
     return folders[path.parent.name]
 
 
-FILES = sorted([*paths.SCENARIOS.rglob("*.yaml"), *paths.TOPOLOGIES.rglob("*.yaml")])
+FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.BENCHES)
+FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("kind", schema.KINDS)
@@ -107,11 +109,11 @@ def test_every_file_keeps_its_schema(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in FILES if kind_of(path) in ("scenario", "topology")],
+    [path for path in FILES if kind_of(path) in ("scenario", "topology", "bench")],
     ids=lambda path: str(path.relative_to(paths.ROOT)),
 )
 def test_an_editor_finds_the_schema(path: Path) -> None:
-    """The second line of a scenario or a topology names its schema, relative to the file."""
+    """The second line of a scenario, a topology or a bench names its schema, relative to the file."""
     modeline = path.read_text(encoding="utf-8").splitlines()[1]
     named = modeline.removeprefix("# yaml-language-server: $schema=")
 

@@ -1,0 +1,156 @@
+"""Lends NICs of this host to a run's sandbox and takes them back, however the run ends.
+
+A process of its own, outside the sandbox and outside the terminal's reach: it moves a NIC to the
+network namespace that the run shows it, and holds that namespace open. When the last process with
+the run's end of its socket is gone - the run is over, was interrupted or killed - it moves every NIC
+home and gives it its name, addresses, routes and state back. Only then the namespaces may end: a NIC
+that is a veth would end with them.
+
+Where this process itself is killed, the kernel sends real NICs home when the sandbox ends; they are
+down then, and still bear the name of the port. An alias tells which NIC they are (testbed.lab.nics).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from testbed.errors import HostError, RunError
+from testbed.lab import nics
+from testbed.lab.nics import Nic
+
+_HOME = "/proc/self/ns/net"
+_WORD_BYTES = 4096
+_ENDS_S = 30.0  # moving a real NIC may take a driver seconds
+
+
+class Lender:
+    """The run's end: asks for NICs."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._socket.set_inheritable(False)  # what the run starts must not outlive it as its deputy
+
+    def lend(self, nic: str, pid: int, port: str) -> None:
+        """Have a NIC moved to the network namespace of a process, as its port. Raises RunError."""
+        with open(f"/proc/{pid}/ns/net") as there:
+            words = json.dumps({"nic": nic, "port": port}).encode()
+            socket.send_fds(self._socket, [words], [there.fileno()])
+        answer = self._socket.recv(_WORD_BYTES)
+        if not answer:
+            raise RunError(f"NIC {nic} was not lent: its lender has ended; logs/lender.log says why")
+        if error := json.loads(answer)["error"]:
+            raise RunError(f"NIC {nic} cannot become the port {port}: {error}")
+
+
+@dataclass(frozen=True)
+class Lending:
+    """A lender at work, as the process sees it that starts the sandbox; ``fd`` is the run's end of its socket."""
+
+    process: subprocess.Popen[bytes]
+    fd: int
+
+    def hand_over(self) -> None:
+        """Close this process's copy of the run's end: from now on the sandbox alone has it."""
+        os.close(self.fd)
+
+    def wait(self) -> None:
+        """Wait until all NICs are back. Raises HostError where one is not."""
+        if self.process.wait(timeout=_ENDS_S) != 0:
+            raise HostError("not every NIC of the bench is back as it was; logs/lender.log says which")
+
+
+def start(names: Sequence[str], log: BinaryIO) -> Lending:
+    """Start a lender of the NICs ``names``, which writes to ``log``."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "testbed.lab.lender", str(theirs.fileno()), *names],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # a terminal's Ctrl-C is for the run
+        )
+    return Lending(process, ours.detach())
+
+
+class _Shelf:
+    """The lender's own view: what is lent, where it is, and how it was."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._home = os.open(_HOME, os.O_RDONLY)
+        self._lent: list[tuple[Nic, str, int]] = []
+        self._locks = ExitStack()
+
+    def lend(self, name: str, port: str, there: int) -> None:
+        """Move a NIC to the namespace of the open file ``there``. Raises HostError."""
+        if name not in self._names:
+            raise HostError(f"the bench does not name {name!r}")
+        lock = nics.lock(name)
+        if lock is None:
+            raise HostError("it is lent to another run")
+        self._locks.enter_context(lock)
+        nic = nics.read().get(name)
+        if nic is None:
+            raise HostError("this host no longer has it")
+        target = ["name", port, "netns", f"/proc/self/fd/{there}"]
+        nics.ip("link", "set", "dev", name, "alias", nics.ALIAS + name, *target, fds=[there])
+        self._lent.append((nic, port, there))
+
+    def take_back(self) -> list[str]:
+        """Bring every NIC home; return what went wrong."""
+        faults = []
+        while self._lent:
+            nic, port, there = self._lent.pop()
+            try:
+                move = ["name", nic.name, "netns", f"/proc/self/fd/{self._home}"]
+                nics.ip("link", "set", "dev", port, *move, inside=there, fds=[self._home])
+                nics.ip("-batch", "-", stdin="\n".join(nic.settings))
+            except HostError as error:
+                faults.append(f"{nic.name}: {error}")
+            finally:
+                os.close(there)
+        self._locks.close()
+        return faults
+
+
+def _serve(run: socket.socket, shelf: _Shelf) -> None:
+    """Answer a run's requests until nobody has the other end any more."""
+    while True:
+        words, fds, _, _ = socket.recv_fds(run, _WORD_BYTES, maxfds=1)
+        if not words:
+            return
+        asked, error = json.loads(words), ""
+        try:
+            shelf.lend(asked["nic"], asked["port"], fds[0])
+        except HostError as refused:
+            error = str(refused)
+        run.send(json.dumps({"error": error}).encode())
+
+
+def main(fd: int, names: Sequence[str]) -> int:
+    """Lend until the run is over, then take back; return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through the finally below
+    shelf = _Shelf(names)
+    try:
+        with socket.socket(fileno=fd) as run:
+            _serve(run, shelf)
+    finally:
+        faults = shelf.take_back()
+        for fault in faults:
+            print(fault, file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

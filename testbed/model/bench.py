@@ -1,0 +1,188 @@
+"""A bench: which NICs of the lab host stand for the wires to a hub that is not virtual, and how it is reached."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from testbed.errors import NOWHERE, Place, Problem, did_you_mean
+from testbed.load import Quantity
+from testbed.model.topology import INTERFACE_NAME_LIMIT, Node, NodeKind, Topology
+from testbed.units import parse_duration
+
+VIRTUAL = "virtual"
+"""What ``--bench`` is called when there is none: the hub is a node of the network."""
+
+MANAGEMENT = "management"
+"""The node that reaches the hub's management port, and that port's name; only benches that have one."""
+
+_KEY_TYPES = ("ssh-", "ecdsa-", "sk-")
+
+
+@dataclass(frozen=True)
+class Cable:
+    """A cable between this host and the hub: the NIC at this end, and the port ``as`` the hub names it."""
+
+    nic: str
+    as_: str = field(metadata={"yaml_key": "as"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
+
+    def problems(self) -> Iterable[Problem]:
+        for key, interface in (("nic", self.nic), ("as", self.as_)):
+            if not re.fullmatch(rf"[^\s/]{{1,{INTERFACE_NAME_LIMIT}}}", interface):
+                expected = f"write the name of an interface, at most {INTERFACE_NAME_LIMIT} characters"
+                yield Problem(self.place.at(key), f"{key} is {interface!r}", expected)
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """How the hub is reached by SSH.
+
+    ``key`` is a file (relative to the bench's, ``~`` is the home of the user who called sudo); without
+    it the agent of SSH_AUTH_SOCK is asked. ``host_key`` is the hub's, as in its ssh_host_*_key.pub; without it
+    each run trusts the key it meets, which is as safe as the cable. A user other than root needs sudo
+    without a password.
+    """
+
+    address: str
+    user: str = "root"
+    port: int = 22
+    key: str = ""
+    host_key: str = ""
+    answers_within: Annotated[int, Quantity(parse_duration, "a duration")] = 60 * 10**9
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def problems(self) -> Iterable[Problem]:
+        if "/" in self.address or not _is_interface(self.address):
+            yield Problem(self.place.at("address"), f"address is {self.address!r}", "write an IP address")
+        if not re.fullmatch(r"[A-Za-z_][\w.-]*", self.user):
+            yield Problem(
+                self.place.at("user"), f"user is {self.user!r}", "write the name of a user of the hub"
+            )
+        if not 0 < self.port < 2**16:
+            yield Problem(self.place.at("port"), f"port is {self.port}", "write a number from 1 to 65535")
+        words = self.host_key.split()
+        if self.host_key and (len(words) < 2 or not words[0].startswith(_KEY_TYPES)):
+            expected = "write type and key as in the hub's /etc/ssh/ssh_host_ed25519_key.pub"
+            yield Problem(self.place.at("host_key"), f"host_key is {self.host_key!r}", expected)
+
+
+@dataclass(frozen=True)
+class Management:
+    """A management port of the hub: the NIC at this end of its cable, and this end's ``address/prefix``."""
+
+    nic: str
+    address: str
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def problems(self) -> Iterable[Problem]:
+        if "/" not in self.address or not _is_interface(self.address):
+            expected = "write an address of this end with its prefix (10.0.0.2/24)"
+            yield Problem(self.place.at("address"), f"address is {self.address!r}", expected)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A hub on a shelf: its cables, by the port's name in the topology, and the way to it."""
+
+    ports: Mapping[str, Cable]
+    ssh: Ssh
+    management: Management | None = None
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def problems(self) -> Iterable[Problem]:
+        yield from _twice(self.nics(), "NIC {!r} has two cables", "give each port a NIC of its own")
+        names = [(cable.as_, cable.place.at("as")) for cable in self.ports.values()]
+        yield from _twice(names, "two ports are {!r} on the hub", "write each port's own name")
+        management = self.management
+        if management and not [*management.problems(), *self.ssh.problems()]:
+            lan = ipaddress.ip_interface(management.address).network
+            if ipaddress.ip_address(self.ssh.address) not in lan:
+                found = f"ssh reaches {self.ssh.address}, which is not in the management port's network {lan}"
+                yield Problem(self.ssh.place.at("address"), found, "write an address in that network")
+
+    def nics(self) -> Iterator[tuple[str, Place]]:
+        """Yield every NIC of this host that the bench takes, with where it is written."""
+        for cable in self.ports.values():
+            yield cable.nic, cable.place.at("nic")
+        if self.management:
+            yield self.management.nic, self.management.place.at("nic")
+
+    def nic(self, port: str) -> str:
+        """Return the NIC of this host that is cabled to a port of the hub."""
+        if self.management and port == MANAGEMENT:
+            return self.management.nic
+        return self.ports[port].nic
+
+    def misfits(self, topology: Topology) -> Iterator[Problem]:
+        """Yield what keeps the bench's hub from standing for the topology's."""
+        place = self.place.at("ports")
+        for port in sorted(topology.hub.ports.keys() - self.ports.keys()):
+            yield Problem(
+                place, f"the hub's port {port!r} has no NIC", f"add '{port}: {{nic: ..., as: ...}}'"
+            )
+        for port in sorted(self.ports.keys() - topology.hub.ports.keys()):
+            expected = did_you_mean(port, topology.hub.ports)
+            yield Problem(self.ports[port].place, f"the topology's hub has no port {port!r}", expected)
+        if MANAGEMENT in topology.nodes:
+            yield Problem(
+                place, f"the topology has a node {MANAGEMENT!r}", "rename it: benches use that name"
+            )
+        if self.management is None and not _nodes_on(self.ssh.address, topology):
+            lan = ipaddress.ip_interface(topology.hub.ports[_lan_port(topology)]).network
+            found = f"ssh reaches {self.ssh.address}, but no client of the topology is in that network"
+            yield Problem(
+                self.ssh.place.at("address"),
+                found,
+                f"write the hub's address in the LAN {lan}, or describe its management port",
+            )
+
+    def fit(self, topology: Topology) -> Topology:
+        """Return the topology with the node from which the management port is reached, where there is one."""
+        if self.management is None:
+            return topology
+        node = Node(NodeKind.CLIENT, {"eth0": self.management.address}, name=MANAGEMENT)
+        wire = (f"{topology.hub.name}:{MANAGEMENT}", f"{MANAGEMENT}:eth0")
+        return replace(topology, nodes={**topology.nodes, MANAGEMENT: node}, wires=(*topology.wires, wire))
+
+    def seat(self, topology: Topology) -> str:
+        """Return the node from which the hub is reached: at its management port, or on its LAN."""
+        return MANAGEMENT if self.management else _nodes_on(self.ssh.address, topology)[0]
+
+    def names(self) -> Mapping[str, str]:
+        """Return the hub's own names of its ports, by their names in the topology."""
+        return {port: cable.as_ for port, cable in self.ports.items()}
+
+
+def _nodes_on(address: str, topology: Topology) -> list[str]:
+    """Return the clients that have a port in the network of an address."""
+    return [
+        node.name
+        for node in topology.of_kind(NodeKind.CLIENT)
+        for text in node.ports.values()
+        if "/" in text and ipaddress.ip_address(address) in ipaddress.ip_interface(text).network
+    ]
+
+
+def _lan_port(topology: Topology) -> str:
+    return next(port for port, address in topology.hub.ports.items() if "/" in address)
+
+
+def _twice(named: Iterable[tuple[str, Place]], found: str, expected: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for name, place in named:
+        if name in seen:
+            yield Problem(place, found.format(name), expected)
+        seen.add(name)
+
+
+def _is_interface(text: str) -> bool:
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return True
