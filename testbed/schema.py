@@ -78,6 +78,7 @@ _NOTATIONS: Mapping[Callable[[str], int | float], _Notation] = {
     units.parse_rate: _Notation(units.RATE_UNITS, "100 Mbit/s", units.format_rate),
     units.parse_size: _Notation(units.SIZE_UNITS, "2 MB", units.format_size),
     units.parse_share: _Notation(("%",), "60 %", units.format_share),
+    units.parse_price: _Notation(units.PRICE_UNITS, "4.50 USD/GB"),
     units.parse_frequency: _Notation(units.FREQUENCY_UNITS, "5/s"),
 }
 

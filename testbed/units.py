@@ -35,6 +35,11 @@ FREQUENCY_UNITS: Mapping[str, Decimal] = {
     "/min": Decimal(1) / 60,
     "/h": Decimal(1) / 3600,
 }
+MONEY_UNITS: Mapping[str, int] = {"USD": 1}
+PRICE_UNITS: Mapping[str, Decimal] = {
+    f"USD/{unit}": Decimal(1) / size for unit, size in SIZE_UNITS.items() if size > 1
+}
+"""One currency: sums of two could not be told apart from sums of one."""
 ALIASES: Mapping[str, str] = {
     "µs": "us",
     "sec": "s",
@@ -100,6 +105,16 @@ def parse_mos(text: str) -> float:
     return float(text)
 
 
+def parse_money(text: str) -> float:
+    """Read ``"0.05 USD"`` as USD. Raises ValueError with what would be right."""
+    return float(_scaled(text, MONEY_UNITS, "0.05 USD"))
+
+
+def parse_price(text: str) -> float:
+    """Read ``"4.50 USD/GB"`` as USD a byte. Raises ValueError with what would be right."""
+    return float(_scaled(text, PRICE_UNITS, "4.50 USD/GB"))
+
+
 def parse_frequency(text: str) -> float:
     """Read ``"5/s"`` as events per second. Raises ValueError with what would be right."""
     return float(_scaled(text, FREQUENCY_UNITS, "5/s"))
@@ -126,6 +141,11 @@ def format_rate(bps: float) -> str:
 def format_size(size: float) -> str:
     """Write bytes for people, in powers of ten: ``"2 MB"``."""
     return _largest(size, {unit: scale for unit, scale in SIZE_UNITS.items() if "i" not in unit})
+
+
+def format_money(value: float) -> str:
+    """Write USD for people: ``"0.0512 USD"``."""
+    return f"{value:.4g} USD"
 
 
 def format_share(share: float) -> str:

@@ -54,7 +54,7 @@ def _holder(seen: Carrier, t_ns: int) -> str | None:
 
 
 def _decompose(evidence: Evidence, seen: Carrier, event: Happening) -> Decomposition:
-    ends = [e.start_ns for e in evidence.facts.outages(event.uplink) if e.start_ns > event.start_ns]
+    ends = [e.start_ns for e in evidence.facts.faults(event.uplink) if e.start_ns > event.start_ns]
     horizon = min([*ends, evidence.facts.duration_ns])
     first_lost, first_good = _gap(evidence.probes(evidence.facts.heartbeat), event, horizon)
     after = seen.changes(Window(event.start_ns, horizon))

@@ -33,18 +33,19 @@ class Window:
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked of a metric: of which stream, in which window, about which content and cache status."""
+    """What is asked of a metric: of which stream, in which window, about which content, cache status and uplink."""
 
     of: str
     window: Window
     content: Literal["all", "cached"] = "all"
     status: Literal["any", "hit", "miss"] = "any"
+    uplink: str = ""
 
     @classmethod
     def about(cls, objective: Objective, of: str, whole: Window) -> Ask:
         """Return what an objective asks; ``of`` and ``whole`` stand in where it names no stream or window."""
         window = Window(*objective.window) if objective.window else whole
-        return cls(objective.of or of, window, objective.content, objective.status)
+        return cls(objective.of or of, window, objective.content, objective.status, objective.uplink)
 
 
 @dataclass(frozen=True)

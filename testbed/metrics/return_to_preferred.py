@@ -37,7 +37,7 @@ def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     makes the value a lower bound.
     """
     preferred = evidence.facts.preferred
-    horizons = _horizons(evidence.facts.outages(preferred), ask.window)
+    horizons = _horizons(evidence.facts.faults(preferred), ask.window)
     if not horizons:
         return METRIC.answer(None, 0, reason=f"no outage of {preferred} ends in the window")
     seen = carrier(evidence.links)

@@ -13,26 +13,30 @@ from testbed.model.quantities import Duration
 
 
 class Unit(StrEnum):
-    """The base unit of a metric's value: nanoseconds, a count, a share of 1, or a mean opinion score."""
+    """The base unit of a metric's value: nanoseconds, a count, a share of 1, a mean opinion score, bytes, USD."""
 
     DURATION = "ns"
     COUNT = "count"
     SHARE = "share"
     MOS = "MOS"
+    SIZE = "bytes"
+    MONEY = "USD"
 
 
 @dataclass(frozen=True)
 class Metric:
     """What a metric is, as far as a scenario needs to know it.
 
-    ``of`` has the kinds of traffic that it can measure; ``together``: without a name it is about all of
-    the scenario's traffic of these kinds, not about one.
+    ``of`` has the kinds of traffic that it can measure, none where it looks at the uplinks themselves;
+    ``together``: without a name it is about all of the scenario's traffic of these kinds, not about one.
+    ``by_uplink``: an objective may restrict it to one uplink.
     """
 
     unit: Unit
     of: tuple[str, ...]
     summary: str
     together: bool = False
+    by_uplink: bool = False
 
 
 _HEARTBEAT, _REQUESTS = ("udp-echo",), ("http-get",)
@@ -52,14 +56,29 @@ METRICS: Mapping[str, Metric] = {
     "ttfb_p99": Metric(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte"),
 }
 
-_PARSERS = {Unit.DURATION: units.parse_duration, Unit.SHARE: units.parse_share, Unit.MOS: units.parse_mos}
+_PARSERS: Mapping[Unit, Callable[[str], float]] = {
+    Unit.DURATION: units.parse_duration,
+    Unit.SHARE: units.parse_share,
+    Unit.MOS: units.parse_mos,
+    Unit.SIZE: units.parse_size,
+    Unit.MONEY: units.parse_money,
+}
 _WRITERS: Mapping[Unit, Callable[[float], str]] = {
     Unit.DURATION: units.format_duration,
     Unit.SHARE: units.format_share,
     Unit.COUNT: "{:g}".format,
     Unit.MOS: "{:.2f}".format,
+    Unit.SIZE: units.format_size,
+    Unit.MONEY: units.format_money,
 }
-_EXAMPLES = {Unit.DURATION: "'3 s'", Unit.SHARE: "'60 %'", Unit.COUNT: "'0'", Unit.MOS: "'3.6'"}
+_EXAMPLES: Mapping[Unit, str] = {
+    Unit.DURATION: "'3 s'",
+    Unit.SHARE: "'60 %'",
+    Unit.COUNT: "'0'",
+    Unit.MOS: "'3.6'",
+    Unit.SIZE: "'2 MB'",
+    Unit.MONEY: "'0.05 USD'",
+}
 
 
 def parse_value(text: str, unit: Unit) -> float:
@@ -82,7 +101,8 @@ class Objective:
 
     ``of`` names the traffic that is measured; it may be left out where only one traffic fits.
     ``window`` is [from, to] since the scenario's start; without it the whole scenario counts.
-    ``content: cached`` looks only at objects that were in the cache when the window began.
+    ``content: cached`` looks only at objects that were in the cache when the window began; ``uplink``
+    restricts a metric of the uplinks to one of them.
     """
 
     metric: str
@@ -92,6 +112,7 @@ class Objective:
     window: tuple[Duration, Duration] | None = None
     content: Literal["all", "cached"] = "all"
     status: Literal["any", "hit", "miss"] = "any"
+    uplink: str = ""
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -110,9 +131,10 @@ class Objective:
         relation = "at most" if self.at_most else "at least"
         window = f" in {_span(self.window)}" if self.window else ""
         of = f" of {self.of}" if self.of else ""
+        over = f" over {self.uplink}" if self.uplink else ""
         content = " (cached content)" if self.content == "cached" else ""
         status = f" ({self.status})" if self.status != "any" else ""
-        return f"{self.metric}{of}{content}{status} {relation} {format_value(self.bound, self.unit)}{window}"
+        return f"{self.metric}{of}{over}{content}{status} {relation} {format_value(self.bound, self.unit)}{window}"
 
     def shifted(self, by_ns: int) -> Objective:
         """Return the objective with its window moved to a later time."""
@@ -130,6 +152,9 @@ class Objective:
                 self.place.at("metric"), f"unknown metric {self.metric!r}", did_you_mean(self.metric, METRICS)
             )
             return
+        if self.uplink and not METRICS[self.metric].by_uplink:
+            found = f"{self.metric} cannot be restricted to an uplink"
+            yield Problem(self.place.at("uplink"), found, "leave 'uplink' away")
         if bool(self.at_most) == bool(self.at_least):
             yield Problem(
                 self.place,

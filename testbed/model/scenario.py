@@ -84,7 +84,7 @@ class Scenario:
 
     def subject(self, objective: Objective) -> str:
         """Return the name of the traffic that an objective is about; ``""``: all that its metric can measure."""
-        if objective.of or METRICS[objective.metric].together:
+        if objective.of or not METRICS[objective.metric].of or METRICS[objective.metric].together:
             return objective.of
         return self.traffic_for(objective)[0].name
 
@@ -120,16 +120,18 @@ class Scenario:
         )
 
     def _event_problems(self) -> Iterator[Problem]:
-        for event in self.events:
-            if event.uplink not in self.uplinks:
+        events = [event for event in self.events if len(event.kinds) == 1]  # the others said so themselves
+        for event in events:
+            if event.uplink and event.uplink not in self.uplinks:
                 expected = did_you_mean(event.uplink, self.uplinks)
                 yield Problem(event.place.at("uplink"), f"unknown uplink {event.uplink!r}", expected)
             if event.end_ns > self.duration:
                 found = f"the event ends at {units.format_duration(event.end_ns)}, after the scenario"
                 expected = f"end by {units.format_duration(self.duration)}"
                 yield Problem(event.place.at("at"), found, expected)
-        for uplink in self.uplinks:
-            for first, second in pairwise(self.events_of(uplink)):
+        for target in dict.fromkeys(event.target for event in events):
+            same = sorted((e for e in events if e.target == target), key=lambda event: event.at)
+            for first, second in pairwise(same):
                 if second.at < first.end_ns:
                     found = (
                         f"{second.title} at {units.format_duration(second.at)} overlaps {first.title} "
@@ -149,7 +151,14 @@ class Scenario:
         if objective.metric not in METRICS:
             return  # the objective said so itself
         metric = METRICS[objective.metric]
-        if objective.of and objective.of not in self.traffic:
+        if objective.uplink and objective.uplink not in self.uplinks:
+            expected = did_you_mean(objective.uplink, self.uplinks)
+            yield Problem(objective.place.at("uplink"), f"unknown uplink {objective.uplink!r}", expected)
+        if not metric.of:
+            if objective.of:
+                found = f"{objective.metric} looks at uplinks, not at traffic"
+                yield Problem(objective.place.at("of"), found, "leave 'of' away")
+        elif objective.of and objective.of not in self.traffic:
             found = f"unknown traffic {objective.of!r}"
             yield Problem(objective.place.at("of"), found, did_you_mean(objective.of, self.traffic))
         elif len(fitting := self.traffic_for(objective)) != 1 and not (metric.together and fitting):

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
+from testbed.model.quantities import Price
 
 INTERFACE_NAME_LIMIT = 15  # bytes: IFNAMSIZ - 1
 EMULATOR = "links"
@@ -98,7 +99,8 @@ class Node:
 class Uplink:
     """A path from the hub to the Internet; its link is emulated between ``cpe`` and ``pop``.
 
-    The hub prefers the uplink with the lowest ``metric``.
+    The hub prefers the uplink with the lowest ``metric``. A ``metered`` one is paid for by volume, at the
+    ``tariff``, for the bytes of both directions.
     """
 
     hub_port: str
@@ -106,6 +108,7 @@ class Uplink:
     pop: str
     metric: int
     metered: bool = False
+    tariff: Price | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = ""
 
@@ -143,6 +146,12 @@ class Topology:
     def edge(self) -> Node | None:
         """The router in front of the tenant; None where the topology has none."""
         return next(iter(self.of_kind(NodeKind.EDGE)), None)
+
+    @property
+    def edge_address(self) -> str:
+        """The edge's first address, where the hub's tunnels end; empty without an edge."""
+        edge = self.edge
+        return next((address for port in edge.ports if (address := edge.address(port))), "") if edge else ""
 
     @property
     def preferred(self) -> Uplink:
@@ -205,6 +214,11 @@ class Topology:
             if not re.fullmatch(r"[a-z][a-z0-9-]{0,10}", name):
                 yield Problem(
                     uplink.place, f"uplink name {name!r}", "use up to 11 of a-z, 0-9 and -, a letter first"
+                )
+            if uplink.tariff is not None and not uplink.metered:
+                expected = "add 'metered: true'"
+                yield Problem(
+                    uplink.place.at("tariff"), f"uplink {name} has a tariff and is not metered", expected
                 )
         metrics = [uplink.metric for uplink in self.uplinks.values()]
         if len(set(metrics)) < len(metrics):

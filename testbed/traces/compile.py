@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from testbed.errors import NOWHERE, Place
 from testbed.model.event import Event
-from testbed.model.link import LinkSchedule, QueueLimit, State
+from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
 from testbed.model.trace import FRAMES, EventKind, Loss, Series, SeriesName, Trace
 from testbed.model.uplink import FixedLink, Rates
 from testbed.traces import playback
+from testbed.traces.impair import impair
 
 INTERPOLATE_BELOW_NS = 50 * 10**6
 BOTH_WAYS_FROM = 3
@@ -89,8 +90,10 @@ def compile_link(
         ways = (_fixed(source), _fixed(source))
     else:
         ways = _ways(playback.played(source, duration_ns, align, repeat, place), seed, rate)
-    faults = tuple((event.at, event.end_ns, event.state) for event in events)
-    up, down = (_schedule(replace(way, states=way.states + faults), duration_ns, queue) for way in ways)
+    up, down = (
+        impair(_schedule(way, duration_ns, queue), events, direction)
+        for way, direction in zip(ways, Direction, strict=True)
+    )
     return LinkPair(up, down)
 
 

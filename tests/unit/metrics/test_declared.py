@@ -70,6 +70,7 @@ def test_facts_of_a_scenario():
             Happening("outage", "starlink", 30 * S, 35 * S, "starlink outage 5 s"),
             Happening("hold", "lte", 40 * S, 42 * S, "lte hold 2 s"),
         ),
+        metered=("lte",),
     )
 
     assert expected == Facts.of(scenario, load.read(TOPOLOGY, Topology))

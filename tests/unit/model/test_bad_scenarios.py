@@ -29,7 +29,7 @@ BAD = {
         "uplink: starlink, outage: 25 s",
         "uplnk: starlink, outage: 25 s",
         "s.yaml:10: unknown key 'uplnk' in events; did you mean 'uplink'?\n"
-        "s.yaml:10: events has no 'uplink'; add 'uplink: ...'",
+        "s.yaml:10: outage is of an uplink; add 'uplink: NAME'",
     ),
     "unknown key at the top": (
         "duration: 90 s",
@@ -116,10 +116,25 @@ BAD = {
         "hub: {overflow: {share: 0 %}}\nuplinks:",
         "s.yaml:3: share is 0 %; write more than 0 % and less than 100 %",
     ),
-    "event without a fault": (
-        "uplink: starlink, outage: 25 s",
-        "uplink: starlink",
-        "s.yaml:10: the event needs one fault that lasts; write one of 'outage: 25 s' and 'hold: 2 s'",
+    "unknown uplink of an objective": (
+        "metric: interruption, of: heartbeat, at_most: 3 s",
+        "metric: backhaul_bytes, uplink: lt, at_most: 3 MB",
+        "s.yaml:12: unknown uplink 'lt'; did you mean 'lte'?",
+    ),
+    "metric that looks at all uplinks": (
+        "of: heartbeat",
+        "uplink: lte",
+        "s.yaml:12: interruption cannot be restricted to an uplink; leave 'uplink' away",
+    ),
+    "metric that looks at no traffic": (
+        "metric: interruption, of: heartbeat, at_most: 3 s",
+        "metric: metered_bytes, of: heartbeat, at_most: 3 MB",
+        "s.yaml:12: metered_bytes looks at uplinks, not at traffic; leave 'of' away",
+    ),
+    "money without a currency": (
+        "metric: interruption, of: heartbeat, at_most: 3 s",
+        "metric: metered_cost, at_most: 0.05",
+        "s.yaml:12: at_most of metered_cost is '0.05'; write a number and one of the units USD, such as '0.05 USD'",
     ),
     "uplink that the topology lacks": (
         "  lte: {",

@@ -1,0 +1,130 @@
+"""Events: what each kind means, and each bad one beside the message that it must give."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed import load
+from testbed.errors import InputError
+from testbed.model.event import FAULTS, Kind
+from testbed.model.scenario import Scenario
+
+SCENARIO = """\
+topology: t
+duration: 90 s
+uplinks: {{starlink: {{fixed: {{delay: 25 ms}}}}, lte: {{fixed: {{delay: 40 ms}}}}}}
+traffic: {{heartbeat: {{kind: udp-echo, from: client, to: tenant, every: 10 ms}}}}
+objectives: [{{metric: interruption, at_most: 3 s}}]
+events:
+{events}
+"""
+
+GOOD = {
+    "at: 1 s, uplink: lte, outage: 25 s": (Kind.OUTAGE, "lte outage 25 s"),
+    "at: 1 s, uplink: lte, hold: 2 s": (Kind.HOLD, "lte hold 2 s"),
+    "at: 1 s, uplink: lte, brownout: 20 s, loss: 20 %": (Kind.BROWNOUT, "lte brownout 20 s (+20 % loss)"),
+    "at: 1 s, uplink: lte, brownout: 20 s, loss: 2 %, delay: 100 ms": (
+        Kind.BROWNOUT,
+        "lte brownout 20 s (+2 % loss, +100 ms)",
+    ),
+    "at: 1 s, uplink: lte, rate_cap: 20 s, rate: {up: 1 Mbit/s, down: 5 Mbit/s}": (
+        Kind.RATE_CAP,
+        "lte rate cap 20 s (↓5 Mbit/s ↑1 Mbit/s)",
+    ),
+    "at: 1 s, uplink: lte, reboot: 60 s": (Kind.REBOOT, "lte reboot 60 s"),
+    "at: 1 s, tenant_errors: 20 s": (Kind.TENANT_ERRORS, "tenant errors 20 s"),
+    "at: 1 s, tenant_black_hole: 20 s": (Kind.TENANT_BLACK_HOLE, "tenant black hole 20 s"),
+    "at: 1 s, dns_failure: 20 s, answer: servfail": (Kind.DNS_FAILURE, "dns failure 20 s (servfail)"),
+}
+
+BAD = {
+    "at: 1 s, uplink: lte": (
+        "s.yaml:7: the event has no fault that lasts; write one of outage, hold, brownout, rate_cap, reboot, "
+        "tenant_errors, tenant_black_hole, dns_failure with a duration: 'outage: 25 s'"
+    ),
+    "at: 1 s, uplink: lte, outage: 2 s, hold: 3 s": (
+        "s.yaml:7: the event has both outage and hold; write one of outage, hold, "
+    ),
+    "at: 1 s, outage: 2 s": "s.yaml:7: outage is of an uplink; add 'uplink: NAME'",
+    "at: 1 s, uplink: lt, outage: 2 s": "s.yaml:7: unknown uplink 'lt'; did you mean 'lte'?",
+    "at: 1 s, uplink: lte, tenant_errors: 2 s": (
+        "s.yaml:7: tenant_errors is of the tenant, not of an uplink; leave 'uplink' away"
+    ),
+    "at: 1 s, uplink: lte, outage: 2 s, loss: 20 %": (
+        "s.yaml:7: 'loss' belongs to brownout; outage takes no further key"
+    ),
+    "at: 1 s, uplink: lte, brownout: 2 s, rate: {up: 1 Mbit/s, down: 1 Mbit/s}": (
+        "s.yaml:7: 'rate' belongs to rate_cap; brownout takes loss and delay\n"
+        "s.yaml:7: brownout changes nothing; add 'loss: 20 %' and/or 'delay: 100 ms'"
+    ),
+    "at: 1 s, uplink: lte, brownout: 2 s": (
+        "s.yaml:7: brownout changes nothing; add 'loss: 20 %' and/or 'delay: 100 ms'"
+    ),
+    "at: 1 s, uplink: lte, rate_cap: 2 s": (
+        "s.yaml:7: rate_cap changes nothing; add 'rate: {up: 1 Mbit/s, down: 5 Mbit/s}'"
+    ),
+    "at: 1 s, uplink: lte, rate_cap: 2 s, rate: {up: 0 bit/s, down: 1 Mbit/s}": (
+        "s.yaml:7: a rate of 0; write more, or an outage instead of a rate_cap"
+    ),
+    "at: 1 s, uplink: lte, reboot: 20 s, port_down: 30 s": (
+        "s.yaml:7: port_down 30 s is longer than the reboot; write 20 s or less"
+    ),
+    "at: 1 s, dns_failure: 20 s, answer: nxdomain": (
+        "s.yaml:7: unknown answer 'nxdomain'; known: servfail, silent"
+    ),
+    "at: 80 s, tenant_errors: 20 s": "s.yaml:7: the event ends at 100 s, after the scenario; end by 90 s",
+    "at: 1 s, uplink: lte, outage: 9 s}\n- {at: 5 s, uplink: lte, reboot: 9 s": (
+        "s.yaml:8: lte reboot 9 s at 5 s overlaps lte outage 9 s at 1 s (line 7); begin at 10 s or later"
+    ),
+    "at: 1 s, tenant_errors: 9 s}\n- {at: 5 s, tenant_black_hole: 9 s": (
+        "s.yaml:8: tenant black hole 9 s at 5 s overlaps tenant errors 9 s at 1 s (line 7); "
+        "begin at 10 s or later"
+    ),
+}
+
+
+def scenario(event: str) -> Scenario:
+    return load.parse(SCENARIO.format(events=f"- {{{event}}}"), Scenario, "s.yaml")
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_an_event_is_its_fault_with_a_duration(text: str) -> None:
+    """The fault's key tells the kind; the title says where, what, how long and how."""
+    (event,) = scenario(text).events
+
+    assert GOOD[text] == (event.kind, event.title)
+
+
+def test_every_kind_has_a_good_example() -> None:
+    """No kind of event is left out above, and none lacks its description."""
+    assert set(Kind) == {kind for kind, _ in GOOD.values()} == set(FAULTS)
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_a_bad_event_is_refused(text: str) -> None:
+    """Each mistake is answered with line, what was found and what would be right."""
+    with pytest.raises(InputError) as refusal:
+        scenario(text)
+
+    assert str(refusal.value).startswith(BAD[text])
+
+
+def test_faults_of_different_targets_may_overlap() -> None:
+    """Both uplinks, the tenant and the resolver can fail at once."""
+    faults = (
+        "uplink: starlink, outage: 9 s",
+        "uplink: lte, hold: 9 s",
+        "tenant_errors: 9 s",
+        "dns_failure: 9 s",
+    )
+    events = scenario("}\n- {".join(f"at: 1 s, {fault}" for fault in faults)).events
+
+    assert 4 == len({event.target for event in events})
+
+
+@pytest.mark.parametrize(("more", "up_s"), [("", 21), (", port_down: 10 s", 11)])
+def test_a_rebooting_cpe_is_reachable_before_the_sky(more: str, up_s: int) -> None:
+    """Its port is up after a third of the reboot, or when the event says."""
+    (event,) = scenario(f"at: 1 s, uplink: starlink, reboot: 60 s{more}").events
+
+    assert up_s * 10**9 == event.port_up_ns
