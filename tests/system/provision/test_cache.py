@@ -146,9 +146,9 @@ def test_stale_content_through_an_outage(cache: Lab) -> None:
     cache.heal("modem")
 
     assert (200, "STALE", BIG) == (cached.status, cached.cache, cached.body)
-    assert cached.seconds < 0.5
     assert 504 == cold.status
-    assert cold.seconds < 2.5
+    assert 1 <= cold.seconds  # the time-out of the origin
+    assert cached.seconds < 1  # nobody waited for it
 
 
 def test_no_log_holds_the_token(cache: Lab) -> None:
