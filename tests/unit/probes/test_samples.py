@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from testbed.probes import samples
-from testbed.probes.workload import read_rows
+from testbed.probes.script import read
+from testbed.probes.workload import in_order
 
 LINES = """\
 {"ready": true}
@@ -20,13 +21,15 @@ LINES = """\
 def test_samples_stand_in_the_order_of_their_schedule() -> None:
     """Answers come in any order; the samples do not. A line that a kill cut short is left out."""
     assert [("a", 10), ("b", 20)] == [
-        (r["object"], r["t_ns"]) for r in read_rows(LINES.splitlines(), "client")
+        (r["object"], r["t_ns"]) for r in in_order(read(iter(LINES.splitlines())), "client")
     ]
 
 
 def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     """A refused request has no status, times, cache or hash in its Parquet sample."""
-    path = samples.write(read_rows(LINES.splitlines(), "client"), samples.REQUESTS, tmp_path / "s.parquet")
+    path = samples.write(
+        in_order(read(iter(LINES.splitlines())), "client"), samples.REQUESTS, tmp_path / "s.parquet"
+    )
     refused = pq.read_table(path).to_pylist()[0]
 
     expected = {"status", "ttfb_ns", "total_ns", "cache", "sha256_ok"}
