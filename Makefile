@@ -36,8 +36,14 @@ test-unit: $(VENV)/.python core ## unit tests; no root needed
 test-system: root setup ## tests in namespaces, with the real parts
 	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider tests/system
 
-test-scenario: root setup ## one short scenario from end to end
-	$(AS_ROOT) $(BIN)/testbed run smoke
+test-scenario: root setup ## the scenarios tagged ci, from end to end
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs -m ci scenarios
+
+suite: root setup ## every scenario
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs scenarios
+
+mutations: root setup ## every scenario with what must break it
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --mutated scenarios
 
 bench: root setup ## the benchmarks behind docs/performance.md
 	$(AS_ROOT) $(BIN)/python -m benchmarks
@@ -76,4 +82,4 @@ $(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.j
 	@sh setup/azurite.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-scenario bench traces clean core root
+.PHONY: help setup run test lint test-unit test-system test-scenario suite mutations bench traces clean core root
