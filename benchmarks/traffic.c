@@ -206,8 +206,9 @@ static int push(const char *address, const char *port, double seconds, int flows
 	}
 	while (clock_ns(CLOCK_MONOTONIC) < end && poll(polls, (nfds_t)flows, 1000) >= 0)
 		for (int i = 0; i < flows; i++)
-			if (polls[i].revents)
-				send(polls[i].fd, data, sizeof data, MSG_DONTWAIT);
+			/* until the socket's memory is full, as a blocking sender: poll() tells of room at two thirds */
+			while (polls[i].revents && send(polls[i].fd, data, sizeof data, MSG_DONTWAIT) > 0)
+				continue;
 	for (int i = 0; i < flows; i++) {
 		struct tcp_info info;
 		socklen_t size = sizeof info;

@@ -137,45 +137,32 @@ static int open_namespace(int32_t id)
 	return found;
 }
 
-/* ethtool switches segmentation off one kind after the other; false: there is no ethtool. */
-static bool ethtool_segmentation_off(char *name)
+/* All kinds that segments.h does not know. Without ethtool their frames are counted as unasked losses. */
+static void tunnel_segmentation_off(int index)
 {
-	int status = 0;
-	pid_t child = fork();
+	char name[IF_NAMESIZE];
+	pid_t child = if_indextoname((unsigned)index, name) ? fork() : -1;
 
 	if (!child) {
 		int null = open("/dev/null", O_WRONLY);
 
 		dup2(null, STDERR_FILENO);	/* of features that cannot be changed */
-		execlp("ethtool", "ethtool", "-K", name, "tso", "off", "tx-udp-segmentation", "off",
-		       "tx-sctp-segmentation", "off", "tx-gre-segmentation", "off", "tx-gre-csum-segmentation",
-		       "off", "tx-ipxip4-segmentation", "off", "tx-ipxip6-segmentation", "off",
-		       "tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off", "tx-gso-list",
+		execlp("ethtool", "ethtool", "-K", name, "tx-sctp-segmentation", "off", "tx-gre-segmentation", "off",
+		       "tx-gre-csum-segmentation", "off", "tx-ipxip4-segmentation", "off", "tx-ipxip6-segmentation",
+		       "off", "tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off", "tx-gso-list",
 		       "off", (char *)NULL);
 		_exit(127);
 	}
-	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 127;
-}
-
-/* Without ethtool the limit of one segment for each frame does it too, at a cost to the sender. */
-static void segmentation_off(int index)
-{
-	_Alignas(8) char answer[1024];
-	char name[IF_NAMESIZE];
-	struct request set = link_request(RTM_SETLINK, index);
-
-	if (if_indextoname((unsigned)index, name) && ethtool_segmentation_off(name))
-		return;
-	add(&set, IFLA_GSO_MAX_SEGS, 1);
-	exchange(&set, answer, sizeof answer);
+	if (child > 0)
+		waitpid(child, NULL, 0);
 }
 
 /*
- * A veth hands over frames as its peer's stack made them, up to 64 KiB each; without its
- * segmentation offloads that stack cuts them to the MTU first. The peer is usually in another namespace. Where it cannot
- * be reached, oversized frames are counted as unasked losses.
+ * A veth hands over frames as its peer's stack made them, up to 64 KiB each; without a segmentation
+ * offload that stack cuts them to the MTU first. The peer is usually in another namespace. Where it cannot
+ * be reached, frames that cannot be cut are counted as unasked losses.
  */
-static void peer_segmentation_off(int index)
+static void peer_tunnel_segmentation_off(int index)
 {
 	_Alignas(8) char answer[32768];
 	struct request get = link_request(RTM_GETLINK, index);
@@ -185,13 +172,13 @@ static void peer_segmentation_off(int index)
 	if (!h || h->nlmsg_type != RTM_NEWLINK || !(peer = attribute(h, IFLA_LINK)) || !*peer)
 		return;
 	if (!(space = attribute(h, IFLA_LINK_NETNSID))) {
-		segmentation_off(*peer);
+		tunnel_segmentation_off(*peer);
 		return;
 	}
 	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), there = open_namespace(*space);
 
 	if (home >= 0 && there >= 0 && !setns(there, CLONE_NEWNET)) {
-		segmentation_off(*peer);
+		tunnel_segmentation_off(*peer);
 		if (setns(home, CLONE_NEWNET))
 			abort();		/* in the wrong namespace nothing may go on */
 	}
@@ -201,7 +188,7 @@ static void peer_segmentation_off(int index)
 		close(there);
 }
 
-int device_prepare(const char *name, unsigned *mtu)
+int device_prepare(const char *name, unsigned *mtu, bool *segments)
 {
 	struct ifreq request = { 0 };
 	char path[96];
@@ -213,7 +200,8 @@ int device_prepare(const char *name, unsigned *mtu)
 	write_file(path, "1");
 	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
 	receive_offloads_off(fd, &request);
-	peer_segmentation_off((int)if_nametoindex(name));
+	*segments = ethtool(fd, &request, ETHTOOL_GTSO, 0);
+	peer_tunnel_segmentation_off((int)if_nametoindex(name));
 	failed = ioctl(fd, SIOCGIFMTU, &request);
 	*mtu = (unsigned)request.ifr_mtu;
 	failed |= ioctl(fd, SIOCGIFFLAGS, &request);

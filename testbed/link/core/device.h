@@ -2,14 +2,16 @@
 #ifndef DEVICE_H
 #define DEVICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
  * Brings the interface up, stops the host's own IPv6 talk on it, and sees to it that frames arrive
- * as they were on the wire: receive offloads off here, segmentation off at a veth's other end.
- * Returns -1 (errno) when the interface cannot be had.
+ * as they were on the wire, or as segments.h can cut them: receive offloads off here, those kinds of
+ * segmentation that cannot be carried through off at a veth's other end. `segments`: it takes frames of
+ * many TCP segments. Returns -1 (errno) when the interface cannot be had.
  */
-int device_prepare(const char *name, unsigned *mtu);
+int device_prepare(const char *name, unsigned *mtu, bool *segments);
 
 /* Frames that the kernel dropped on their way in from this interface, ever. */
 uint64_t device_drops(int index);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "segments.h"
 
 #define AT_ONCE 64			/* frames read from one port before the others have their turn */
 #define GRACE (50 * US)			/* looks on after the last frame: the next one is near */
@@ -106,22 +107,25 @@ static uint8_t dscp_of(const uint8_t *d, uint32_t size)
 	return 0;
 }
 
-static void copy_in(struct frame *f, const struct arrival *a)
+/* Completes a frame: a tag that the kernel took out goes back to where it was, moving `headers` bytes. */
+static void frame_ready(struct frame *f, uint32_t vlan, uint32_t headers)
 {
-	uint32_t tag = a->vlan ? 4 : 0;
-
-	if (!tag) {
-		memcpy(&f->vnet, a->data - sizeof f->vnet, sizeof f->vnet + a->size);
-	} else {				/* the tag goes back to where it was */
-		memcpy(&f->vnet, a->data - sizeof f->vnet, sizeof f->vnet + 12);
-		memcpy(f->data + 12, &a->vlan, 4);
-		memcpy(f->data + 16, a->data + 12, a->size - 12);
+	if (vlan) {
+		memmove(f->data + 16, f->data + 12, headers - 12);
+		memcpy(f->data + 12, &vlan, 4);
+		f->packet.size += 4;
 		if (f->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 			f->vnet.csum_start = (uint16_t)(f->vnet.csum_start + 4);
 	}
-	f->packet.size = a->size + tag;
 	f->packet.flags = 0;
 	f->packet.dscp = dscp_of(f->data, f->packet.size);
+}
+
+static void copy_in(struct frame *f, const struct arrival *a)
+{
+	memcpy(&f->vnet, a->data - sizeof f->vnet, sizeof f->vnet + a->size);
+	f->packet.size = a->size;
+	frame_ready(f, a->vlan, a->size);
 }
 
 static void push(struct engine *e, struct lane *lane, struct frame *f, int64_t t)
@@ -144,6 +148,50 @@ static void push(struct engine *e, struct lane *lane, struct frame *f, int64_t t
 	}
 }
 
+/* Cuts a frame of many segments into the frames that a wire would carry; returns how many. */
+static unsigned cut(struct engine *e, struct lane *lane, const struct arrival *a, int64_t t)
+{
+	struct {
+		struct virtio_net_hdr vnet;
+		uint8_t headers[HEADERS_MAX];
+	} whole;
+	struct counters *c = lane->recorder.counters;
+	const struct virtio_net_hdr *vnet = (const void *)(a->data - sizeof *vnet);
+	struct frame *frames[SEGMENTS_MAX];
+	struct iovec parts[SEGMENTS_MAX + 1];
+	struct segments s;
+
+	if (!segments_read(&s, vnet, a->data, a->size) ||
+	    sizeof(struct frame) + s.headers + s.payload + 4 > e->slot_size) {
+		c->oversize++;
+		return 1;
+	}
+	unsigned n = segments_count(&s), tag = a->vlan ? 4 : 0;
+	bool taken = e->frames_free >= n;
+
+	parts[0] = (struct iovec){ &whole, sizeof whole.vnet + s.headers };
+	for (unsigned i = 0; taken && i < n; i++) {
+		uint32_t left = s.bytes - i * s.payload;
+
+		frames[i] = take(e);
+		frames[i]->packet.size = s.headers + (left < s.payload ? left : s.payload);
+		parts[i + 1] = (struct iovec){ frames[i]->data + tag + s.headers, frames[i]->packet.size - s.headers };
+	}
+	if (!taken || !port_fetch(lane->in, a, parts, n + 1)) {
+		for (unsigned i = 0; taken && i < n; i++)
+			give_back(e, frames[i]);
+		c->no_memory += n;
+		return n;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(frames[i]->data, whole.headers, s.headers);
+		segments_head(&s, frames[i]->data, i, &frames[i]->vnet);
+		frame_ready(frames[i], a->vlan, s.headers);
+		push(e, lane, frames[i], t);
+	}
+	return n;
+}
+
 static unsigned receive(struct engine *e, struct lane *lane, int64_t now)
 {
 	struct counters *c = lane->recorder.counters;
@@ -153,8 +201,13 @@ static unsigned receive(struct engine *e, struct lane *lane, int64_t now)
 
 	while (n < AT_ONCE && port_receive(lane->in, &a)) {
 		int64_t t = arrival_ns(e, lane->in, a.realtime_ns, &read_ns);
+		const struct virtio_net_hdr *vnet = (const void *)(a.data - sizeof *vnet);
 		struct frame *f;
 
+		if (vnet->gso_type) {
+			n += cut(e, lane, &a, t);
+			continue;
+		}
 		n++;
 		if (a.captured < a.size || a.size + sizeof *f + 4 > e->slot_size)
 			c->oversize++;

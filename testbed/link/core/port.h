@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include <sys/uio.h>
+
 #include "packet.h"
 
 #define BATCH 64
@@ -22,13 +24,15 @@ struct frame {
 struct arrival {
 	int64_t realtime_ns;		/* the kernel's time stamp */
 	const uint8_t *data;		/* a struct virtio_net_hdr lies directly before it */
-	uint32_t size, captured;	/* captured < size: cut off by the ring */
+	uint32_t size, captured;	/* captured < size: cut off by the ring, see port_fetch() */
 	uint32_t vlan;			/* 4 bytes of 802.1Q tag that the kernel took out; 0 = none */
 };
 
 struct port {
 	int fd, index;
 	unsigned mtu;
+	bool segments;			/* takes frames of many segments */
+	bool queued;			/* the frame handed out last is whole in the socket's queue */
 	uint8_t *ring;
 	unsigned frame_size, frames, next;
 	uint32_t *held;			/* status word of the slot handed out last */
@@ -41,6 +45,9 @@ int port_open(struct port *p, const char *name, unsigned frames);
 
 /* Takes the next frame out of the ring; false: it is empty. */
 bool port_receive(struct port *p, struct arrival *a);
+
+/* Copies the frame handed out last, its vnet header first, into these parts; false: there was no room for it. */
+bool port_fetch(struct port *p, const struct arrival *a, const struct iovec *parts, unsigned n);
 
 /* Sends frames in order; returns how many the device took before it refused one. */
 unsigned port_send(struct port *p, struct frame *const *frames, unsigned n);
