@@ -21,10 +21,11 @@ from testbed.link.native import NativeBackend, read_bins
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.scenario import Scenario
 from testbed.model.topology import EMULATOR, Topology
+from testbed.model.hub import HubProfile
 from testbed.model.traffic import HttpGet
 from testbed.plan import Plan
 from testbed.probes import Probe, Site, probe_for
-from testbed.provision import provision
+from testbed.provision import Groups, provision
 from testbed.tenant.azurite import AzuriteTenant
 from testbed.tenant.backend import Endpoint, Tenant
 
@@ -81,11 +82,10 @@ def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime], 
         token = tenant.credential(now() - timedelta(minutes=5), now() + _TOKEN_LIFE)
         variables = hub_variables(plan.scenario, topology, tenant.endpoint, token)
         with (logs / "provision.log").open("w") as log:
-            hub = network.devices[topology.hub.name]
             try:
                 provision(
                     paths.PLAYBOOKS / "hub.yml",
-                    [hub],
+                    provisioned(plan.scenario, network),
                     variables,
                     SECRETS,
                     lambda done: print(done.seconds, done, file=log),
@@ -143,12 +143,17 @@ def hub_variables(scenario: Scenario, topology: Topology, origin: Endpoint, toke
         ],
         "hub_lan": {"interface": lan, "address": hub.ports[lan]},
         "hub_failover": scenario.hub.failover,
+def provisioned(scenario: Scenario, network: Network) -> Groups:
+    """Return what the hub's playbook configures: the hub, and its tunnels' far end where it has tunnels."""
+    topology = network.topology
+    groups = {"hubs": [network.devices[topology.hub.name]]}
+    if scenario.hub.tunnelled and topology.edge is not None:
+        groups["edges"] = [network.devices[topology.edge.name]]
+    return groups
+
+
         "hub_cache": scenario.hub.cache,
-        "failover_target": str(ipaddress.ip_interface(topology.probe_target).ip),
-        "failover_interval_s": timers.interval // 10**9,
-        "failover_timeout_s": timers.timeout // 10**9,
-        "failover_fall": timers.fall,
-        "failover_rise": timers.rise,
+        **_failover_variables(scenario.hub, topology),
         "cache_origin_host": origin.host,
         "cache_origin_port": origin.port,
         "cache_origin_container": origin.container,
@@ -166,3 +171,24 @@ def _objects(plan: Plan) -> Sequence[CatalogueObject]:
     """Return the objects of all catalogues, each once."""
     found = {o.name: o for catalogue in plan.catalogues.values() for o in catalogue.objects()}
     return tuple(found.values())
+def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any]:
+    timers, bfd, overflow = hub.timers, hub.bfd, hub.overflow
+    return {
+        "failover_target": str(ipaddress.ip_interface(topology.probe_target).ip),
+        "failover_interval_s": timers.interval // 10**9,
+        "failover_timeout_s": timers.timeout // 10**9,
+        "failover_fall": timers.fall,
+        "failover_rise": timers.rise,
+        "edge_address": topology.edge_address,
+        "bfd_interval_ms": bfd.interval // 10**6,
+        "bfd_multiplier": bfd.multiplier,
+        "bgp_hold_s": bfd.hold // 10**9,
+        "overflow_interval_s": overflow.interval / 10**9,
+        "overflow_busy_ms": overflow.busy / 10**6,
+        "overflow_calm_ms": overflow.calm / 10**6,
+        "overflow_enter": overflow.enter,
+        "overflow_leave": overflow.leave,
+        "overflow_share": overflow.share,
+    }
+
+

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,8 @@ import ansible_runner
 from testbed.errors import RunError
 from testbed.lab.devices import DeviceAccess
 
-GROUP = "hubs"
+Groups = Mapping[str, Sequence[DeviceAccess]]
+"""An inventory: devices by the group that the plays name (hubs, edges)."""
 
 
 class StepState(StrEnum):
@@ -49,12 +50,12 @@ class Step:
 
 def provision(
     playbook: Path,
-    devices: Sequence[DeviceAccess],
+    groups: Groups,
     variables: Mapping[str, Any],
     private_data_dir: Path,
     on_event: Callable[[Step], None] = lambda step: None,
 ) -> None:
-    """Run a playbook on devices; ``on_event`` hears of every task that ended.
+    """Run a playbook on devices, given by the inventory's groups; ``on_event`` hears of every task that ended.
 
     ``variables`` may hold secrets: they are written to a file that only this user can read, in
     ``private_data_dir``, which ought to lie on a tmpfs, and removed at the end. What stays there
@@ -69,7 +70,7 @@ def provision(
             on_event(step)
         return False  # keep no file of it
 
-    with _workspace(private_data_dir, devices, variables) as folder:
+    with _workspace(private_data_dir, groups, variables) as folder:
         outcome = ansible_runner.run(
             private_data_dir=str(folder),
             playbook=str(playbook.resolve()),
@@ -130,14 +131,17 @@ def _state(kind: str, data: Mapping[str, Any]) -> StepState | None:
 
 
 @contextmanager
-def _workspace(parent: Path, devices: Iterable[DeviceAccess], variables: Mapping[str, Any]) -> Iterator[Path]:
+def _workspace(parent: Path, groups: Groups, variables: Mapping[str, Any]) -> Iterator[Path]:
     """A folder for Ansible with inventory and variables; removed at the end."""
     folder = parent / "ansible"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "env").mkdir(mode=0o700, parents=True)
     folder.chmod(0o700)
-    hosts = {device.name: dict(device.host_vars()) for device in devices}
-    _write_private(folder / "inventory" / "hosts.json", {GROUP: {"hosts": hosts}})
+    inventory = {
+        group: {"hosts": {device.name: dict(device.host_vars()) for device in devices}}
+        for group, devices in groups.items()
+    }
+    _write_private(folder / "inventory" / "hosts.json", inventory)
     _write_private(folder / "env" / "extravars", dict(variables))
     try:
         yield folder

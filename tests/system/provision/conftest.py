@@ -28,6 +28,7 @@ WIRES = (
     ("hub", "wan1", "modem", "lan0"),
     ("dish", "net0", "internet", "sky0"),
     ("modem", "net0", "internet", "cell0"),
+    ("edge", "net0", "internet", "edge0"),
 )
 CPE = """
 ip address add {lan}/24 dev lan0; ip address add {net}/30 dev net0
@@ -46,9 +47,14 @@ ip address add 192.168.10.101/24 dev eth0; ip link set eth0 up; ip route add def
 """,
     "dish": CPE.format(lan="100.64.10.1", net="198.51.100.2", gateway="198.51.100.1", lease="100.64.10.100"),
     "modem": CPE.format(lan="192.168.8.1", net="198.51.100.6", gateway="198.51.100.5", lease="192.168.8.100"),
+    "edge": """
+ip address add 198.51.100.10/30 dev net0; ip link set net0 up; ip route add default via 198.51.100.9
+""",
     "internet": f"""
 ip address add 198.51.100.1/30 dev sky0; ip address add 198.51.100.5/30 dev cell0
-ip link set sky0 up; ip link set cell0 up
+ip address add 198.51.100.9/30 dev edge0
+ip link set sky0 up; ip link set cell0 up; ip link set edge0 up
+echo 1 > /proc/sys/net/ipv4/ip_forward
 ip address add 203.0.113.1/32 dev lo; ip address add 203.0.113.10/32 dev lo
 dnsmasq --user=root --conf-file=/dev/null --no-hosts --no-resolv --pid-file= --address=/{HOST}/203.0.113.10
 """,
@@ -142,7 +148,8 @@ class Lab:
             "cache_origin_ca": authority,
             "cache_origin_sas": SAS,
         }
-        provision(PLAYBOOK, [self["hub"]], given | variables, self.folder / "ansible", on_event)
+        groups = {"hubs": [self["hub"]], "edges": [self["edge"]]}
+        provision(PLAYBOOK, groups, given | variables, self.folder / "ansible", on_event)
 
 
 @pytest.fixture(scope="module")

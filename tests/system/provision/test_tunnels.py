@@ -1,0 +1,193 @@
+"""What the role failover/bgp-bfd makes of a hub and its edge: encrypted tunnels that sessions survive in."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.provision import Step, StepState
+from tests.system.provision.conftest import Lab
+from tests.system.provision.test_hub import until
+
+SERVER = """
+import socket
+listening = socket.create_server(("203.0.113.10", 7))
+print("ready", flush=True)
+connection, peer = listening.accept()
+while data := connection.recv(64):
+    connection.sendall(data)
+"""
+# Sends its time every 20 ms in one TCP session, and prints that of each echo.
+CLIENT = """
+import socket, threading, time
+session = socket.create_connection(("203.0.113.10", 7), 5)
+def send():
+    while True:
+        session.sendall(b"%020d" % time.time_ns())
+        time.sleep(0.02)
+threading.Thread(target=send, daemon=True).start()
+stream = session.makefile("rb")
+while echo := stream.read(20):
+    print(int(echo), time.time_ns(), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def steps(lab: Lab, blobs: Path) -> list[Step]:
+    """Hub and edge, provisioned once for this module; what Ansible did to them."""
+    steps: list[Step] = []
+    lab.provision(steps.append, hub_failover="bgp-bfd")
+    return steps
+
+
+@pytest.fixture
+def echoes(lab: Lab) -> Iterator[Callable[[], list[tuple[int, int]]]]:
+    """One TCP session of the client; calling it returns (sent, received) of all echoes so far."""
+    server = lab["internet"].popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    assert server.stdout and "ready\n" == server.stdout.readline()
+    with (lab.folder / "echoes").open("w") as output:
+        client = lab["client"].popen([sys.executable, "-c", CLIENT], stdout=output)
+
+    def received() -> list[tuple[int, int]]:
+        lines = (lab.folder / "echoes").read_text().splitlines()
+        return [(int(sent), int(got)) for sent, got in (line.split() for line in lines[:-1])]
+
+    yield received
+    for process in (client, server):
+        process.terminate()
+        process.wait(5)
+
+
+def best_route(lab: Lab, node: str = "hub", address: str = "203.0.113.10") -> str:
+    return re.findall(r"dev (\S+)", lab.sh(node, f"ip route get {address}"))[0]
+
+
+def test_both_ends_are_steps(steps: list[Step]) -> None:
+    """The role runs on hub and edge, and nothing else runs on the edge."""
+    assert {"failover/bgp-bfd"} == {step.role for step in steps if step.device == "edge"}
+    assert {"wan", "failover/bgp-bfd", "cache"} == {step.role for step in steps if step.device == "hub"}
+    assert all(step.state in (StepState.OK, StepState.CHANGED) for step in steps)
+
+
+def test_the_hub_decides_for_both_directions(lab: Lab, steps: list[Step]) -> None:
+    """Hub and edge prefer the same uplink: the one with the hub's lowest metric."""
+    assert "tun-starlink" == best_route(lab)
+    assert "tun-starlink" == best_route(lab, "edge", "192.168.10.101")
+
+
+def test_each_tunnel_leaves_by_its_own_port(lab: Lab, steps: list[Step]) -> None:
+    """The edge sees each tunnel come from the address translation of its own uplink."""
+    seen = lab.sh("edge", "wg show all endpoints")
+
+    assert ["198.51.100.6", "198.51.100.2"] == [
+        re.findall(rf"tun-{uplink}\t\S+\t([\d.]+):", seen)[0] for uplink in ("lte", "starlink")
+    ]
+
+
+def test_a_port_without_a_lease_carries_no_tunnel(lab: Lab, steps: list[Step]) -> None:
+    """The packets of a tunnel are refused rather than sent through another uplink."""
+    said = lab["hub"].run(["sh", "-c", "ip route flush table 102; ip route get 198.51.100.10 mark 102"])
+    lab.sh("hub", "ip route add default via 192.168.8.1 dev wan1 table 102")
+
+    assert 0 != said.returncode
+    assert "dev wan1" in lab.sh("hub", "ip route get 198.51.100.10 mark 102")
+
+
+def test_clients_addresses_are_translated_behind_the_tunnel(lab: Lab, steps: list[Step]) -> None:
+    """The hub translates nothing that goes into a tunnel; the edge gives it an address of its own."""
+    lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
+
+    assert "dst=192.168.10.101" in lab.sh("hub", "conntrack -L -p icmp 2>/dev/null | grep src=192.168.10.101")
+    assert "dst=198.51.100.10" in lab.sh("edge", "conntrack -L -p icmp 2>/dev/null | grep src=192.168.10.101")
+
+
+def test_a_session_survives_a_black_hole(
+    lab: Lab, steps: list[Step], echoes: Callable[[], list[tuple[int, int]]]
+) -> None:
+    """When the dish goes dark a TCP session carries on over LTE, and returns; every byte of it arrives, once."""
+    until(lambda: len(echoes()) > 20, 10)
+    lab.cut("dish")
+    until(lambda: "tun-lte" == best_route(lab), 5)
+    moved = len(echoes())
+    until(lambda: len(echoes()) > moved + 20, 10)
+    lab.heal("dish")
+    until(lambda: "tun-starlink" == best_route(lab), 10)
+    back = len(echoes())
+    until(lambda: len(echoes()) > back + 20, 10)
+    sent = [sent for sent, _ in echoes()]
+
+    assert sorted(set(sent)) == sent
+
+
+def test_bfd_has_the_timers_that_were_asked_for(lab: Lab, steps: list[Step]) -> None:
+    """Both ends detect after three intervals of 300 ms."""
+    for node in ("hub", "edge"):
+        peers = json.loads(lab.sh(node, "vtysh -c 'show bfd peers json'"))
+        assert [(300, 300, 3, "up")] * 2 == [
+            (peer["receive-interval"], peer["transmit-interval"], peer["detect-multiplier"], peer["status"])
+            for peer in peers
+        ]
+
+
+def test_a_handover_s_gap_moves_nothing(lab: Lab, steps: list[Step]) -> None:
+    """A gap of half a second is shorter than the detection time."""
+    before = lab.sh("hub", "grep -c ADJCHANGE /var/log/frr/frr.log")
+    lab.cut("dish")
+    time.sleep(0.5)  # the gap itself
+    lab.heal("dish")
+    time.sleep(1.0)  # what BFD would need to notice
+
+    assert before == lab.sh("hub", "grep -c ADJCHANGE /var/log/frr/frr.log")
+
+
+def test_nothing_leaves_outside_of_the_tunnels(lab: Lab, steps: list[Step]) -> None:
+    """With every tunnel dead, the hub refuses what it would have to send in the clear."""
+    lab.cut("dish")
+    lab.cut("modem")
+    try:
+        until(lambda: lab["hub"].run(["ip", "route", "get", "203.0.113.10"]).returncode != 0, 5)
+    finally:
+        lab.heal("dish")
+        lab.heal("modem")
+    until(lambda: "tun-starlink" in lab["hub"].run(["ip", "route", "get", "203.0.113.10"]).stdout, 15)
+
+
+def test_private_keys_stay_where_they_are_made(lab: Lab, steps: list[Step]) -> None:
+    """Each end's key is in one file that only root can read; no log, process list or variable has it."""
+    for node in ("hub", "edge"):
+        key = lab.sh(node, "cat /etc/tunnels/key").strip()
+        assert "600 root\n" == lab.sh(node, "stat -c '%a %U' /etc/tunnels/key")
+        assert key not in (lab.folder / "ansible" / "ansible.log").read_text() + "".join(map(str, steps))
+        assert key not in "".join(p.read_text() for p in Path("/proc").glob("[0-9]*/cmdline"))
+        written = subprocess.run(["grep", "-rlF", key, str(lab.folder)], capture_output=True, text=True)
+        assert [f"{lab.folder}/nodes/{node}/etc/tunnels/key"] == written.stdout.split()
+
+
+def test_provisioning_again_keeps_the_keys(lab: Lab, steps: list[Step]) -> None:
+    """A second run installs nothing that is there already, and the tunnels work afterwards."""
+    again: list[Step] = []
+    lab.provision(again.append, hub_failover="bgp-bfd")
+    installed = [step for step in again if step.task.startswith(("Install the", "Configure", "Choose"))]
+
+    assert {StepState.OK} == {step.state for step in installed}
+    lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
+
+
+def test_a_dead_tunnel_is_named(lab: Lab, steps: list[Step]) -> None:
+    """Provisioning through a dark uplink fails with the uplink's name and what the tunnel says."""
+    lab.cut("modem")
+    try:
+        until(lambda: "down" in lab.sh("hub", "vtysh -c 'show bfd peers brief'"), 5)
+        said = lab["hub"].run(["/etc/tunnels/tunnels", "wait", "1"])
+    finally:
+        lab.heal("modem")
+
+    assert 0 != said.returncode
+    assert "no BGP with BFD through the tunnel of lte\n" in said.stderr
