@@ -13,6 +13,7 @@ from testbed.metrics.measurement import Ask
 
 # nginx's $upstream_cache_status when the body came from the hub's store. REVALIDATED counts: the origin
 # was asked for a date, not for the bytes. EXPIRED, MISS and BYPASS fetched the body.
+SERVED_STALE = ("STALE", "UPDATING")
 SERVED_FROM_CACHE = ("HIT", "STALE", "UPDATING", "REVALIDATED")
 
 
@@ -21,18 +22,21 @@ class Requests:
     """Requests in the order of their schedule; all arrays of one length.
 
     ``t_ns`` scheduled send; ``done_ns`` end of the answer (int64 maximum: none); ``object`` its name;
-    ``answered`` a status came; ``whole`` status 200, every byte, right hash; ``cache`` the hub's word
-    on it (``""``: none); ``ttfb_ns`` time to first byte (-1: none); ``size`` bytes received.
+    ``answered`` a status came; ``complete`` status 200, and the answer came to its end; ``whole`` that
+    with every byte and the right hash; ``cache`` the hub's word on it (``""``: none); ``ttfb_ns`` time to
+    first byte (-1: none); ``size`` bytes received; ``age_ns`` how old the content was (-1: unknown).
     """
 
     t_ns: NDArray[np.int64]
     done_ns: NDArray[np.int64]
     object: NDArray[np.str_]
     answered: NDArray[np.bool_]
+    complete: NDArray[np.bool_]
     whole: NDArray[np.bool_]
     cache: NDArray[np.str_]
     ttfb_ns: NDArray[np.int64]
     size: NDArray[np.int64]
+    age_ns: NDArray[np.int64]
 
     @classmethod
     def of(cls, table: pa.Table) -> Requests:
@@ -44,19 +48,20 @@ class Requests:
             integers(table, "bytes"),
         )
         done_ns = t_ns + integers(table, "started_ns_late") + total_ns
+        complete = (integers(table, "status", 0) == 200) & (texts(table, "error") == "")
         right = integers(table, "sha256_ok", 1) == 1
+        aged = "age_ns" in table.column_names  # not in samples of older runs
         return cls(
             t_ns=t_ns,
             done_ns=np.where(total_ns < 0, np.iinfo(np.int64).max, done_ns),
             object=texts(table, "object"),
             answered=integers(table, "status", 0) > 0,
-            whole=(integers(table, "status", 0) == 200)
-            & (size == integers(table, "size"))
-            & right
-            & (texts(table, "error") == ""),
+            complete=complete,
+            whole=complete & (size == integers(table, "size")) & right,
             cache=texts(table, "cache"),
             ttfb_ns=integers(table, "ttfb_ns", -1),
             size=size,
+            age_ns=integers(table, "age_ns", -1) if aged else np.full(len(t_ns), -1),
         )
 
     @property
@@ -75,10 +80,10 @@ class Requests:
 
 def requests(evidence: Evidence, ask: Ask) -> Requests:
     """Return the requests of the window; with ``content: cached`` those for objects in the store."""
-    table = evidence.samples.get(ask.of)
-    if table is None:
+    tables = [t for name, t in evidence.samples.items() if ask.of in ("", name) and "cache" in t.column_names]
+    if not tables:
         return _NONE
-    everything = Requests.of(table)
+    everything = Requests.of(pa.concat_tables(tables, promote_options="default"))
     chosen = ask.window.holds(everything.t_ns)
     if ask.content == "cached":
         chosen &= np.isin(everything.object, everything.seen_whole(ask.window.start_ns))
@@ -92,7 +97,14 @@ def none_reason(ask: Ask) -> str:
 
 
 _NONE = Requests(
-    *(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.str_)),
-    *(np.zeros(0, np.bool_), np.zeros(0, np.bool_), np.zeros(0, np.str_)),
-    *(np.zeros(0, np.int64), np.zeros(0, np.int64)),
+    t_ns=np.zeros(0, np.int64),
+    done_ns=np.zeros(0, np.int64),
+    object=np.zeros(0, np.str_),
+    answered=np.zeros(0, np.bool_),
+    complete=np.zeros(0, np.bool_),
+    whole=np.zeros(0, np.bool_),
+    cache=np.zeros(0, np.str_),
+    ttfb_ns=np.zeros(0, np.int64),
+    size=np.zeros(0, np.int64),
+    age_ns=np.zeros(0, np.int64),
 )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testbed.metrics.evidence import integers
+from testbed.metrics.measurement import Window
 from testbed.model.link import Direction, LinkSchedule, State
 
 Array = NDArray[np.int64]
@@ -64,6 +65,21 @@ def passes_at(table: pa.Table, link: str, t_ns: Array) -> NDArray[np.bool_]:
         rows = _of(table, link, direction)
         passes &= integers(rows, "state")[_segment(integers(rows, "t_ns"), t_ns)] == State.PASS
     return passes
+
+
+def dark(table: pa.Table, link: str, at_least_ns: int, end_ns: int) -> Iterator[Window]:
+    """Yield when a direction of a link let nothing through (cut, held, or losing all) for that long at least."""
+    for direction in Direction:
+        rows = _of(table, link, direction)
+        if not len(rows):
+            continue
+        t_ns, loss = integers(rows, "t_ns"), rows.column("loss").to_numpy()
+        nothing = (integers(rows, "state") != State.PASS) | (loss >= 1)
+        starts = np.flatnonzero(nothing & ~np.concatenate(([False], nothing[:-1])))
+        ends = np.flatnonzero(nothing & ~np.concatenate((nothing[1:], [False])))
+        for begin, end in zip(t_ns[starts], np.append(t_ns, end_ns)[ends + 1], strict=True):
+            if end - begin >= at_least_ns:
+                yield Window(int(begin), int(end))
 
 
 def _segment(starts: Array, t_ns: Array) -> NDArray[np.intp]:

@@ -48,8 +48,28 @@ METRICS: Mapping[str, Metric] = {
     "return_to_preferred": Metric(
         Unit.DURATION, _HEARTBEAT, "from the preferred uplink's recovery until it carries the heartbeat again"
     ),
+    "flaps": Metric(Unit.COUNT, _HEARTBEAT, "most pairs of failovers, there and back, in any 60 s"),
+    "false_alarms": Metric(Unit.COUNT, _HEARTBEAT, "failovers from an uplink that nothing was wrong with"),
+    "stranded_time": Metric(
+        Unit.DURATION, _HEARTBEAT, "time on a metered uplink after the preferred one had recovered"
+    ),
+    "stranded_bytes": Metric(Unit.SIZE, (), "bytes on metered uplinks after the preferred one had recovered"),
+    "backhaul_bytes": Metric(Unit.SIZE, (), "bytes over the uplinks, both ways", by_uplink=True),
+    "metered_bytes": Metric(Unit.SIZE, (), "bytes over metered uplinks, both ways"),
+    "metered_cost": Metric(Unit.MONEY, (), "price of the bytes over metered uplinks"),
     "hit_ratio": Metric(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache"),
     "byte_hit_ratio": Metric(Unit.SHARE, _REQUESTS, "bytes to clients that did not come from the tenant"),
+    "backhaul_offload": Metric(
+        Unit.SHARE,
+        _REQUESTS,
+        "bytes to clients that the uplinks were spared, by the links' counters",
+        together=True,
+        by_uplink=True,
+    ),
+    "edge_served": Metric(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache in under 20 ms"),
+    "stale_age_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the age of stale answers"),
+    "stale_age_max": Metric(Unit.DURATION, _REQUESTS, "age of the oldest stale answer"),
+    "correctness": Metric(Unit.SHARE, _REQUESTS, "complete answers that were right to the last byte"),
     "availability": Metric(Unit.SHARE, _REQUESTS, "requests answered whole and right"),
     "ttfb_p50": Metric(Unit.DURATION, _REQUESTS, "median time to first byte"),
     "ttfb_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte"),
