@@ -27,14 +27,18 @@ def draw(
     demand as a fast one. Times and objects come from generators of their own, so that another
     catalogue leaves the times alone. ``random.Random`` seeded with text draws the same on all platforms.
     """
-    times = _poisson(random.Random(f"{seed}/times"), rate_per_s, duration_ns)
     chance = random.Random(f"{seed}/objects")
     names = [o.name for o in objects]
     bounds = list(accumulate(o.weight for o in objects))
-    return tuple(Request(at_ns, chance.choices(names, cum_weights=bounds)[0]) for at_ns in times)
+    return tuple(
+        Request(at_ns, chance.choices(names, cum_weights=bounds)[0])
+        for at_ns in times(seed, rate_per_s, duration_ns)
+    )
 
 
-def _poisson(chance: random.Random, rate_per_s: float, duration_ns: int) -> Iterator[int]:
+def times(seed: str, rate_per_s: float, duration_ns: int) -> Iterator[int]:
+    """Yield the times of a Poisson process, in ns since the run's start."""
+    chance = random.Random(f"{seed}/times")
     at_s = chance.expovariate(rate_per_s)
     while (at_ns := round(at_s * 1e9)) < duration_ns:
         yield at_ns

@@ -26,7 +26,9 @@ class Site:
     """Where and for how long a probe measures.
 
     ``client`` and ``tenant`` are the devices it runs in, ``tenant_address`` where its packets go,
-    ``url`` the base of its requests at the hub. ``stored`` has each object's size and hash.
+    ``tenant_host`` and ``tenant_port`` the tenant's HTTPS endpoint and ``authority`` the file of its CA.
+    ``url`` is the base of requests at the hub, ``upload_url`` that of uploads. ``stored`` has each
+    object's size and hash; ``uploaded()`` reads back what the tenant has of the uploads.
     ``index`` tells the probes of a run apart. ``clock`` gives CLOCK_REALTIME in ns.
     """
 
@@ -36,9 +38,14 @@ class Site:
     samples: Path
     logs: Path
     tenant_address: str = "203.0.113.10"
+    tenant_host: str = ""
+    tenant_port: int = 443
+    authority: Path | None = None
     url: str = ""
+    upload_url: str = ""
     objects: Sequence[CatalogueObject] = ()
     stored: Mapping[str, StoredObject] = field(default_factory=dict)
+    uploaded: Callable[[], Mapping[str, StoredObject]] = dict
     seed: int = 1
     index: int = 0
     clock: Callable[[], int] = time.time_ns
@@ -60,6 +67,7 @@ class Live:
 
     ``last_ns`` is the newest RTT or time to first byte; ``answered`` and ``failed`` count what was
     answered, and what was lost or went wrong, in the last second; ``total`` counts answers since the start.
+    ``text`` says it in a probe's own words, where counts alone would not tell what it measures.
     """
 
     state: ProbeState
@@ -67,6 +75,7 @@ class Live:
     answered: int = 0
     failed: int = 0
     total: int = 0
+    text: str = ""
 
 
 class Probe(ABC):

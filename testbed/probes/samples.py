@@ -32,6 +32,57 @@ REQUESTS = pa.schema(
         pa.field("sha256_ok", pa.bool_()),  # null: not 200, or not whole
     ]
 )
+TRANSFER = pa.schema(
+    [
+        pa.field("t_ns", pa.int64(), nullable=False),
+        pa.field("session", pa.int32(), nullable=False),  # number of the connection, from 0
+        pa.field("end", pa.string(), nullable=False),  # client | tenant: who saw it
+        pa.field("direction", pa.string(), nullable=False),  # up | down: where the data flows
+        pa.field("event", pa.string(), nullable=False),  # connected | progress | one of ENDS | unreachable
+        pa.field("bytes", pa.int64(), nullable=False),  # of this session, arrived at the receiver so far
+        pa.field("reason", pa.string()),
+    ]
+)
+KEEPALIVE = pa.schema(
+    [
+        pa.field("t_ns", pa.int64(), nullable=False),  # when the request was sent, or connecting began
+        pa.field("session", pa.int32(), nullable=False),
+        pa.field("event", pa.string(), nullable=False),  # answered | one of ENDS | unreachable | interrupted
+        pa.field("connect_ns", pa.int64()),  # TCP and TLS handshakes; null: the connection was there
+        pa.field("status", pa.int32()),
+        pa.field("latency_ns", pa.int64()),  # from sending until the answer, or until it went wrong
+        pa.field("bytes", pa.int64(), nullable=False),  # of the request, before TLS
+        pa.field("reason", pa.string()),
+    ]
+)
+ENDS = ("reset", "closed", "gave up")
+"""How a session ends before its time: by an error of the connection, by the other end, by the client's patience."""
+CALL = pa.schema(
+    [
+        pa.field("direction", pa.string(), nullable=False),  # up | down
+        pa.field("seq", pa.int64(), nullable=False),
+        pa.field("t_ns", pa.int64(), nullable=False),  # sent
+        pa.field("delay_ns", pa.int64()),  # one way, to the receiving kernel; null: lost
+        pa.field("bytes", pa.int32(), nullable=False),  # of UDP's payload
+    ]
+)
+UPLOADS = pa.schema(
+    [
+        pa.field("t_ns", pa.int64(), nullable=False),  # when it was to be sent
+        pa.field("started_ns_late", pa.int64(), nullable=False),  # how much later its first attempt began
+        pa.field("client", pa.string(), nullable=False),
+        pa.field("object", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("status", pa.int32()),  # of the last attempt; null: no response
+        pa.field("acknowledged_ns", pa.int64()),  # from the first attempt until a 2xx; null: none came
+        pa.field("error", pa.string()),  # of the last attempt that failed
+        pa.field(
+            "durable", pa.bool_()
+        ),  # the tenant has these bytes; null: not acknowledged, or not read back
+    ]
+)
 
 
 def table(rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:

@@ -1,0 +1,51 @@
+"""A TLS connection to the tenant that a small request at a fixed interval keeps alive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from testbed.model.traffic import HttpsKeepalive
+from testbed.probes import samples
+from testbed.probes.probe import Live, Site
+from testbed.probes.script import Row, Script, ScriptedProbe
+from testbed.units import format_duration
+
+
+class Keepalive(ScriptedProbe):
+    """Requests from ``site.client`` to the tenant's own endpoint; it writes ``samples.KEEPALIVE``."""
+
+    schema = samples.KEEPALIVE
+    noun = "the keep-alive client"
+
+    def __init__(self, traffic: HttpsKeepalive, site: Site) -> None:
+        plan = {
+            "host": site.tenant_host,
+            "address": site.tenant_address,
+            "port": site.tenant_port,
+            "authority": str(site.authority) if site.authority else None,
+            "every_ns": traffic.every,
+            "timeout_ns": traffic.timeout,
+            "duration_ns": site.duration_ns,
+        }
+        log = site.logs / f"{traffic.name}.jsonl"
+        super().__init__(
+            traffic.name, site, [Script(site.client, "testbed.probes.keepalive_client", plan, log)]
+        )
+        self._session = 0
+
+    def rows(self) -> list[Row]:
+        return [row for row in self._scripts[0].rows() if "event" in row]
+
+    def heard(self, row: Row) -> bool | None:
+        if "event" not in row:
+            return None
+        self._session = row["session"]
+        if row["event"] == "answered":
+            self._last_ns = row["latency_ns"]
+        return bool(row["event"] == "answered")
+
+    def told(self, live: Live) -> Live:
+        if self._last_ns is None:
+            return live
+        words = f"last answer in {format_duration(self._last_ns)}, session {self._session + 1}"
+        return replace(live, text=f"{words}, {live.answered} in the last second")

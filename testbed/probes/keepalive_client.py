@@ -1,0 +1,113 @@
+"""A small request at a fixed interval on one TLS connection: ``python -m testbed.probes.keepalive_client``.
+
+Standard input: a line of JSON with the plan (host, address, port, authority: the CA's file, every_ns,
+timeout_ns, duration_ns); once it has said ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in
+CLOCK_REALTIME ns; its end is the wish that this ends. Standard output: a line of JSON for each request as
+it ends, columns of ``samples.KEEPALIVE``.
+
+The request is a HEAD without a credential: the tenant answers it with a status and no body. aiohttp is not
+used, because it repeats a request on a new connection by itself, which would hide what is measured here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Client:
+    """The requests of one plan, on one connection as long as it lasts."""
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._trust = ssl.create_default_context(cafile=plan["authority"])
+        self._request = (
+            f"HEAD / HTTP/1.1\r\nHost: {plan['host']}\r\nUser-Agent: testbed\r\nAccept: */*\r\n\r\n".encode()
+        )
+        self._stream: Stream | None = None
+        self._session = 0
+
+    async def run(self) -> None:
+        """Send a request at each beat; one that is due while another is waited for is not sent."""
+        at_ns, every_ns = self._plan["at_ns"], self._plan["every_ns"]
+        beat = 0
+        while beat * every_ns < self._plan["duration_ns"]:
+            await asyncio.sleep((at_ns + beat * every_ns - time.time_ns()) / 1e9)
+            await self._beat()
+            beat = max(beat + 1, -(-(time.time_ns() - at_ns) // every_ns))
+
+    async def _beat(self) -> None:
+        begun_ns = time.time_ns()
+        row: dict[str, Any] = {
+            "t_ns": begun_ns - self._plan["at_ns"],
+            "session": self._session,
+            "bytes": 0,
+            "event": "interrupted",
+        }
+        was_open = self._stream is not None
+        try:
+            async with asyncio.timeout(self._plan["timeout_ns"] / 1e9):
+                reader, writer = self._stream = self._stream or await self._connect()
+                if not was_open:
+                    row["connect_ns"] = time.time_ns() - begun_ns
+                row["bytes"] = len(self._request)
+                writer.write(self._request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                row |= {"event": "answered", "status": int(head.split()[1])}
+        except TimeoutError:
+            reason = f"no answer for {self._plan['timeout_ns'] / 1e9:g} s"
+            row |= {"event": "gave up" if row["bytes"] else "unreachable", "reason": reason}
+        except asyncio.IncompleteReadError:
+            row |= {"event": "closed", "reason": "by the other end"}
+        except OSError as error:
+            row |= {"event": "reset" if row["bytes"] else "unreachable", "reason": str(error)}
+        finally:
+            print(json.dumps(row | {"latency_ns": time.time_ns() - begun_ns}), flush=True)
+        if row["event"] != "answered":
+            self._close()
+            self._session += row["event"] != "unreachable"
+
+    async def _connect(self) -> Stream:
+        return await asyncio.open_connection(
+            self._plan["address"], self._plan["port"], ssl=self._trust, server_hostname=self._plan["host"]
+        )
+
+    def _close(self) -> None:
+        if self._stream:
+            self._stream[1].transport.abort()
+            self._stream = None
+
+
+async def run(plan: Mapping[str, Any]) -> None:
+    """Do all requests, or those before the end of standard input."""
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    requests = asyncio.create_task(Client(plan).run())
+    ending = asyncio.create_task(reader.read())
+    await asyncio.wait((requests, ending), return_when=asyncio.FIRST_COMPLETED)
+    requests.cancel()
+    ending.cancel()
+    with suppress(asyncio.CancelledError):
+        await requests
+
+
+def main() -> None:
+    """Read the plan, say that this is ready, wait for the start, run."""
+    plan = json.loads(sys.stdin.readline())
+    print(json.dumps({"ready": True}), flush=True)
+    start = sys.stdin.readline()
+    if start:
+        asyncio.run(run(plan | json.loads(start)))
+
+
+if __name__ == "__main__":
+    main()
