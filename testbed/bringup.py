@@ -14,7 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from testbed import paths
-from testbed.lab import sandbox
+from testbed.lab import bench, sandbox
+from testbed.lab.bench import BenchHub
+from testbed.lab.lender import Lender
 from testbed.lab.network import Network
 from testbed.link.backend import LinkSpec
 from testbed.link.native import NativeBackend, read_bins
@@ -56,16 +58,25 @@ class Lab:
         self.tenant.close()
 
 
-def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime], *, spin: bool) -> Lab:
+def bring_up(
+    plan: Plan,
+    folder: Path,
+    step: Step,
+    now: Callable[[], datetime],
+    *,
+    spin: bool,
+    lender: Lender | None = None,
+) -> Lab:
     """Build, provision and seed everything, and open the probes; ``spin`` lets the link engine have a core.
 
-    Raises HostError or RunError.
+    ``lender`` has the NICs of the plan's bench, if there is one. Raises HostError or RunError.
     """
     logs, topology = folder / "logs", plan.topology
     with step("network"):
-        sandbox.prepare()
+        sandbox.prepare(bench.shown(plan.bench))
         SECRETS.mkdir(mode=0o700)
-        network = Network(topology, logs)
+        hub = BenchHub(plan.bench, topology, lender, SECRETS) if plan.bench and lender else None
+        network = Network(topology, logs, hub)
         network.build()
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
@@ -81,6 +92,7 @@ def bring_up(plan: Plan, folder: Path, step: Step, now: Callable[[], datetime], 
     with step("hub"):
         token = tenant.credential(now() - timedelta(minutes=5), now() + _TOKEN_LIFE)
         variables = hub_variables(plan.scenario, topology, tenant.endpoint, token)
+        network.devices[topology.hub.name].wait()
         with (logs / "provision.log").open("w") as log:
             try:
                 provision(

@@ -15,7 +15,9 @@ from rich.table import Table
 
 from testbed import __version__, doctor, drawing, launch, load, matrix, paths, plan, schema, screen
 from testbed.errors import TestbedError
+from testbed.lab import bench
 from testbed.link import commands as links
+from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
 from testbed.overrides import Override
@@ -101,20 +103,25 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default=[],
         help="change a value of the scenario for this run: hub.failover=none, events.0.at='31 s'; repeatable",
     )
+    run.add_argument(
+        "--bench",
+        metavar="FILE",
+        default=VIRTUAL,
+        help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
+    )
     run.add_argument("--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)")
     run.set_defaults(func=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     changes = tuple(map(Override.parse, options.changes))
-    made = plan.make(plan.find_scenario(options.scenario), changes)
+    made = plan.make(plan.find_scenario(options.scenario), changes, bench.find(options.bench))
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0
     folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
     with screen.choose(made.name, options.json) as shown:
-        job = launch.Job(str(made.path), str(folder), changes=tuple(map(str, changes)))
-        return launch.run(job, shown.show)
+        return launch.run(launch.Job.of(made, folder), shown.show)
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:
@@ -130,7 +137,7 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
         where = f"trace {paths.shown(link.trace_path)}" if link.trace_path else "fixed values"
         kind = f", {link.trace.provenance.kind}" if link.trace else ""
         print(f"  {name}: {where}{kind}, {len(link.pair.up.t_ns)}+{len(link.pair.down.t_ns)} segments")
-    print(f"  hub: {_hub(made.scenario)}")
+    print(f"  hub: {made.bench.name if made.bench else VIRTUAL}, {_hub(made.scenario)}")
     print("\ntimeline")
     for t, what in rows:
         print(f"  {format_duration(t):>8}  {what}")

@@ -67,6 +67,7 @@ def _properties(record: Record) -> dict[str, str]:
     return {
         "commit": record.versions.commit + ("+dirty" if record.versions.dirty else ""),
         "seed": str(record.seed),
+        "bench": record.bench,
         "question": record.question,
         **hashes,
     }

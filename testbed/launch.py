@@ -15,7 +15,8 @@ from typing import IO
 
 from testbed import paths, progress
 from testbed.errors import HostError, RunError
-from testbed.lab import cores, sandbox
+from testbed.lab import bench, cores, lender, sandbox
+from testbed.plan import Plan
 from testbed.progress import Ended, Event
 
 _GRACE_S = 20.0  # how long an interrupted run may take to write what it has
@@ -29,6 +30,14 @@ class Job:
     folder: str
     core: int | None = None  # the link engine's own
     changes: tuple[str, ...] = ()  # KEY=VALUE, to the scenario
+    bench: str | None = None  # its file
+    lender: int | None = None  # the socket to ask for the bench's NICs
+
+    @classmethod
+    def of(cls, made: Plan, folder: Path) -> Job:
+        """Return the job of running a plan."""
+        bench_file = str(made.bench_path) if made.bench_path else None
+        return cls(str(made.path), str(folder), changes=tuple(map(str, made.changes)), bench=bench_file)
 
     @classmethod
     def read(cls, line: str) -> Job:
@@ -61,18 +70,24 @@ def run(job: Job, show: Callable[[Event], None]) -> int:
     """
     log_path = Path(job.folder) / "logs" / "run.log"
     command = [sys.executable, "-m", "testbed.run"]
-    with log_path.open("wb") as log:
-        process = sandbox.spawn(command, log)
-    try:
-        with cores.reserved() as core:
-            status = _follow(process, replace(job, core=core), show)
-    finally:
-        process.kill()  # unshare's child dies with it, and with that child all of the run
-        process.wait()
-        _give_back(Path(job.folder))
+    with lender.lending(_nics(job), log_path.with_name("lender.log")) as fd:
+        with log_path.open("wb") as log:
+            process = sandbox.spawn(command, log, [fd] if fd is not None else [])
+        try:
+            with cores.reserved() as core:
+                status = _follow(process, replace(job, core=core, lender=fd), show)
+        finally:
+            process.kill()  # unshare's child dies with it, and with that child all of the run
+            process.wait()
+            _give_back(Path(job.folder))
     if status is None:
         raise RunError(f"the run died; the end of {paths.shown(log_path)} says:\n{_tail(log_path)}")
     return status
+
+
+def _nics(job: Job) -> list[str]:
+    """Return the NICs of this host that the job's bench takes."""
+    return [name for name, _ in bench.read(Path(job.bench)).nics()] if job.bench else []
 
 
 def _follow(process: subprocess.Popen[bytes], job: Job, show: Callable[[Event], None]) -> int | None:

@@ -16,6 +16,8 @@ from rich.table import Table
 from testbed import launch, paths, plan, screen
 from testbed.campaign import Campaign
 from testbed.errors import InputError
+from testbed.lab import bench
+from testbed.model.bench import VIRTUAL
 from testbed.overrides import Override
 from testbed.result import Result, State
 from testbed.traces.slots import SLOT_NS
@@ -80,6 +82,7 @@ class Matrix:
     path: Path
     axes: tuple[Axis, ...]
     repeat: int = 1
+    bench_path: Path | None = None
 
     def combinations(self) -> list[tuple[Override, ...]]:
         """Return the changes of each run, in the order of running: repetitions last."""
@@ -92,7 +95,7 @@ class Matrix:
 
     def check(self) -> list[plan.Plan]:
         """Resolve every run before the first one starts. Raises InputError."""
-        return [plan.make(self.path, changes) for changes in self.combinations()]
+        return [plan.make(self.path, changes, self.bench_path) for changes in self.combinations()]
 
 
 def run(matrix: Matrix, folder: Path, console: Console, *, as_json: bool = False) -> Campaign:
@@ -104,7 +107,7 @@ def run(matrix: Matrix, folder: Path, console: Console, *, as_json: bool = False
         if not as_json:
             console.rule(f"run {number} of {len(rows)}: {', '.join(map(str, changes))}", align="left")
         (folder / name / "logs").mkdir(parents=True)
-        job = launch.Job(str(matrix.path), str(folder / name), changes=tuple(map(str, changes)))
+        job = launch.Job.of(plan.make(matrix.path, changes, matrix.bench_path), folder / name)
         with screen.choose(matrix.path.stem, as_json) as shown:
             launch.run(job, shown.show)
         campaign = campaign.kept(name)
@@ -147,6 +150,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--phases", metavar="N", type=int, default=0, help="spread the events over a 15 s slot"
     )
     parser.add_argument("--repeat", metavar="N", type=int, default=1, help="run each combination N times")
+    parser.add_argument(
+        "--bench",
+        metavar="FILE",
+        default=VIRTUAL,
+        help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
+    )
     parser.add_argument(
         "--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)"
     )
@@ -192,4 +201,5 @@ def _matrix(options: argparse.Namespace) -> Matrix:
         axes.append(Axis.phases(options.phases))
     if not axes and options.repeat == 1:
         raise InputError("testbed campaign", "nothing varies", "give --vary, --phases or --repeat")
-    return Matrix(plan.find_scenario(options.scenario), tuple(axes), options.repeat)
+    path, bench_path = plan.find_scenario(options.scenario), bench.find(options.bench)
+    return Matrix(path, tuple(axes), options.repeat, bench_path)

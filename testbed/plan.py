@@ -12,6 +12,8 @@ from pathlib import Path
 
 from testbed import load, paths
 from testbed.errors import InputError, Place, Problem, did_you_mean
+from testbed.lab import bench as benches
+from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.scenario import Scenario, question, read_scenario
 from testbed.model.topology import Topology
@@ -45,6 +47,8 @@ class Plan:
     catalogues: Mapping[str, Catalogue]
     catalogue_paths: Mapping[str, Path]
     changes: Sequence[Override] = ()
+    bench: Bench | None = None
+    bench_path: Path | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +59,8 @@ class Plan:
         """Yield what the run's outcome depends on, as (role, file)."""
         yield "scenario", self.path
         yield "topology", self.topology_path
+        if self.bench_path is not None:
+            yield "bench", self.bench_path
         for name, link in self.links.items():
             if link.trace_path is not None:
                 yield f"trace of {name}", link.trace_path
@@ -74,12 +80,17 @@ def find_topology(name: str) -> Path:
     return _find(name, paths.TOPOLOGIES, "topology", "")
 
 
-def make(path: Path, changes: Sequence[Override] = ()) -> Plan:
-    """Read and resolve a scenario with ``changes`` to it. Raises InputError with every problem found."""
+def make(path: Path, changes: Sequence[Override] = (), bench_path: Path | None = None) -> Plan:
+    """Read and resolve a scenario with ``changes`` to it, on a bench or with a virtual hub.
+
+    Raises InputError with every problem found.
+    """
     scenario = read_scenario(path, changes)
     topology_path = _find(scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"))
     topology = load.read(topology_path, Topology)
+    bench = benches.read(bench_path) if bench_path else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
+    problems += bench.misfits(topology) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
     for name, profile in scenario.uplinks.items():
@@ -97,7 +108,19 @@ def make(path: Path, changes: Sequence[Override] = ()) -> Plan:
     if problems:
         raise InputError.of(problems)
     read = {name: load.read(found, Catalogue) for name, found in catalogues.items()}
-    return Plan(path, question(path), scenario, topology_path, topology, links, read, catalogues, changes)
+    return Plan(
+        path=path,
+        question=question(path),
+        scenario=scenario,
+        topology_path=topology_path,
+        topology=bench.fit(topology) if bench else topology,
+        links=links,
+        catalogues=read,
+        catalogue_paths=catalogues,
+        changes=changes,
+        bench=bench,
+        bench_path=bench_path,
+    )
 
 
 def timeline(plan: Plan) -> list[tuple[int, str]]:

@@ -16,6 +16,7 @@ import pytest
 
 from testbed import paths
 from testbed.errors import InputError
+from testbed.model.bench import VIRTUAL
 from testbed.model.objective import METRICS, Objective
 from testbed.overrides import Override
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 # The parts that run and judge are imported where they are used: pytest loads this module at every
 # start, for tests of other things too, and they take longer to load than pytest itself.
 
-_SUPPORTED: Mapping[str, Sequence[str]] = {"bench": ("virtual",), "link": ("native",), "tenant": ("azurite",)}
+_SUPPORTED: Mapping[str, Sequence[str]] = {"link": ("native",), "tenant": ("azurite",)}
 _OTHER_FOLDERS = {"catalogues", "profiles", "traces"}  # what lies beside the scenarios
 _RUNS = pytest.StashKey["Runs"]()
+_BENCH = pytest.StashKey[Path | None]()
 
 
 class ScenarioFile(pytest.File):
@@ -48,7 +50,7 @@ class ScenarioFile(pytest.File):
                 scenario = read_scenario(self.path, changes)
             missing = _missing_recordings(uplink.trace for uplink in scenario.uplinks.values())
             if not missing:
-                plan.make(self.path, changes)
+                plan.make(self.path, changes, _runs(self.config).bench_path)
         except InputError as error:
             raise self.CollectError(str(error)) from error
         count = self.config.getoption("repeat")
@@ -96,7 +98,7 @@ class ScenarioItem(pytest.Item):
         """Have the scenario run; a run that does not count is an error here."""
         played = self.played()
         if played.result is not None:
-            self.user_properties += _properties(played.result, self.config.getoption("bench"))
+            self.user_properties += _properties(played.result)
         if played.fault is not None:
             pytest.fail(str(played.fault), pytrace=False)
 
@@ -172,7 +174,7 @@ def _missing_recordings(traces: Iterable[str]) -> list[str]:
     return [f"the recording {name} is not here; see 'testbed trace pull'" for name in missing]
 
 
-def _properties(result: Result, bench: str) -> list[tuple[str, object]]:
+def _properties(result: Result) -> list[tuple[str, object]]:
     """Return what an item's run was made of, for JUnit."""
     record = result.record
     commit = record.versions.commit + ("+dirty" if record.versions.dirty else "")
@@ -180,7 +182,7 @@ def _properties(result: Result, bench: str) -> list[tuple[str, object]]:
     return [
         ("commit", commit),
         ("seed", str(record.seed)),
-        ("bench", bench),
+        ("bench", record.bench),
         *((f"sha256 of {i.role}: {i.name}", i.sha256) for i in traces),
         ("results", str(result.folder)),
     ]
@@ -189,7 +191,7 @@ def _properties(result: Result, bench: str) -> list[tuple[str, object]]:
 def _runs(config: pytest.Config) -> Runs:
     from testbed.pytest_runs import Runs
 
-    return config.stash.setdefault(_RUNS, Runs(config))
+    return config.stash.setdefault(_RUNS, Runs(config, config.stash[_BENCH]))
 
 
 @pytest.fixture(scope="session")
@@ -251,11 +253,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run each scenario with its mutation, which must make it fail",
     )
-    for name, what in (
-        ("bench", "the bench FILE of the hub"),
-        ("link", "the link engine"),
-        ("tenant", "the tenant"),
-    ):
+    group.addoption(
+        "--bench", metavar="FILE", default=VIRTUAL, help="the bench of the hub (default: virtual)"
+    )
+    for name, what in (("link", "the link engine"), ("tenant", "the tenant")):
         known = _SUPPORTED[name]
         group.addoption(f"--{name}", default=known[0], help=f"{what}; supported: {', '.join(known)}")
 
@@ -273,11 +274,23 @@ def _override(text: str) -> Override:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _bench(name: str) -> Path | None:
+    if name == VIRTUAL:
+        return None
+    from testbed.lab import bench
+
+    try:
+        return bench.find(name)
+    except InputError as error:
+        raise pytest.UsageError(f"--bench: {error}") from error
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what is not supported, and declare the markers."""
     for name, known in _SUPPORTED.items():
         if (value := config.getoption(name)) not in known:
             raise pytest.UsageError(f"--{name} {value} is not supported; supported: {', '.join(known)}")
+    config.stash[_BENCH] = _bench(config.getoption("bench"))
     config.addinivalue_line("markers", "scenario(name): an objective of a YAML scenario")
     for name, metric in METRICS.items():
         config.addinivalue_line("markers", f"{name}: an objective on the metric: {metric.summary}")

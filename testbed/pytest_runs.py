@@ -38,8 +38,9 @@ class Played:
 class Runs:
     """Runs each scenario when it is first asked for, once for every repetition."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, bench_path: Path | None) -> None:
         self._config = config
+        self.bench_path = bench_path
         self._played: dict[tuple[Path, Changes, int], Played] = {}
 
     def get(self, path: Path, changes: Changes = (), repetition: int = 1) -> Played:
@@ -57,10 +58,10 @@ class Runs:
     def _play(self, path: Path, changes: Changes) -> Played:
         results = self._config.invocation_params.dir / self._config.getoption("results")
         try:
+            made = plan.make(path, changes, self.bench_path)
             folder = launch.new_folder(results, path.stem, datetime.now(UTC))
             with _screen(self._config, path.stem) as shown:
-                job = launch.Job(str(path), str(folder), changes=tuple(map(str, changes)))
-                launch.run(job, shown.show)
+                launch.run(launch.Job.of(made, folder), shown.show)
             result = Result.load(folder)
         except TestbedError as error:
             return Played(None, error)
@@ -81,7 +82,8 @@ class Lab:
         count: it is invalid, or it broke.
         """
         __tracebackhide__ = True  # the reason says it all
-        made = plan.make(plan.find_scenario(str(scenario)), tuple(map(Override.parse, changes)))
+        overrides = tuple(map(Override.parse, changes))
+        made = plan.make(plan.find_scenario(str(scenario)), overrides, self._runs.bench_path)
         return self._runs.get(made.path, tuple(made.changes), self._repetition).counted()
 
 

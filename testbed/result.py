@@ -19,6 +19,7 @@ from testbed.errors import InputError
 from testbed.metrics.carrier import Carrier, carrier
 from testbed.metrics.decomposition import Decomposition
 from testbed.metrics.evidence import Evidence, Facts, Happening
+from testbed.model.bench import VIRTUAL
 from testbed.model.objective import Unit
 from testbed.provenance import Host, Versions
 from testbed.units import parse_duration
@@ -77,7 +78,7 @@ class Record:
     """What result.json holds.
 
     ``started_ns`` is the start instant (CLOCK_REALTIME), None before it; ``changes`` are those made to
-    the scenario for this run (KEY=VALUE).
+    the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench.
     """
 
     scenario: str
@@ -102,6 +103,7 @@ class Record:
 
     @property
     def title(self) -> str:
+    bench: str = VIRTUAL
         """The scenario's name, and what was changed in it for this run."""
         return f"{self.scenario} with {', '.join(self.changes)}" if self.changes else self.scenario
 

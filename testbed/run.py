@@ -20,7 +20,8 @@ from pathlib import Path
 from testbed import junit, paths, plan, plots, progress, provenance
 from testbed.bringup import Lab, bring_up
 from testbed.errors import TestbedError
-from testbed.lab import cores
+from testbed.lab import bench, cores
+from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
 from testbed.launch import Job
 from testbed.link.fidelity import Budget
@@ -31,6 +32,7 @@ from testbed.metrics.decomposition import decompose
 from testbed.metrics.evidence import Facts
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
+from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import FidelityBudget
 from testbed.overrides import Override
 from testbed.progress import Ended, Event, Note, ObjectiveNow, Step
@@ -48,8 +50,8 @@ _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is ove
 class Run:
     """A run from the first step to the last."""
 
-    def __init__(self, made: plan.Plan, folder: Path, core: int | None) -> None:
-        self._plan, self._folder, self._core = made, folder, core
+    def __init__(self, made: plan.Plan, folder: Path, core: int | None, lender: Lender | None) -> None:
+        self._plan, self._folder, self._core, self._lender = made, folder, core, lender
         self._writer = ResultWriter(folder, self._record())
         self._stolen_share: float | None = None
 
@@ -76,7 +78,12 @@ class Run:
         self._keep_inputs()
         self._keep_schedules()
         lab = bring_up(
-            self._plan, self._folder, self._step, lambda: datetime.now(UTC), spin=self._core is not None
+            self._plan,
+            self._folder,
+            self._step,
+            lambda: datetime.now(UTC),
+            spin=self._core is not None,
+            lender=self._lender,
         )
         try:
             with self._step("scenario"):
@@ -110,6 +117,7 @@ class Run:
                 probe.finish()
             except TestbedError as error:
                 tell(Note(f"{name}: {error}"))
+        self._keep_hub_logs(lab)
         certificate = lab.links.close()
         lab.close()
         engine = self._folder / "link"
@@ -118,6 +126,13 @@ class Run:
         shutil.rmtree(engine)  # all that it held is in links.parquet and schedule.parquet now
         fidelity = _fidelity(certificate, self._plan.scenario.fidelity)
         self._writer.update(fidelity=replace(fidelity, stolen_share=self._stolen_share))
+
+    def _keep_hub_logs(self, lab: Lab) -> None:
+        if self._plan.bench is not None:  # a virtual hub's are here already
+            try:
+                bench.keep_logs(lab.network.devices[self._plan.topology.hub.name], self._folder / "logs")
+            except TestbedError as error:
+                tell(Note(str(error)))
 
     def _judge(self) -> None:
         evidence = Result(self._folder, self._writer.record).evidence
@@ -166,6 +181,7 @@ class Run:
             host=provenance.host(),
             created_ns=time.time_ns(),
             changes=tuple(map(str, made.changes)),
+            bench=made.bench.name if made.bench else VIRTUAL,
         )
 
     def _keep_schedules(self) -> None:
@@ -176,7 +192,7 @@ class Run:
         inputs = self._folder / "inputs"
         inputs.mkdir()
         for role, path in self._plan.inputs():
-            if path.suffix == ".yaml" and role != "playbook":
+            if path.suffix == ".yaml" and role not in ("playbook", "bench"):  # a bench tells of keys
                 shutil.copyfile(path, inputs / path.name)
 
 
@@ -236,8 +252,10 @@ def main() -> int:
     """Run the job on standard input."""
     job = Job.read(sys.stdin.readline())
     _interrupt_at_end_of_input()
-    made = plan.make(Path(job.scenario), tuple(map(Override.parse, job.changes)))
-    return Run(made, Path(job.folder), job.core).execute()
+    lender = Lender(job.lender) if job.lender is not None else None
+    bench_path = Path(job.bench) if job.bench else None
+    made = plan.make(Path(job.scenario), tuple(map(Override.parse, job.changes)), bench_path)
+    return Run(made, Path(job.folder), job.core, lender).execute()
 
 
 if __name__ == "__main__":

@@ -46,6 +46,9 @@ class DeviceAccess(ABC):
     def host_vars(self) -> Mapping[str, str | int]:
         """Return what Ansible's inventory has to say about the device."""
 
+    def wait(self) -> None:  # noqa: B027  (most devices have nothing to wait for)
+        """Wait until the device takes commands. Raises RunError."""
+
     def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a command on the device; the options are those of ``subprocess.Popen``."""
         return subprocess.Popen(self.argv(command), **options)
@@ -90,9 +93,10 @@ class SshAccess(DeviceAccess):
     connection that all commands share. The user's own SSH configuration is not read.
     """
 
-    def __init__(self, name: str, seat: DeviceAccess, ssh: Ssh, key: Path | None, folder: Path) -> None:
+    def __init__(self, name: str, seat: DeviceAccess, ssh: Ssh, proof: Path, folder: Path) -> None:
+        """``proof`` is the key file, or the agent's socket where ``ssh`` names no key."""
         super().__init__(name)
-        self._seat, self._ssh, self._key, self._folder = seat, ssh, key, folder
+        self._seat, self._ssh, self._proof, self._folder = seat, ssh, proof, folder
         folder.mkdir(mode=0o700)
         (folder / "known_hosts").write_text(f"{name} {ssh.host_key}\n" if ssh.host_key else "")
         (folder / "config").write_text("\n".join([f"Host {name}", *self._configuration()]) + "\n")
@@ -115,7 +119,7 @@ class SshAccess(DeviceAccess):
         }
 
     def wait(self) -> None:
-        """Wait until the device runs commands for us. Raises RunError saying what was tried, and how it failed."""
+        """Wait until the device takes commands. Raises RunError saying what was tried, and how it failed."""
         within_s = self._ssh.answers_within / 1e9
         deadline_s = time.monotonic() + within_s
         while True:
@@ -130,7 +134,7 @@ class SshAccess(DeviceAccess):
 
     def _tried(self) -> str:
         ssh, within = self._ssh, format_duration(self._ssh.answers_within)
-        proof = f"the key {self._key.name}" if self._key else "the keys of the SSH agent"
+        proof = f"the key {Path(ssh.key).name}" if ssh.key else "the keys of the SSH agent"
         way = f"ssh {ssh.user}@{ssh.address} -p {ssh.port} from {self._seat.name} with {proof}"
         return f"no access within {within} by {way}"
 
@@ -143,9 +147,8 @@ class SshAccess(DeviceAccess):
         yield f"UserKnownHostsFile {self._folder}/known_hosts"
         yield "GlobalKnownHostsFile none"
         yield f"StrictHostKeyChecking {'yes' if ssh.host_key else 'accept-new'}"
-        if self._key:
-            yield f'IdentityFile "{self._key}"'
-            yield "IdentitiesOnly yes"
+        yield f"IdentityFile {self._proof if ssh.key else 'none'}"
+        yield f"IdentityAgent {'none' if ssh.key else self._proof}"
         yield "BatchMode yes"
         yield "RequestTTY no"
         yield f"ConnectTimeout {_CONNECT_S}"

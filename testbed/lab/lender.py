@@ -18,10 +18,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from testbed.errors import HostError, RunError
 from testbed.lab import nics
@@ -51,36 +50,32 @@ class Lender:
             raise RunError(f"NIC {nic} cannot become the port {port}: {error}")
 
 
-@dataclass(frozen=True)
-class Lending:
-    """A lender at work, as the process sees it that starts the sandbox; ``fd`` is the run's end of its socket."""
+@contextmanager
+def lending(names: Sequence[str], log: Path) -> Iterator[int | None]:
+    """Have a lender of NICs at work, for the run's end of whose socket the file number is given.
 
-    process: subprocess.Popen[bytes]
-    fd: int
-
-    def hand_over(self) -> None:
-        """Close this process's copy of the run's end: from now on the sandbox alone has it."""
-        os.close(self.fd)
-
-    def wait(self) -> None:
-        """Wait until all NICs are back. Raises HostError where one is not."""
-        if self.process.wait(timeout=_ENDS_S) != 0:
-            raise HostError("not every NIC of the bench is back as it was; logs/lender.log says which")
-
-
-def start(names: Sequence[str], log: BinaryIO) -> Lending:
-    """Start a lender of the NICs ``names``, which writes to ``log``."""
+    On leaving, when the sandbox has ended, wait until all NICs are back. Without names there is none.
+    Raises HostError where a NIC is not back as it was; ``log`` says which.
+    """
+    if not names:
+        yield None
+        return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+    with theirs, log.open("wb") as words:
         process = subprocess.Popen(
             [sys.executable, "-m", "testbed.lab.lender", str(theirs.fileno()), *names],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=words,
+            stderr=words,
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # a terminal's Ctrl-C is for the run
         )
-    return Lending(process, ours.detach())
+    try:
+        with ours:
+            yield ours.fileno()
+    finally:
+        if process.wait(timeout=_ENDS_S) != 0:
+            raise HostError(f"not every NIC of the bench is back as it was: {log.read_text().strip()}")
 
 
 class _Shelf:

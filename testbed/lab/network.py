@@ -20,6 +20,7 @@ from mininet.net import Mininet
 from mininet.node import Node as MininetNode
 
 from testbed.errors import HostError, RunError
+from testbed.lab.bench import BenchHub
 from testbed.lab.devices import PRIVATE_FILES, DeviceAccess, NamespaceAccess
 from testbed.model.topology import EMULATOR, Node, NodeKind, Topology
 
@@ -30,8 +31,9 @@ _PRIVATE = "/run/testbed"  # on the sandbox's tmpfs: what the devices write to t
 class Network:
     """A built network: every node's device, by name."""
 
-    def __init__(self, topology: Topology, logs: Path) -> None:
+    def __init__(self, topology: Topology, logs: Path, bench_hub: BenchHub | None = None) -> None:
         self.topology = topology
+        self._bench_hub = bench_hub
         self.devices: Mapping[str, DeviceAccess] = {}
         self._logs = logs
         self._services: list[subprocess.Popen[bytes]] = []
@@ -52,6 +54,9 @@ class Network:
             node = self.topology.nodes.get(name)
             script = "\n".join(configuration(node) if node else _emulator_script(self.topology))
             _run(device, f"{PRIVATE_FILES}\n{script}")
+        if self._bench_hub:
+            hub = self._bench_hub.access(self.devices)
+            self.devices = {**self.devices, hub.name: hub}
 
     def start_services(self, names: Mapping[str, str]) -> None:
         """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""
@@ -70,12 +75,22 @@ class Network:
                     else str(process.args)
                 )
 
+    def _names(self) -> Iterator[str]:
+        """Yield the nodes to make: a hub on a bench is none."""
+        on_bench = {self.topology.hub.name} if self._bench_hub else set()
+        yield from (name for name in self.topology.nodes if name not in on_bench)
+        yield EMULATOR
+
     def _build_nodes(self) -> dict[str, MininetNode]:
         setLogLevel("error")
         Mininet.inited = True  # or it would write the host's sysctls and limits
         net = Mininet(topo=None, build=False, controller=None, waitConnected=False)
-        nodes = {name: net.addHost(name, cls=MininetNode) for name in (*self.topology.nodes, EMULATOR)}
+        nodes = {name: net.addHost(name, cls=MininetNode) for name in self._names()}
         for a, b in self.topology.connections():
+            if self._bench_hub and self.topology.hub.name in (a.node, b.node):
+                port, end = (a.port, b) if a.node == self.topology.hub.name else (b.port, a)
+                self._bench_hub.plug(port, nodes[end.node].pid, end.port)
+                continue
             net.addLink(nodes[a.node], nodes[b.node], cls=Link, intfName1=a.port, intfName2=b.port)
         return nodes
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from testbed.errors import HostError
@@ -24,7 +25,7 @@ SHARED = Path("/dev/shm")
 """In memory, private to the run, seen by all of its devices: the place for keys and tokens."""
 
 
-def spawn(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str], log: BinaryIO, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start ``command`` in a sandbox of its own; its stdin and stdout are pipes, its stderr goes to ``log``.
 
     Closing the stdin pipe is the polite way to ask the command to end: the sandbox is a session of
@@ -37,17 +38,33 @@ def spawn(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
             raise HostError(f"{tool} is missing; install the package {package} ('testbed doctor' lists all)")
     chain = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *_UNSHARE, "--", "tini", "--", *command]
     return subprocess.Popen(
-        chain, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        chain,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+        pass_fds=pass_fds,
     )
 
 
-def prepare() -> None:
-    """Make the inside of a fresh sandbox ready: loopback up, /run and /dev/shm private. Raises HostError."""
-    commands = [["ip", "link", "set", "lo", "up"]]
-    commands += [
-        ["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder] for folder in ("/run", str(SHARED))
-    ]
-    for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-        if done.returncode != 0:
-            raise HostError(f"{' '.join(command)}: {done.stderr.strip()}")
+def prepare(shown: Mapping[str, Path] = MappingProxyType({})) -> None:
+    """Make the inside of a fresh sandbox ready: loopback up, /run and /dev/shm private.
+
+    Files and sockets of the host that must be ``shown``, wherever they lie, are then found in /dev/shm by
+    the names given. Raises HostError.
+    """
+    opened = {name: os.open(path, os.O_PATH) for name, path in shown.items()}
+    _do("ip", "link", "set", "lo", "up")
+    for folder in ("/run", str(SHARED)):
+        _do("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder)
+    for name, fd in opened.items():
+        (SHARED / name).touch(mode=0o600)
+        # The host's path may lie below what is covered now; the open file is still there.
+        _do("mount", "--no-canonicalize", "--bind", f"/proc/self/fd/{fd}", str(SHARED / name), pass_fds=[fd])
+        os.close(fd)
+
+
+def _do(*command: str, pass_fds: Sequence[int] = ()) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10, pass_fds=pass_fds)
+    if done.returncode != 0:
+        raise HostError(f"{' '.join(command)}: {done.stderr.strip()}")

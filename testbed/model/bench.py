@@ -93,6 +93,7 @@ class Bench:
     ssh: Ssh
     management: Management | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
+    name: str = ""
 
     def problems(self) -> Iterable[Problem]:
         yield from _twice(self.nics(), "NIC {!r} has two cables", "give each port a NIC of its own")
@@ -113,10 +114,10 @@ class Bench:
             yield self.management.nic, self.management.place.at("nic")
 
     def nic(self, port: str) -> str:
-        """Return the NIC of this host that is cabled to a port of the hub."""
+        """Return the NIC of this host that is cabled to a port, named as the hub names it."""
         if self.management and port == MANAGEMENT:
             return self.management.nic
-        return self.ports[port].nic
+        return next(cable.nic for cable in self.ports.values() if cable.as_ == port)
 
     def misfits(self, topology: Topology) -> Iterator[Problem]:
         """Yield what keeps the bench's hub from standing for the topology's."""
@@ -142,20 +143,21 @@ class Bench:
             )
 
     def fit(self, topology: Topology) -> Topology:
-        """Return the topology with the node from which the management port is reached, where there is one."""
-        if self.management is None:
-            return topology
-        node = Node(NodeKind.CLIENT, {"eth0": self.management.address}, name=MANAGEMENT)
-        wire = (f"{topology.hub.name}:{MANAGEMENT}", f"{MANAGEMENT}:eth0")
-        return replace(topology, nodes={**topology.nodes, MANAGEMENT: node}, wires=(*topology.wires, wire))
+        """Return the topology with the hub's ports under the hub's own names, and its management port."""
+        hub, names = topology.hub, {port: cable.as_ for port, cable in self.ports.items()}
+        ends = {f"{hub.name}:{port}": f"{hub.name}:{name}" for port, name in names.items()}
+        nodes = {**topology.nodes, hub.name: replace(hub, ports={names[p]: a for p, a in hub.ports.items()})}
+        wires = [(ends.get(a, a), ends.get(b, b)) for a, b in topology.wires]
+        uplinks = {n: replace(u, hub_port=names[u.hub_port]) for n, u in topology.uplinks.items()}
+        if self.management:
+            ports = {"eth0": self.management.address}
+            nodes[MANAGEMENT] = Node(NodeKind.CLIENT, ports, name=MANAGEMENT)
+            wires.append((f"{hub.name}:{MANAGEMENT}", f"{MANAGEMENT}:eth0"))
+        return replace(topology, nodes=nodes, wires=tuple(wires), uplinks=uplinks)
 
     def seat(self, topology: Topology) -> str:
         """Return the node from which the hub is reached: at its management port, or on its LAN."""
         return MANAGEMENT if self.management else _nodes_on(self.ssh.address, topology)[0]
-
-    def names(self) -> Mapping[str, str]:
-        """Return the hub's own names of its ports, by their names in the topology."""
-        return {port: cable.as_ for port, cable in self.ports.items()}
 
 
 def _nodes_on(address: str, topology: Topology) -> list[str]:

@@ -148,7 +148,7 @@ def test_a_recording_that_was_not_fetched_is_a_skip(
     [
         (("--link", "netem"), "*--link netem is not supported; supported: native"),
         (("--tenant", "azure"), "*--tenant azure is not supported; supported: azurite"),
-        (("--bench", "bench.yaml"), "*--bench bench.yaml is not supported; supported: virtual"),
+        (("--bench", "shelv"), "*--bench: no bench 'shelv' here or in benches/; did you mean 'shelf'?"),
         (("--repeat", "0"), "*argument --repeat: '0': write a whole number from 1"),
     ],
 )
