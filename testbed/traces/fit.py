@@ -1,22 +1,30 @@
-"""A profile from a recording: the same statistics, in the generator's terms."""
+"""A profile from a recording: the same statistics, in the generator's terms.
+
+What is read off a recording is not what the generator needs: its probes keep order, which lengthens jitter, and
+a level is hidden below the jitter. So a first reading is corrected until what is read off its synthesis equals
+what was read off the recording (indirect inference: Gourieroux, Monfort and Renault, 1993).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import InputError
-from testbed.model.trace import FRAMES, Series, SeriesName, Trace
+from testbed.model.trace import FRAMES, EventKind, Loss, Series, SeriesName, Trace, TraceEvent
+from testbed.traces import synth
 from testbed.traces.handover import Handovers, gaps_of, handovers
-from testbed.traces.losses import loss_runs
+from testbed.traces.losses import LossRuns, loss_runs
 from testbed.traces.profile import (
     Bursts,
     DurationQuantiles,
     Handover,
     Jitter,
     Level,
+    Outage,
     Profile,
     RateModel,
     RateQuantiles,
@@ -26,56 +34,111 @@ from testbed.units import format_duration, format_rate, format_share
 
 _LEVEL_EVERY_NS = 5 * 10**9  # of a path without slots
 _FEWEST = 100
+_FEWEST_A_LEVEL = 5
 _STEP_NS = 10_000
+_OUTAGE_NS = 10**9
+"""Nothing for this long is an outage, not a burst; gaps at handovers are shorter."""
+_CORRECTIONS = 5
+_TRIAL_LEVELS = 240
+_TRIAL_SEED = 1
 
 
 def fit(trace: Trace) -> Profile:
     """Return a profile whose synthesis has this trace's statistics. Raises InputError for too little of it.
 
     The level of a slot is a low quantile of its RTTs, jitter what lies above it; gaps, peaks and losses
-    away from boundaries are counted. Outages are not fitted: they are runs of losses.
+    away from boundaries are counted, outages by the causes that the trace has marked. Without round trips
+    the sum of the one-way delays is taken.
     """
-    probes = trace.probes
-    if probes is None or SeriesName.RTT not in trace.series or (~probes.lost).sum() < _FEWEST:
-        raise InputError(
-            trace.name, "too few round-trip probes", f"fit on a recording with {_FEWEST} or more"
-        )
+    probes = _round_trips(trace)
     cycle = handovers(trace)
     slots = cycle is not None and cycle.clear
     every, phase = (SLOT_NS, cycle.phase_ns) if cycle is not None and slots else (_LEVEL_EVERY_NS, 0)
+    every = max(every, 4 * _FEWEST_A_LEVEL * probes.cadence_ns)
     source = f"fit on {trace.name} ({format_duration(trace.duration_ns)})"
-    level, jitter = _level_and_jitter(probes, every, phase, source)
     found = _handover(probes, cycle, source) if cycle is not None and slots else None
-    return Profile(
+    level, jitter = _level_and_jitter(probes, every, phase, found is not None, source)
+    runs = loss_runs(probes)
+    absent = _absent(trace, runs, gaps_of(runs, cycle.phase_ns) if cycle is not None and slots else None)
+    first = Profile(
         about=source,
         cadence=max(1, round(probes.cadence_ns / 10**6)) * 10**6,
         level=level,
         jitter=jitter,
         rate=_rate(trace, source),
         handover=found,
-        bursts=_bursts(trace, probes, cycle if slots else None, source),
+        bursts=_bursts(trace, runs, ~absent, cycle if slots else None, source),
+        outages=_outages(trace, runs, absent, source),
         name=trace.name,
     )
+    return _corrected(first)
 
 
-def _level_and_jitter(probes: Series, every: int, phase: int, source: str) -> tuple[Level, Jitter]:
+def _round_trips(trace: Trace) -> Series:
+    """Return the RTT probes, or the sum of both one-way delays."""
+    ways = [trace.series.get(name) for name in (SeriesName.UP_DELAY, SeriesName.DOWN_DELAY)]
+    probes = trace.series.get(SeriesName.RTT)
+    if probes is None and ways[0] is not None and ways[1] is not None and len(ways[0]) == len(ways[1]):
+        lost = np.where(ways[0].lost | ways[1].lost, Loss.UNKNOWN, Loss.NONE)
+        probes = Series.of(ways[0].t_ns, ways[0].value + ways[1].value, lost)
+    if probes is None or (~probes.lost).sum() < _FEWEST:
+        raise InputError(
+            trace.name, "too few round-trip probes", f"fit on a recording with {_FEWEST} or more"
+        )
+    return probes
+
+
+def _corrected(first: Profile) -> Profile:
+    """Return the profile whose synthesis reads as the first one says."""
+    found = first
+    for _ in range(_CORRECTIONS):
+        trial = replace(found, rate=None, bursts=None, outages=())
+        made = synth.synthesise(trial, duration_ns=_TRIAL_LEVELS * first.level.every, seed=_TRIAL_SEED)
+        probes = made.series[SeriesName.RTT]
+        level, jitter = _level_and_jitter(probes, first.level.every, 0, first.handover is not None, "")
+        found = replace(
+            found,
+            level=replace(found.level, rtt=_towards(found.level.rtt, level.rtt, first.level.rtt)),
+            jitter=replace(
+                found.jitter, added=_towards(found.jitter.added, jitter.added, first.jitter.added)
+            ),
+        )
+    return found
+
+
+def _towards(used: DurationQuantiles, got: DurationQuantiles, wanted: DurationQuantiles) -> DurationQuantiles:
+    """Return the quantiles to use next, where ``used`` gave ``got`` and ``wanted`` was meant; in order."""
+
+    def one(of: Callable[[DurationQuantiles], int]) -> int:
+        return max(_STEP_NS, round(of(used) * of(wanted) / of(got) / _STEP_NS) * _STEP_NS)
+
+    p50 = one(lambda q: q.p50)
+    return DurationQuantiles(min(one(lambda q: q.p5), p50), p50, max(one(lambda q: q.p95), p50))
+
+
+def _level_and_jitter(
+    probes: Series, every: int, phase: int, boundaries: bool, source: str
+) -> tuple[Level, Jitter]:
     kept = ~probes.lost
     t, value = probes.t_ns[kept], probes.value[kept].astype(np.float64)
     slot = (t - phase) // every
     inside = np.ones(len(t), np.bool_)
-    if every == SLOT_NS:  # the queue behind a gap is the peak's, not the jitter's
+    if boundaries:  # the queue behind a gap is the peak's, not the jitter's
         after = (t - phase) % every
         inside = (after > 10**9) & (after < every - 5 * 10**8)
     levels, above, alike = [], [], []
-    for one in np.unique(slot[inside]):
-        mine = value[inside & (slot == one)]
-        if len(mine) >= 5:
+    for mine in _by_slot(slot[inside], value[inside]):
+        if len(mine) >= _FEWEST_A_LEVEL:
             levels.append(float(np.percentile(mine, 5)))
             above.append(np.maximum(mine - levels[-1], _STEP_NS))
             alike.append(_correlated(mine))
     level = Level(every, _memory(np.array(levels)), _durations(np.array(levels)), source)
-    correlation = int(np.clip(np.median(alike) * probes.cadence_ns, 2 * probes.cadence_ns, 10**9))
+    correlation = int(np.clip(np.median(alike) * probes.cadence_ns, 2 * probes.cadence_ns, every))
     return level, Jitter(_durations(np.concatenate(above)), correlation, source)
+
+
+def _by_slot(slot: NDArray[np.int64], value: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    return np.split(value, np.flatnonzero(np.diff(slot)) + 1)
 
 
 def _memory(levels: NDArray[np.float64]) -> float:
@@ -127,12 +190,39 @@ def _settle(probes: Series, ends: NDArray[np.int64], level: float, peak: int) ->
     return int(np.median(times)) if times and np.median(times) > 0 else 50 * 10**6
 
 
-def _bursts(trace: Trace, probes: Series, cycle: Handovers | None, source: str) -> Bursts | None:
-    runs = loss_runs(probes)
-    other = np.ones(len(runs.length), np.bool_)
+def _absent(trace: Trace, runs: LossRuns, gaps: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Return which runs of losses belong to an outage: long ones, and those that a marked outage explains."""
+    absent = runs.lasted_ns >= _OUTAGE_NS
+    for event in _marked(trace):
+        before_its_end = runs.begin_ns < event.t_ns + event.duration_ns
+        absent |= before_its_end & (runs.begin_ns + runs.lasted_ns > event.t_ns)
+    return np.asarray(absent if gaps is None else absent & ~gaps, np.bool_)
+
+
+def _marked(trace: Trace) -> list[TraceEvent]:
+    return [event for event in trace.events if event.kind is EventKind.OUTAGE and event.duration_ns]
+
+
+def _outages(trace: Trace, runs: LossRuns, absent: NDArray[np.bool_], source: str) -> tuple[Outage, ...]:
+    """Return outages by cause, as often and as long as marked; where none are, the long runs of losses."""
+    lasted: dict[str, list[int]] = {}
+    for event in _marked(trace):
+        lasted.setdefault(event.cause, []).append(event.duration_ns)
+    if not lasted and absent.any():
+        lasted["UNANSWERED"] = runs.lasted_ns[absent].tolist()
+    return tuple(
+        Outage(cause, trace.duration_ns // len(each), int(np.median(each)), max(each), source)
+        for cause, each in sorted(lasted.items())
+    )
+
+
+def _bursts(
+    trace: Trace, runs: LossRuns, present: NDArray[np.bool_], cycle: Handovers | None, source: str
+) -> Bursts | None:
+    other = present.copy()
     if cycle is not None:
         away = np.abs((runs.begin_ns - cycle.phase_ns + SLOT_NS // 2) % SLOT_NS - SLOT_NS // 2)
-        other = (away > 10**9) | (runs.length < 3)
+        other &= (away > 10**9) | (runs.length < 3)
     lengths = runs.length[other]
     if not len(lengths):
         return None
@@ -145,15 +235,18 @@ def _bursts(trace: Trace, probes: Series, cycle: Handovers | None, source: str) 
 
 
 def _rate(trace: Trace, source: str) -> RateModel | None:
-    found = {}
+    found, memory = {}, []
     for name in (SeriesName.DOWN_RATE, SeriesName.UP_RATE):
         series = trace.series.get(name)
         if series is None or not len(series):
             return None
         low, half, high = (max(1000, round(float(v))) for v in np.percentile(series.value, [5, 50, 95]))
         found[name] = RateQuantiles(low, half, high, trace.framing.get(name, FRAMES).layer)
+        memory.append(_memory(series.value.astype(np.float64)))
     every = max(10**9, trace.series[SeriesName.DOWN_RATE].cadence_ns)
-    return RateModel(every, 0.5, found[SeriesName.DOWN_RATE], found[SeriesName.UP_RATE], source)
+    return RateModel(
+        every, round(sum(memory) / 2, 2), found[SeriesName.DOWN_RATE], found[SeriesName.UP_RATE], source
+    )
 
 
 # --- as YAML
@@ -178,6 +271,11 @@ def _yaml(profile: Profile) -> Iterator[str]:
     if bursts := profile.bursts:
         yield f"bursts: {{every: {_exact(bursts.every)}, single: {format_share(bursts.single)}, "
         yield f"  longest: {_exact(bursts.longest)}, source: {bursts.source!r}}}"
+    if profile.outages:
+        yield "outages:"
+    for outage in profile.outages:
+        yield f"  - {{cause: {outage.cause!r}, every: {_exact(outage.every)}, median: {_exact(outage.median)}, "
+        yield f"    longest: {_exact(outage.longest)}, source: {outage.source!r}}}"
     if rate := profile.rate:
         yield f"rate: {{every: {_exact(rate.every)}, memory: {rate.memory}, "
         yield f"  down: {_rates(rate.down)}, up: {_rates(rate.up)}, source: {rate.source!r}}}"

@@ -14,6 +14,7 @@ from testbed.model.quantities import Duration, Rate, Share
 from testbed.model.trace import Layer, Parameter
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "profiles"
+_CADENCE = "chosen: as fine as the finest recording (uvic-leonetem), so that gaps at handovers are seen"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Profile:
         """Every number of the profile with its source, for the provenance of what is made from it."""
         sections = [(name, getattr(self, name)) for name in ("level", "jitter", "handover", "bursts", "rate")]
         sections += [(f"outage {outage.cause}", outage) for outage in self.outages]
-        found = [Parameter("cadence", units.format_duration(self.cadence), "chosen")]
+        found = [Parameter("cadence", units.format_duration(self.cadence), _CADENCE)]
         return tuple(found + [p for name, section in sections if section for p in _parameters(name, section)])
 
 
