@@ -63,7 +63,8 @@ class Fidelity:
 
     ``valid`` it kept its budget; ``reason`` why not; ``rtt_error_p95_ns`` see docs/metrics.md;
     ``stolen_share`` what the hypervisor took of the processors' time during the scenario;
-    ``links`` the back end's own figures, one mapping for each link and direction.
+    ``links`` the back end's own figures, one mapping for each link and direction; ``missing`` what
+    this back end cannot tell, so that it was not held against the budget.
     """
 
     valid: bool
@@ -71,6 +72,8 @@ class Fidelity:
     rtt_error_p95_ns: float | None = None
     links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stolen_share: float | None = None
+    backend: str = "native"
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -269,7 +272,9 @@ _READERS: Mapping[str, Any] = {
     "host": lambda values: Host(**values),
     "state": State,
     "steps": lambda values: tuple(Step(**value) for value in values),
-    "fidelity": lambda values: Fidelity(**values) if values else None,
+    "fidelity": lambda values: (
+        Fidelity(**{**values, "missing": tuple(values.get("missing", ()))}) if values else None
+    ),
     "verdicts": lambda values: tuple(map(_verdict, values)),
     "decomposition": lambda values: tuple(Decomposition(**value) for value in values),
     "changes": tuple,

@@ -206,7 +206,13 @@ def _fidelity(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
         Budget(late_share=budget.late_share, late_ns_max=budget.late_max, away_share=budget.away_share)
     )
     links = {f"{d.link} {d.direction}": asdict(d) for d in certificate.directions}
-    return Fidelity(valid=not faults, reason="; ".join(faults), links=links)
+    return Fidelity(
+        valid=not faults,
+        reason="; ".join(faults),
+        links=links,
+        backend=certificate.backend,
+        missing=certificate.missing,
+    )
 
 
 def _shown(verdict: Verdict) -> ObjectiveNow:
@@ -223,10 +229,16 @@ def _certified(fidelity: Fidelity | None) -> str:
             f"; the hypervisor took {format_share(stolen)} of the processors' time" if stolen > _STEAL else ""
         )
         return f"missed its budget: {fidelity.reason}{blame}"
-    late = max((figures["late_p99_ns"] for figures in fidelity.links.values()), default=0)
-    error = fidelity.rtt_error_p95_ns
-    told = "" if error is None else f", heartbeat RTT within {format_duration(error)} of the trace (p95)"
-    return f"within its budget; departures late by at most {format_duration(late)} (p99){told}"
+    told = []
+    late = [late for figures in fidelity.links.values() if (late := figures["late_p99_ns"]) is not None]
+    if late:
+        told.append(f"departures late by at most {format_duration(max(late))} (p99)")
+    if (error := fidelity.rtt_error_p95_ns) is not None:
+        told.append(f"heartbeat RTT within {format_duration(error)} of the trace (p95)")
+    budget = "within its budget"
+    if fidelity.missing:
+        budget = f"within what could be checked of its budget, which is not {', '.join(fidelity.missing)}"
+    return "; ".join([budget, ", ".join(told)] if told else [budget])
 
 
 def _word(record: Record) -> str:

@@ -1,7 +1,7 @@
 """The seam between a run and whatever emulates its links: native, simulated or netem.
 
 A back end is opened with all of its links, starts them at one instant, takes live changes, and ends
-with a certificate of how exact it was. ``tests/unit/link/test_contract.py`` holds for each of them.
+with a certificate of how exact it was. ``tests/system/link/test_contract.py`` holds for each of them.
 """
 
 from __future__ import annotations
@@ -103,13 +103,19 @@ Counters = Mapping[tuple[str, Direction], DirectionCounters]
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a back end can be trusted with; a scenario that needs more is refused before it starts."""
+    """What a back end can be trusted with (the defaults: with everything); the rest is refused before it starts.
 
-    order_kept: bool = True
-    loss_recorded: bool = True
-    exact_time: bool = True
+    Outages and certain losses shorter than ``loss_ns`` are beyond it. ``missing`` is the evidence that it
+    cannot give: its certificate says so, since what depends on it was not checked.
+    """
+
     hold: bool = True
-    changing_rate: bool = True
+    instants: bool = True
+    impairments: bool = True
+    cells: bool = True
+    mixed_queue_limits: bool = True
+    loss_ns: int = 0
+    missing: tuple[str, ...] = ()
 
 
 class LinkBackend(ABC):

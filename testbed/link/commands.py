@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from testbed.errors import InputError
 from testbed.link import bridge
 from testbed.link.backend import Counters, Event, LinkSpec, Restore, outage
-from testbed.link.fidelity import MS, Fidelity
+from testbed.link.fidelity import MS, DirectionFidelity, Fidelity
 from testbed.link.verify import MEASURES, verify
 from testbed.model.link import Direction, LinkSchedule
 from testbed.model.trace import Trace
@@ -133,12 +133,28 @@ def _certified(certificate: Fidelity, as_json: bool) -> int:
         print(json.dumps({"valid": not faults, "faults": faults, **certificate.as_dict()}))
         return INVALID if faults else 0
     for d in certificate.directions:
-        print(f"{d.direction}: {d.packets} packets, late p50 {format_duration(d.late_p50_ns)}, "
-              f"p99 {format_duration(d.late_p99_ns)}, max {format_duration(d.late_ns_max)}; "
-              f"over 1 ms {format_share(d.late_share)}; unasked: {d.unasked_losses} lost, "
+        print(f"{d.direction}: {d.packets} packets, {_lateness(d)}; unasked: {d.unasked_losses} lost, "
               f"{d.unasked_reorderings} reordered")  # fmt: skip
-    print("valid" if not faults else "INVALID: " + "; ".join(faults))
+    print(_judged(certificate, faults))
     return INVALID if faults else 0
+
+
+def _lateness(d: DirectionFidelity) -> str:
+    p50, p99, longest = d.late_p50_ns, d.late_p99_ns, d.late_ns_max
+    if p50 is None or p99 is None or longest is None or d.late_share is None:
+        return "lateness not known"
+    return (f"late p50 {format_duration(p50)}, p99 {format_duration(p99)}, max {format_duration(longest)}; "
+            f"over 1 ms {format_share(d.late_share)}")  # fmt: skip
+
+
+def _judged(certificate: Fidelity, faults: Sequence[str]) -> str:
+    if faults:
+        return "INVALID: " + "; ".join(faults)
+    if certificate.missing:
+        return (
+            f"valid as far as {certificate.backend} can tell; it cannot tell {', '.join(certificate.missing)}"
+        )
+    return "valid"
 
 
 def _inject(args: argparse.Namespace, event: Event) -> int:
@@ -173,5 +189,5 @@ def _verify(args: argparse.Namespace) -> int:
               f"max {a.rtt_error_max_ns / MS:.3f} ms")  # fmt: skip
         print(f"lost in one recording only: {a.lost_one_only}; worst second: {a.loss_per_second}; "
               f"loss runs apart: {a.runs_apart}")  # fmt: skip
-        print("valid" if values["valid"] else "INVALID: " + "; ".join(values["faults"]))
+        print(_judged(result.certificate, values["faults"]))
     return 0 if values["valid"] else INVALID

@@ -34,7 +34,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class DirectionFidelity:
-    """How exact one direction was; times in ns, shares from 0 to 1, None where there is nothing to compare.
+    """How exact one direction was; times in ns, shares from 0 to 1, None where nothing can be compared.
 
     ``lateness`` maps a bucket's lower edge (achieved minus requested departure) to its packets.
     """
@@ -42,11 +42,11 @@ class DirectionFidelity:
     link: str
     direction: Direction
     packets: int
-    late_p50_ns: int
-    late_p99_ns: int
-    late_p999_ns: int
-    late_ns_max: int
-    late_share: float
+    late_p50_ns: int | None
+    late_p99_ns: int | None
+    late_p999_ns: int | None
+    late_ns_max: int | None
+    late_share: float | None
     unasked_losses: int
     unasked_reorderings: int
     loss_asked: float | None
@@ -59,7 +59,7 @@ class DirectionFidelity:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The certificate of a run's links."""
+    """The certificate of a run's links; ``missing`` is the evidence that the back end cannot give."""
 
     backend: str
     directions: tuple[DirectionFidelity, ...]
@@ -73,6 +73,7 @@ class Fidelity:
     away_share: float = 0.0
     records_lost: int = 0
     faults: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def faults_against(self, budget: Budget = Budget()) -> tuple[str, ...]:
         """Return why a verdict may not rest on this emulation; empty when it may."""
@@ -94,9 +95,9 @@ class Fidelity:
 
 def _faults(d: DirectionFidelity, budget: Budget) -> list[str]:
     reasons = []
-    if d.late_share > budget.late_share:
+    if d.late_share is not None and d.late_share > budget.late_share:
         reasons.append(f"{d.late_share:.2%} of the packets were more than 1 ms late")
-    if d.late_ns_max > budget.late_ns_max:
+    if d.late_ns_max is not None and d.late_ns_max > budget.late_ns_max:
         reasons.append(f"a packet was {d.late_ns_max / MS:.1f} ms late")
     if d.unasked_losses > budget.unasked_losses:
         causes = ", ".join(f"{cause} {n}" for cause, n in d.causes.items())
@@ -127,11 +128,11 @@ def _loss_fault(d: DirectionFidelity, budget: Budget) -> list[str]:
 UNASKED = ("no_memory", "oversize", "send_failed", "ring_drops", "device_drops")
 
 
-def quantile_ns(histogram: NDArray[np.uint64], share: float) -> int:
-    """Return the upper edge of the bucket that holds this share of the packets; 0 without packets."""
+def quantile_ns(histogram: NDArray[np.uint64], share: float) -> int | None:
+    """Return the upper edge of the bucket that holds this share of the packets; None without packets."""
     total = np.cumsum(histogram)
     if total[-1] == 0:
-        return 0
+        return None
     i = int(np.searchsorted(total, share * float(total[-1])))
     return int(bucket_edges()[min(i + 1, len(histogram) - 1)])
 
@@ -141,7 +142,7 @@ def certify_direction(link: str, direction: Direction, c: np.void) -> DirectionF
     late = c["late"]
     packets, entered = int(c["packets_out"]), int(c["packets_in"]) - int(c["cut"])
     edges = bucket_edges()
-    over = int(late[edges >= MS].sum())
+    timed, over = int(late.sum()), int(late[edges >= MS].sum())
     causes = {name: int(c[name]) for name in UNASKED if c[name]}
     busy_s = int(c["busy_ns"]) / 1e9
     on_their_way = int(c["inside"]) * int(c["bytes_out"]) / packets if packets else 0.0
@@ -152,8 +153,8 @@ def certify_direction(link: str, direction: Direction, c: np.void) -> DirectionF
         late_p50_ns=quantile_ns(late, 0.5),
         late_p99_ns=quantile_ns(late, 0.99),
         late_p999_ns=quantile_ns(late, 0.999),
-        late_ns_max=int(c["late_ns_max"]),
-        late_share=over / packets if packets else 0.0,
+        late_ns_max=int(c["late_ns_max"]) if timed else None,
+        late_share=over / timed if timed else None,
         unasked_losses=sum(causes.values()),
         unasked_reorderings=int(c["reordered"]),
         loss_asked=float(c["loss_asked"]) / 2**32 / entered if entered else None,
@@ -166,7 +167,12 @@ def certify_direction(link: str, direction: Direction, c: np.void) -> DirectionF
 
 
 def certify(
-    backend: str, names: Sequence[str], run: np.void, lanes: NDArray[np.void], faults: Sequence[str] = ()
+    backend: str,
+    names: Sequence[str],
+    run: np.void,
+    lanes: NDArray[np.void],
+    faults: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> Fidelity:
     """Return the certificate from the engine's statistics (layout.RUN_STATS, layout.COUNTERS)."""
     directions = [
@@ -190,4 +196,5 @@ def certify(
         away_share=int(run["away_ns"]) / needed if needed else 0.0,
         records_lost=int(run["records_lost"]),
         faults=tuple(faults),
+        missing=tuple(missing),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.model.link import LinkSchedule
+from testbed.model.link import LinkSchedule, QueueLimit
 
 CERTAIN = 2**32 - 1
 FOREVER = 2**63 - 1
@@ -140,6 +140,27 @@ def pack(schedule: LinkSchedule, impairments: Impairments = NO_IMPAIRMENTS) -> N
     scaled = np.minimum(np.rint(schedule.loss * 2**32), CERTAIN - 1)
     segments["loss"] = np.where(schedule.loss >= 1, CERTAIN, scaled).astype(np.uint32)
     return block
+
+
+def unpack(block: NDArray[np.uint8]) -> LinkSchedule:
+    """Return the schedule of a block that `pack` made; its impairments are left out."""
+    header = block[: HEADER.itemsize].view(HEADER)[0]
+    segments = block[HEADER.itemsize :].view(SEGMENT)
+    return LinkSchedule(
+        t_ns=segments["t_ns"],
+        delay_ns=segments["delay_ns"],
+        loss=np.where(segments["loss"] == CERTAIN, 1.0, segments["loss"] / 2**32),
+        rate_bps=segments["rate_bps"],
+        state=segments["state"].astype(np.uint8),
+        end_ns=int(header["end_ns"]),
+        repeat=bool(header["repeat"]),
+        interpolate=bool(header["interpolate"]),
+        queue=QueueLimit(
+            bytes=int(header["queue_bytes"]),
+            packets=int(header["queue_packets"]),
+            time_ns=int(header["queue_time_ns"]),
+        ),
+    )
 
 
 def bucket_edges() -> NDArray[np.float64]:

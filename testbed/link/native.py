@@ -32,8 +32,12 @@ def spawn_here(argv: Sequence[str]) -> subprocess.Popen[bytes]:
 class NativeBackend(LinkBackend):
     """Drives linkd through its files and control socket in `folder`, which may be empty or not exist.
 
-    linkd ends with the thread that spawned it.
+    linkd ends with the thread that spawned it. A subclass may have another program with linkd's files,
+    messages and evidence.
     """
+
+    kind = "native"
+    ready_s = READY_S
 
     def __init__(
         self,
@@ -76,13 +80,12 @@ class NativeBackend(LinkBackend):
 
     def open(self, links: Sequence[LinkSpec]) -> None:
         """Load the schedules, start linkd, and wait until it forwards."""
-        if not self._linkd.exists():
-            raise HostError(f"{self._linkd} is not built; 'make -C testbed/link/core' builds it")
+        command = self._command()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._names = [link.name for link in links]
         _write_setup(self._folder, links, self._mark, self._spin)
         _write_cells(self._folder, links, self._cells)
-        self._process = _start(self._folder, [str(self._linkd), str(self._folder)], self._spawn)
+        self._process = _start(self._folder, command, self._spawn, self.ready_s)
         self._control = Control(self._folder)
 
     def start(self, at_ns: int) -> None:
@@ -110,7 +113,7 @@ class NativeBackend(LinkBackend):
 
     def _end(self) -> fidelity.Fidelity:
         if self._process is None or self._control is None:
-            return fidelity.Fidelity("native", (), faults=("the links were never opened",))
+            return fidelity.Fidelity(self.kind, (), faults=("the links were never opened",))
         faults = []
         status = self._process.poll()
         if status is None:
@@ -120,7 +123,12 @@ class NativeBackend(LinkBackend):
             faults.append(f"linkd ended with status {status}: {log_of(self._folder)}")
         self._control.close()
         run, lanes = self._control.statistics()
-        return fidelity.certify("native", self._names, run, lanes, faults)
+        return fidelity.certify(self.kind, self._names, run, lanes, faults, self.capabilities.missing)
+
+    def _command(self) -> list[str]:
+        if not self._linkd.exists():
+            raise HostError(f"{self._linkd} is not built; 'make -C testbed/link/core' builds it")
+        return [str(self._linkd), str(self._folder)]
 
     def _linkd_control(self) -> Control:
         if self._control is None:
@@ -156,7 +164,7 @@ def _write_cells(folder: Path, links: Sequence[LinkSpec], cells: Sequence[Cell])
         setup.writelines(line + "\n" for line in lines)
 
 
-def _start(folder: Path, argv: Sequence[str], spawn: Spawn) -> subprocess.Popen[bytes]:
+def _start(folder: Path, argv: Sequence[str], spawn: Spawn, ready_s: float) -> subprocess.Popen[bytes]:
     """Start linkd and wait until it says that it is ready, or has died."""
     pipe = folder / "linkd.ready"
     pipe.unlink(missing_ok=True)
@@ -164,7 +172,7 @@ def _start(folder: Path, argv: Sequence[str], spawn: Spawn) -> subprocess.Popen[
     ready = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
         process = spawn(argv)
-        said = _first_words(process, ready)
+        said = _first_words(process, ready, ready_s)
     finally:
         os.close(ready)
         pipe.unlink()
@@ -174,10 +182,10 @@ def _start(folder: Path, argv: Sequence[str], spawn: Spawn) -> subprocess.Popen[
     return process
 
 
-def _first_words(process: subprocess.Popen[bytes], ready: int) -> bytes:
+def _first_words(process: subprocess.Popen[bytes], ready: int, ready_s: float) -> bytes:
     death = os.pidfd_open(process.pid)
     try:
-        select.select([ready, death], [], [], READY_S)
+        select.select([ready, death], [], [], ready_s)
         return os.read(ready, 16)
     except BlockingIOError:
         return b""

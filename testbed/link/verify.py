@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from testbed.errors import HostError, InputError, RunError
 from testbed.link import pair
 from testbed.link.backend import LinkSpec
+from testbed.link.backends import BACKENDS
 from testbed.link.fidelity import Budget, Fidelity
+from testbed.link.native import NativeBackend
 from testbed.link.simulated import SimulatedBackend
 from testbed.model.link import Direction
 from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace
@@ -105,11 +108,11 @@ def probe_simulated(spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:
     return Probed(rtt, np.zeros_like(rtt), backend.close())
 
 
-def probe_native(spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:
-    """Probe through linkd between two namespaces, in real time."""
+def probe_real(backend: type[NativeBackend], spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:
+    """Probe through a back end's link between two namespaces, in real time."""
     if not PROBER.exists():
         raise HostError(f"{PROBER} is not built; 'make -C testbed/link/core' builds it")
-    with pair.emulated([spec]) as lab:
+    with pair.emulated([spec], backend) as lab:
         assert lab.backend is not None
         reflector = lab.right.spawn([str(PROBER), "reflect", str(PORT)])
         try:
@@ -138,4 +141,7 @@ def _probe(
     return outcomes["rtt_ns"].astype(np.int64), outcomes["sent_ns"] - t_ns
 
 
-MEASURES: Mapping[str, Measure] = {"native": probe_native, "simulated": probe_simulated}
+MEASURES: Mapping[str, Measure] = {
+    **{name: partial(probe_real, backend) for name, backend in BACKENDS.items()},
+    "simulated": probe_simulated,
+}

@@ -147,4 +147,5 @@ def _fidelity(record: Record) -> str:
         return "emulation INVALID: it missed its fidelity budget"
     error = record.fidelity.rtt_error_p95_ns
     shown = "" if error is None else f", RTT within {format_duration(error)} of the schedule (p95)"
-    return f"emulation valid{shown}"
+    unchecked = f", as far as {record.fidelity.backend} can tell" if record.fidelity.missing else ""
+    return f"emulation valid{unchecked}{shown}"

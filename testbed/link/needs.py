@@ -1,0 +1,94 @@
+"""What a link needs that not every back end has. It is refused before anything starts, with what to use instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.errors import InputError, Place, Problem
+from testbed.link.backend import Capabilities, LinkSpec
+from testbed.link.layout import NO_IMPAIRMENTS, Impairments
+from testbed.model.link import Direction, LinkSchedule, State
+from testbed.units import format_duration
+
+_INSTANT_NS = 1000
+"""A segment as short as this serves one packet: a delivery opportunity, not a rate."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """One direction as far as its needs go; ``place`` is where the user wrote it, or its name."""
+
+    place: Place | str
+    schedule: LinkSchedule
+    impairments: Impairments = NO_IMPAIRMENTS
+    cell: str = ""
+
+
+def refuse(backend: str, can: Capabilities, played: Iterable[Played]) -> None:
+    """Raise InputError with everything that the back end cannot play."""
+    problems = [problem for one in played for problem in _problems(backend, can, one)]
+    if problems:
+        raise InputError.of(problems)
+
+
+def _problems(backend: str, can: Capabilities, played: Played) -> Iterator[Problem]:
+    instead = "use --link native"
+    for found, expected in _beyond(can, played):
+        yield Problem(played.place, f"{backend} {found}", f"{expected} or {instead}" if expected else instead)
+
+
+def _beyond(can: Capabilities, played: Played) -> Iterator[tuple[str, str]]:
+    """Yield what the back end cannot do, and what could be written instead."""
+    schedule = played.schedule
+    length = np.diff(schedule.t_ns, append=schedule.end_ns)
+    instants = (length <= _INSTANT_NS) & (schedule.rate_bps > 0)
+    if not can.instants and instants.any():
+        yield "cannot serve single packets at recorded instants (a delivery trace)", ""
+    elif not can.hold and (at := np.flatnonzero(schedule.state == State.HOLD)).size:
+        yield (
+            f"cannot hold packets, as asked at {_time(schedule, at[0])}",
+            "write an outage instead of a hold,",
+        )
+    starts, lengths = _dropping(schedule)
+    if (short := np.flatnonzero(lengths < can.loss_ns)).size:
+        least, where = format_duration(can.loss_ns), _time(schedule, starts[short[0]])
+        yield (
+            (
+                f"cannot lose packets as recorded: {short.size} losses or outages are shorter than {least}, "
+                f"the first at {where}"
+            ),
+            "",
+        )
+    if not can.impairments and played.impairments != NO_IMPAIRMENTS:
+        yield "cannot reorder, duplicate or corrupt packets as a profile asks", ""
+    if not can.cells and played.cell:
+        yield f"cannot share the cell {played.cell!r} between links", ""
+    limits = [name for name in ("bytes", "packets", "time_ns") if getattr(schedule.queue, name)]
+    if not can.mixed_queue_limits and "packets" in limits and len(limits) > 1:
+        yield "cannot limit a queue both in packets and in bytes or time", "write one limit"
+
+
+def _time(schedule: LinkSchedule, index: int) -> str:
+    return format_duration(int(schedule.t_ns[index]))
+
+
+def _dropping(schedule: LinkSchedule) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Return the first segment and the length in ns of each run of segments that let nothing through."""
+    drops = (schedule.loss >= 1) | (schedule.state == State.CUT)
+    edges = np.flatnonzero(np.diff(drops, prepend=False, append=False))
+    starts, ends = edges[::2], edges[1::2]
+    bounds = np.append(schedule.t_ns, schedule.end_ns)
+    return starts, bounds[ends] - bounds[starts]
+
+
+def directions(spec: LinkSpec, place: Place | str = "") -> list[Played]:
+    """Return the two directions of a link; without a place they are known by their names."""
+    cells = {Direction.UP: spec.up_cell, Direction.DOWN: spec.down_cell}
+    return [
+        Played(place or f"{spec.name} {d}", spec.schedule(d), spec.impairments(d), cells[d])
+        for d in Direction
+    ]

@@ -1,0 +1,59 @@
+"""The netem back end: Linux's own qdiscs, for hosts that have them, changed over netlink as a schedule goes.
+
+Mininet's way (TCLink) with a clock: it is coarser than the native engine, and says where.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from testbed.errors import HostError
+from testbed.link import needs
+from testbed.link.backend import Capabilities, LinkSpec
+from testbed.link.native import NativeBackend
+
+_TIMEOUT_S = 10.0
+_PROBE = "ip link add name n0 type veth peer name n1 && tc qdisc add dev n0 root netem delay 1ms"
+
+
+def fault_of_host() -> str:
+    """Return why this host has no netem; empty where it has. Tries it in a namespace of its own."""
+    command = ["unshare", "--net", "--", "sh", "-euc", _PROBE]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else (done.stderr.strip() or f"exit status {done.returncode}")
+
+
+class NetemBackend(NativeBackend):
+    """Drives `testbed.link.netem.daemon`, which has linkd's files, messages and evidence."""
+
+    kind = "netem"
+    ready_s = 60.0  # Python starts slowly on a slow machine
+    capabilities = Capabilities(
+        hold=False,
+        instants=False,
+        impairments=False,
+        cells=False,
+        mixed_queue_limits=False,
+        loss_ns=50_000_000,
+        missing=(
+            "how late packets left",
+            "the times of changes (they are made in steps of 10 ms)",
+            "which packets a seed loses",
+            "the rate achieved",
+        ),
+    )
+
+    def open(self, links: Sequence[LinkSpec]) -> None:
+        """Refuse what netem cannot do, then start. Raises HostError on a host without it."""
+        needs.refuse(self.kind, self.capabilities, [p for link in links for p in needs.directions(link)])
+        if fault := fault_of_host():
+            raise HostError(f"this host's kernel has no netem ({fault}); use --link native")
+        super().open(links)
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "testbed.link.netem.daemon", str(self._folder)]
