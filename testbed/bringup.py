@@ -21,9 +21,9 @@ from testbed.lab.network import Network
 from testbed.link.backend import LinkSpec
 from testbed.link.native import NativeBackend, read_bins
 from testbed.model.catalogue import CatalogueObject
+from testbed.model.hub import HubProfile
 from testbed.model.scenario import Scenario
 from testbed.model.topology import EMULATOR, Topology
-from testbed.model.hub import HubProfile
 from testbed.model.traffic import HttpGet
 from testbed.plan import Plan
 from testbed.probes import Probe, Site, probe_for
@@ -84,7 +84,12 @@ def bring_up(
         tenant.open()
         network.start_services({tenant.endpoint.host: tenant.endpoint.address})
         (folder / "link").mkdir()
-        links = NativeBackend(folder / "link", network.devices[EMULATOR].popen, spin=spin)
+        links = NativeBackend(
+            folder / "link",
+            network.devices[EMULATOR].popen,
+            spin=spin,
+            mark_length=plan.scenario.hub.mark_length,
+        )
         links.open(link_specs(plan))
     lab = Lab(network, links, tenant)
     objects = _objects(plan)
@@ -143,18 +148,6 @@ def link_specs(plan: Plan) -> list[LinkSpec]:
     ]
 
 
-def hub_variables(scenario: Scenario, topology: Topology, origin: Endpoint, token: str) -> Mapping[str, Any]:
-    """Return the variables of the hub's playbook; ``token`` is a secret."""
-    hub, timers = topology.hub, scenario.hub.timers
-    lan = next(port for port, address in hub.ports.items() if "/" in address)
-    uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
-    return {
-        "hub_uplinks": [
-            {"name": u.name, "interface": u.hub_port, "metric": u.metric, "table": _FIRST_TABLE + index}
-            for index, u in enumerate(uplinks)
-        ],
-        "hub_lan": {"interface": lan, "address": hub.ports[lan]},
-        "hub_failover": scenario.hub.failover,
 def provisioned(scenario: Scenario, network: Network) -> Groups:
     """Return what the hub's playbook configures: the hub, and its tunnels' far end where it has tunnels."""
     topology = network.topology
@@ -164,6 +157,18 @@ def provisioned(scenario: Scenario, network: Network) -> Groups:
     return groups
 
 
+def hub_variables(scenario: Scenario, topology: Topology, origin: Endpoint, token: str) -> Mapping[str, Any]:
+    """Return the variables of the hub's playbook; ``token`` is a secret."""
+    hub = topology.hub
+    lan = next(port for port, address in hub.ports.items() if "/" in address)
+    uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
+    return {
+        "hub_uplinks": [
+            {"name": u.name, "interface": u.hub_port, "metric": u.metric, "table": _FIRST_TABLE + index}
+            for index, u in enumerate(uplinks)
+        ],
+        "hub_lan": {"interface": lan, "address": hub.ports[lan]},
+        "hub_failover": scenario.hub.failover,
         "hub_cache": scenario.hub.cache,
         **_failover_variables(scenario.hub, topology),
         "cache_origin_host": origin.host,
@@ -174,15 +179,6 @@ def provisioned(scenario: Scenario, network: Network) -> Groups:
     }
 
 
-def _tenant_address(topology: Topology) -> str:
-    node = topology.tenant
-    return next(address for port in node.ports if (address := node.address(port)))
-
-
-def _objects(plan: Plan) -> Sequence[CatalogueObject]:
-    """Return the objects of all catalogues, each once."""
-    found = {o.name: o for catalogue in plan.catalogues.values() for o in catalogue.objects()}
-    return tuple(found.values())
 def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any]:
     timers, bfd, overflow = hub.timers, hub.bfd, hub.overflow
     return {
@@ -204,3 +200,12 @@ def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any
     }
 
 
+def _tenant_address(topology: Topology) -> str:
+    node = topology.tenant
+    return next(address for port in node.ports if (address := node.address(port)))
+
+
+def _objects(plan: Plan) -> Sequence[CatalogueObject]:
+    """Return the objects of all catalogues, each once."""
+    found = {o.name: o for catalogue in plan.catalogues.values() for o in catalogue.objects()}
+    return tuple(found.values())

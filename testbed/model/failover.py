@@ -12,6 +12,7 @@ from testbed.units import format_share
 
 MS = 10**6
 S = 10**9
+ETHERNET_BYTES, IP_BYTES, UDP_BYTES = 14, 20, 8  # IPv4, without options
 
 
 class Promise(NamedTuple):
@@ -19,6 +20,17 @@ class Promise(NamedTuple):
 
     best_ns: int
     worst_ns: int
+
+
+def tunnelled_frame_bytes(payload_bytes: int) -> int:
+    """Return the length of the Ethernet frame that carries a UDP payload inside a WireGuard tunnel over IPv4.
+
+    WireGuard pads the inner packet to a multiple of 16 bytes and adds a header and a tag of 16 bytes
+    each (Donenfeld: WireGuard, 5.4.6).
+    """
+    inner = IP_BYTES + UDP_BYTES + payload_bytes
+    padded = -(-inner // 16) * 16
+    return ETHERNET_BYTES + IP_BYTES + UDP_BYTES + 16 + padded + 16
 
 
 @dataclass(frozen=True)

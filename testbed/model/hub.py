@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from testbed.model.failover import Bfd, Overflow, PingTracking, Promise
+from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
+from testbed.model.traffic import HEARTBEAT_BYTES
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class HubProfile:
     def tunnelled(self) -> bool:
         """Whether LAN traffic crosses the uplinks inside tunnels to the edge."""
         return self.failover == "bgp-bfd"
+
+    @property
+    def mark_length(self) -> int:
+        """Bytes of a frame that carries a heartbeat where a tunnel hides its mark; 0: the mark shows."""
+        return tunnelled_frame_bytes(HEARTBEAT_BYTES) if self.tunnelled else 0
 
     @property
     def promise(self) -> Promise | None:

@@ -11,6 +11,8 @@ from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.quantities import Duration, Frequency, Rate, Size
 
+HEARTBEAT_BYTES = 76
+"""Of a heartbeat's payload: a length that hardly anything else has, in a tunnel too; see docs/probes.md."""
 CALL_HEADER_BYTES = 24
 """Of a call's packet: what it must hold to be told apart and timed."""
 

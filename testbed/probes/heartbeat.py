@@ -15,7 +15,7 @@ from typing import IO, cast
 import pyarrow as pa
 
 from testbed.errors import RunError
-from testbed.model.traffic import UdpEcho
+from testbed.model.traffic import HEARTBEAT_BYTES, UdpEcho
 from testbed.probes import irtt, samples
 from testbed.probes.lines import LineLog
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
@@ -108,6 +108,7 @@ class Heartbeat(Probe):
     def _options(self) -> list[str]:
         duration_ns = self._end_ns - self._site.clock()
         options = ["-4", "-i", f"{self._traffic.every}ns", "-d", f"{duration_ns}ns", "-o", "-"]
+        options += ["-l", str(HEARTBEAT_BYTES)]
         return [*options, "--timeouts=250ms,250ms,500ms,1s,2s,4s", f"--wait={REPLY_WAIT_NS}ns"]
 
     def _follow(self, now_ns: int, line: str) -> None:

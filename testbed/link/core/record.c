@@ -66,6 +66,12 @@ void record_arrival(struct recorder *r, const struct link *l, const struct packe
 		b->queue_bytes_max = (uint32_t)l->server->bytes;
 }
 
+/* A tunnel hides the DSCP; the length of what it makes of a marked packet shows. */
+static bool marked(const struct recorder *r, const struct packet *p)
+{
+	return p->dscp == r->mark || (r->mark_length && p->size == r->mark_length);
+}
+
 void record_departure(struct recorder *r, const struct link *l, const struct packet *p, int64_t now)
 {
 	if (!(p->flags & PACKET_COUNTED))
@@ -76,7 +82,7 @@ void record_departure(struct recorder *r, const struct link *l, const struct pac
 
 	c->packets_out++;
 	c->bytes_out += p->size;
-	c->marked_out += p->dscp == r->mark;
+	c->marked_out += marked(r, p);
 	c->delayed += !!(p->flags & PACKET_LATE);
 	c->corrupted += !!(p->flags & PACKET_CORRUPT);
 	c->reordered += p->depart_ns < r->last_depart_ns;
@@ -93,7 +99,7 @@ void record_departure(struct recorder *r, const struct link *l, const struct pac
 	c->busy_ns = l->server->busy_ns;
 	b->packets_out++;
 	b->bytes_out += p->size;
-	b->marked_out += p->dscp == r->mark;
+	b->marked_out += marked(r, p);
 	if (late > b->late_ns_max)
 		b->late_ns_max = late;
 }

@@ -19,7 +19,7 @@ struct bin {
 	uint64_t bytes_in, bytes_out;
 	uint32_t packets_out;
 	uint32_t lost, cut, queue_drops;
-	uint32_t marked_out;		/* packets with the configured DSCP */
+	uint32_t marked_out;		/* packets with the configured DSCP or length */
 	uint32_t queue_bytes_max;
 	int64_t late_ns_max;
 };
@@ -48,6 +48,7 @@ struct recorder {
 	void (*emit)(void *to, const struct bin *);
 	void *to;
 	uint8_t mark;				/* DSCP counted as marked_out */
+	uint32_t mark_length;			/* bytes of a frame counted so too; 0: none */
 	int64_t last_depart_ns;
 };
 

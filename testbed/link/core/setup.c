@@ -22,7 +22,7 @@ struct line {				/* one `link` line */
 
 struct plan {
 	struct line *lines;
-	unsigned n, mark;
+	unsigned n, mark, mark_length;
 	uint64_t memory;
 	enum spin spin;
 };
@@ -44,7 +44,9 @@ static int parse(struct plan *p, FILE *f, const char *file)
 	for (unsigned number = 1; fgets(text, sizeof text, f); number++) {
 		struct line l;
 
-		if (sscanf(text, "mark %u", &p->mark) == 1 || sscanf(text, "memory %" SCNu64, &p->memory) == 1)
+		if (sscanf(text, "mark %u", &p->mark) == 1 ||
+		    sscanf(text, "mark_length %u", &p->mark_length) == 1 ||
+		    sscanf(text, "memory %" SCNu64, &p->memory) == 1)
 			continue;
 		if (sscanf(text, "spin %15s", word) == 1) {
 			p->spin = spin_named(word);
@@ -95,8 +97,9 @@ static unsigned ring_frames(unsigned ports)
 	return frames > 6144 ? 6144 : frames < 512 ? 512 : frames;
 }
 
-static int join(struct setup *s, unsigned link, const struct line *line, unsigned mark)
+static int join(struct setup *s, unsigned link, const struct plan *p)
 {
+	const struct line *line = &p->lines[link];
 	struct engine *e = &s->engine;
 	struct port *ends = &e->ports[2 * link];
 
@@ -114,7 +117,8 @@ static int join(struct setup *s, unsigned link, const struct line *line, unsigne
 		recorder_init(&lane->recorder, &e->stats->lanes[2 * link + d], link, d);
 		lane->recorder.emit = evidence_record;
 		lane->recorder.to = e->evidence;
-		lane->recorder.mark = (uint8_t)mark;
+		lane->recorder.mark = (uint8_t)p->mark;
+		lane->recorder.mark_length = p->mark_length;
 		lane->in = &ends[d];
 		lane->out = &ends[!d];
 	}
@@ -208,7 +212,7 @@ static int build(struct setup *s, const struct plan *p)
 	e->stats = evidence.stats;
 	e->waking.spin = p->spin;
 	for (unsigned i = 0; i < p->n; i++)
-		if (join(s, i, &p->lines[i], p->mark))
+		if (join(s, i, p))
 			return -1;
 	if (watch_ports(e) || !engine_init(e, p->memory)) {
 		perror("packet memory");

@@ -181,6 +181,16 @@ def test_vlan_tags_and_marks_pass() -> None:
         assert 1 == lab.backend.read()["link0", UP].marked_out
 
 
+def test_frames_of_one_length_count_as_marked() -> None:
+    """Inside a tunnel no DSCP shows: frames of exactly the given length count as marked, no others."""
+    spec = pair.spec(up=LinkSchedule.constant(), down=LinkSchedule.constant())
+    with pair.emulated([spec], lambda folder, spawn: NativeBackend(folder, spawn, mark_length=186)) as lab:
+        lab.backend.start(time.time_ns())
+        for payload in ("143", "144", "145"):  # frames of 185, 186 and 187 bytes
+            ping(lab, "-s", payload, "-W", "1")
+        assert 20 == lab.backend.read()["link0", UP].marked_out
+
+
 def test_sanitised_linkd_forwards_and_ends_clean() -> None:
     """Built with address and undefined-behaviour sanitisers, linkd carries traffic and changes without a report."""
     subprocess.run(["make", "-s", "-C", str(CORE), "sanitised"], check=True, timeout=120)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.model.failover import MS, Bfd, PingTracking, Promise, S
+from testbed.model.failover import MS, Bfd, PingTracking, Promise, S, tunnelled_frame_bytes
 from testbed.model.hub import HubProfile
 
 
@@ -25,3 +25,9 @@ from testbed.model.hub import HubProfile
 def test_the_chosen_failover_promises(hub: HubProfile, promise: Promise | None) -> None:
     """The promise is that of the timers in use; without failover there is none."""
     assert promise == hub.promise
+
+
+@pytest.mark.parametrize(("payload", "frame"), [(68, 170), (69, 186), (76, 186), (84, 186), (85, 202)])
+def test_a_tunnel_pads_to_sixteen_bytes(payload: int, frame: int) -> None:
+    """Payloads from 69 to 84 bytes make one and the same frame."""
+    assert frame == tunnelled_frame_bytes(payload)
