@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from testbed import paths
+from testbed import faults, paths
+from testbed.faults import Actor
 from testbed.lab import bench, sandbox
 from testbed.lab.bench import BenchHub
 from testbed.lab.lender import Lender
@@ -48,6 +49,7 @@ class Lab:
     links: NativeBackend
     tenant: Tenant
     probes: dict[str, Probe] = field(default_factory=dict)
+    actors: list[Actor] = field(default_factory=list)
 
     def bins(self) -> pa.Table:
         """Return the links' 10 ms records so far."""
@@ -55,6 +57,8 @@ class Lab:
 
     def close(self) -> None:
         """End the services; the namespaces end with the sandbox."""
+        for actor in self.actors:
+            actor.close()
         self.tenant.close()
 
 
@@ -128,6 +132,9 @@ def bring_up(
             )
             lab.probes[traffic.name] = probe_for(traffic, site)
             lab.probes[traffic.name].open()
+        lab.actors += faults.actors_for(plan.scenario.events, faults.Site(network, tenant.endpoint, logs))
+        for actor in lab.actors:
+            actor.open()
         for probe in lab.probes.values():
             probe.ready()
     return lab

@@ -48,7 +48,8 @@ class Watch:
         self._before = now
         polled = {name: probe.poll() for name, probe in self._lab.probes.items()}
         traffic = {name: _words(live) for name, live in polled.items()}
-        return Tick(t_ns, self._plan.scenario.duration, uplinks, traffic, self._so_far(t_ns))
+        events = tuple(e.title for e in self._plan.scenario.events if e.at <= t_ns < e.end_ns)
+        return Tick(t_ns, self._plan.scenario.duration, uplinks, traffic, self._so_far(t_ns), events)
 
     def _so_far(self, t_ns: int) -> tuple[ObjectiveNow, ...]:
         """Return the objectives as they stood a moment ago."""

@@ -40,13 +40,14 @@ class ObjectiveNow:
 
 @dataclass(frozen=True)
 class Tick:
-    """Where the run stands, about twice a second."""
+    """Where the run stands, about twice a second; ``events`` are those that last."""
 
     t_ns: int
     end_ns: int
     uplinks: tuple[UplinkNow, ...]
     traffic: Mapping[str, str]
     objectives: tuple[ObjectiveNow, ...]
+    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,4 +87,6 @@ def parse(line: str) -> Event:
     for name, part in _PARTS.items():
         if name in fields:
             fields[name] = tuple(part(**item) for item in fields[name])
+    if kind is Tick:
+        fields["events"] = tuple(fields["events"])
     return kind(**fields)

@@ -20,6 +20,7 @@ from pathlib import Path
 from testbed import junit, paths, plan, plots, progress, provenance
 from testbed.bringup import Lab, bring_up
 from testbed.errors import TestbedError
+from testbed.faults.player import Player
 from testbed.lab import bench, cores
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
@@ -103,10 +104,18 @@ class Run:
         self._writer.update(started_ns=start_ns)
         before = cores.ticks()
         watch = Watch(self._plan, lab, start_ns)
+        faults = Player(lab.actors, start_ns, time.time_ns)
+        faults.start()
         end_ns = start_ns + scenario.duration + _DRAIN_NS
-        while (now_ns := time.time_ns()) < end_ns:
-            tell(watch.look(now_ns))
-            time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
+        try:
+            while (now_ns := time.time_ns()) < end_ns:
+                faults.check()
+                tell(watch.look(now_ns))
+                time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
+        finally:
+            faults.stop()
+            self._writer.update(facts=faults.as_happened(self._writer.record.facts))
+        faults.check()
         stolen, passed = (now - then for then, now in zip(before, cores.ticks(), strict=True))
         self._stolen_share = stolen / max(passed, 1)
 

@@ -144,7 +144,8 @@ def _tick_line(tick: Tick) -> str:
         f"{u.name} {u.state} ↓{format_rate(u.down_bps)} ↑{format_rate(u.up_bps)}" for u in tick.uplinks
     )
     traffic = "; ".join(f"{name}: {text}" for name, text in tick.traffic.items())
-    return f"{_clock(tick)}  carried by {carriers}  [{uplinks}]  {traffic}"
+    events = f"  {', '.join(tick.events)} " if tick.events else ""
+    return f"{_clock(tick)}{events}  carried by {carriers}  [{uplinks}]  {traffic}"
 
 
 def _clock(tick: Tick) -> str:
@@ -166,7 +167,8 @@ def _table(tick: Tick) -> RenderableType:
     objectives = [_objective(now) for now in tick.objectives]
     bar = Table.grid()  # a bar by itself would not end its line
     bar.add_row(ProgressBar(total=tick.end_ns, completed=max(0, min(tick.t_ns, tick.end_ns)), width=60))
-    return Group(Text(_clock(tick), style="bold"), bar, uplinks, *traffic, *objectives)
+    events = Text(", ".join(tick.events), style="bold red")
+    return Group(Text.assemble((_clock(tick), "bold"), "  ", events), bar, uplinks, *traffic, *objectives)
 
 
 def as_json(value: object) -> str:

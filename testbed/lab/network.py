@@ -36,7 +36,8 @@ class Network:
         self._bench_hub = bench_hub
         self.devices: Mapping[str, DeviceAccess] = {}
         self._logs = logs
-        self._services: list[subprocess.Popen[bytes]] = []
+        self._commands: dict[str, list[str]] = {}  # of the services, by node
+        self._services: dict[str, subprocess.Popen[bytes]] = {}
 
     def build(self) -> None:
         """Make nodes and wires, and configure every node but the hub, which is provisioned.
@@ -62,12 +63,24 @@ class Network:
         """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""
         for node in self.topology.nodes.values():
             if (command := service(node, names)) is not None:
-                with (self._logs / f"dnsmasq-{node.name}.log").open("wb") as log:
-                    self._services.append(self.devices[node.name].popen(command, stdout=log, stderr=log))
+                self._commands[node.name] = command
+                self.start_service(node.name)
+
+    def start_service(self, node: str) -> None:
+        """Start the service of a node that has one."""
+        if node in self._commands:
+            with (self._logs / f"dnsmasq-{node}.log").open("ab") as log:
+                self._services[node] = self.devices[node].popen(self._commands[node], stdout=log, stderr=log)
+
+    def stop_service(self, node: str) -> None:
+        """End the service of a node, as a loss of power does."""
+        if (process := self._services.pop(node, None)) is not None:
+            process.kill()
+            process.wait(timeout=5)
 
     def failed_services(self) -> Iterator[str]:
         """Yield the command line of every service that has ended."""
-        for process in self._services:
+        for process in self._services.values():
             if process.poll() is not None:
                 yield (
                     shlex.join(map(str, process.args))

@@ -73,7 +73,7 @@ class AzuriteTenant(Tenant):
         self._key = base64.b64encode(secrets.token_bytes(64)).decode()
         host = f"{account}.blob.core.windows.net"
         self._files = issue(secrets_folder, host, address, now)
-        self._endpoint = Endpoint(host, address, 443, container, self._files.authority)
+        self._endpoint = Endpoint(host, address, 443, container, self._files.authority, self._files)
         self._process: subprocess.Popen[bytes] | None = None
         self._filter: subprocess.Popen[bytes] | None = None
         self._seeding: AzuriteSeeding | None = None

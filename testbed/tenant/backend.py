@@ -9,18 +9,23 @@ from datetime import datetime
 from pathlib import Path
 
 from testbed.model.catalogue import CatalogueObject
+from testbed.tenant.certificates import ServerFiles
 from testbed.tenant.content import StoredObject
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the tenant's blobs are. ``authority``: the file of the CA to trust, None for the public ones."""
+    """Where the tenant's blobs are. ``authority``: the file of the CA to trust, None for the public ones.
+
+    ``identity`` is what a stand-in of the service proves itself with; None where nobody can stand in.
+    """
 
     host: str
     address: str
     port: int
     container: str
     authority: Path | None
+    identity: ServerFiles | None = None
 
     @property
     def account(self) -> str:

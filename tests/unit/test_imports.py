@@ -17,6 +17,7 @@ LAYERS = (
         "traces",
         "link",
         "lab",
+        "faults",
         "provision",
         "provenance",
         "tenant",

@@ -1,0 +1,121 @@
+"""The seam of faults that are no link's: an actor makes one event happen in the lab, and takes it back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from testbed.errors import RunError
+from testbed.model.event import Event
+from testbed.model.topology import Topology
+from testbed.paths import ROOT
+from testbed.probes.lines import LineLog
+from testbed.tenant.backend import Endpoint
+
+if TYPE_CHECKING:
+    from testbed.lab.devices import DeviceAccess
+    from testbed.lab.network import Network
+
+TABLE = "testbed_fault"
+"""The nftables table of a device that holds a fault; to delete it is to undo the fault."""
+READY_S = 20.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where faults are applied: the built network and the tenant's endpoint; ``logs`` is for stand-ins."""
+
+    network: Network
+    endpoint: Endpoint
+    logs: Path
+
+    @property
+    def topology(self) -> Topology:
+        return self.network.topology
+
+    @property
+    def devices(self) -> Mapping[str, DeviceAccess]:
+        return self.network.devices
+
+    @property
+    def tenant(self) -> DeviceAccess:
+        return self.devices[self.topology.tenant.name]
+
+
+class Actor(ABC):
+    """One event's fault. ``open`` before the scenario, ``apply`` and ``undo`` at their instants, ``close`` last."""
+
+    def __init__(self, event: Event, site: Site) -> None:
+        self.event, self.site = event, site
+        self.stand_ins: Sequence[StandIn] = ()
+
+    @property
+    def undo_ns(self) -> int:
+        """When ``undo`` is due, in ns since the run's start."""
+        return self.event.end_ns
+
+    def open(self) -> None:
+        """Start what the fault will need, so that ``apply`` is quick. Raises RunError."""
+        for stand_in in self.stand_ins:
+            stand_in.open()
+
+    @abstractmethod
+    def apply(self) -> None:
+        """Make the fault happen; it has when this returns. Raises RunError."""
+
+    @abstractmethod
+    def undo(self) -> None:
+        """Take the fault back; it is over when this returns. Raises RunError."""
+
+    def close(self) -> None:
+        """End what ``open`` started."""
+        for stand_in in self.stand_ins:
+            stand_in.close()
+
+    def run(self, device: DeviceAccess, *command: str) -> None:
+        """Run a command on a device. Raises RunError with what it said."""
+        done = device.run(command)
+        if done.returncode != 0:
+            raise RunError(
+                f"{device.name}: {self.event.title} failed: {(done.stderr or done.stdout).strip()}"
+            )
+
+
+class StandIn:
+    """A small server that answers in place of a failed one; a module of this package, on a device."""
+
+    def __init__(self, device: DeviceAccess, module: str, arguments: Sequence[str], log: Path) -> None:
+        self._device, self._module, self._arguments, self._log = device, module, arguments, log
+        self._process: subprocess.Popen[str] | None = None
+
+    def open(self) -> None:
+        """Start it and wait until it listens. Raises RunError with its last words."""
+        self._process = self._device.popen(
+            [sys.executable, "-m", self._module, *self._arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        )
+        stream = cast(IO[str], self._process.stdout)
+        lines = LineLog(stream, self._log, time.time_ns, lambda _now, _line: None, awaited="ready")
+        if not lines.came(READY_S):
+            said = self._log.read_text(encoding="utf-8").strip().splitlines()
+            raise RunError(
+                f"{self._device.name}: {self._module} did not start: {said[-1] if said else 'no word'}"
+            )
+
+    def close(self) -> None:
+        """End it, and with it its connections."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=5)

@@ -1,0 +1,79 @@
+"""Plays the faults of a run at their instants, and remembers when they really happened."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from testbed.errors import TestbedError
+from testbed.faults.actor import Actor
+from testbed.metrics.evidence import Facts, Happening
+
+Do = Callable[[], None]
+
+
+class Player:
+    """Applies and undoes faults in a thread of its own; ``clock`` gives CLOCK_REALTIME in ns.
+
+    The first one that cannot be applied ends it: ``check`` raises why.
+    """
+
+    def __init__(self, actors: Iterable[Actor], start_ns: int, clock: Callable[[], int]) -> None:
+        self._start_ns, self._clock = start_ns, clock
+        self._actors = tuple(actors)
+        self._stopped = threading.Event()
+        self._failure: TestbedError | None = None
+        self._applied: dict[Actor, int] = {}
+        self._undone: dict[Actor, int] = {}
+        self._thread = threading.Thread(target=self._play, name="faults", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait for the first instant."""
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise the TestbedError that ended the playing, if one did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End the playing; faults that are not undone stay."""
+        self._stopped.set()
+        self._thread.join()
+
+    def as_happened(self, facts: Facts) -> Facts:
+        """Return the facts with the times at which the faults had really been applied and undone."""
+        return replace(facts, events=tuple(map(self._as_happened, facts.events)))
+
+    def _as_happened(self, event: Happening) -> Happening:
+        for actor in self._actors:
+            planned = (actor.event.kind, actor.event.uplink, actor.event.at)
+            if planned == (event.kind, event.uplink, event.start_ns):
+                start_ns = self._applied.get(actor, event.start_ns)
+                # A link's part of the event ends by its schedule, whatever was undone before.
+                whole = actor.undo_ns == actor.event.end_ns
+                end_ns = self._undone.get(actor, event.end_ns) if whole else event.end_ns
+                return replace(event, start_ns=start_ns, end_ns=end_ns)
+        return event
+
+    def _steps(self) -> Sequence[tuple[int, Actor, Do, dict[Actor, int]]]:
+        """Return what is to be done, in order of time; of two at once, what ends comes first."""
+        steps: list[tuple[int, Actor, Do, dict[Actor, int]]] = []
+        for actor in self._actors:
+            steps.append((actor.undo_ns, actor, actor.undo, self._undone))
+        for actor in self._actors:
+            steps.append((actor.event.at, actor, actor.apply, self._applied))
+        return sorted(steps, key=lambda step: step[0])
+
+    def _play(self) -> None:
+        for at_ns, actor, do, done in self._steps():
+            wait_s = (self._start_ns + at_ns - self._clock()) / 1e9
+            if self._stopped.wait(max(wait_s, 0)):
+                return
+            try:
+                do()
+            except TestbedError as failure:
+                self._failure = failure
+                return
+            done[actor] = self._clock() - self._start_ns

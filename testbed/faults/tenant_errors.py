@@ -1,0 +1,39 @@
+"""A tenant that is busy: every new request is answered 503, as Azure Storage does, open connections are reset."""
+
+from __future__ import annotations
+
+from testbed.errors import RunError
+from testbed.faults.actor import TABLE, Actor, Site, StandIn
+from testbed.model.event import Event
+
+PORT = 8503
+
+
+class TenantErrors(Actor):
+    """A stand-in with the tenant's own certificate, to which new connections are sent.
+
+    Packets of older connections are answered with a reset: those that the firewall comes to know by the
+    client's packet are sent to the stand-in's port too, which knows nothing of them.
+    """
+
+    def __init__(self, event: Event, site: Site) -> None:
+        super().__init__(event, site)
+        if site.endpoint.identity is None:
+            raise RunError(f"{event.title}: only a tenant of the lab can be made to answer so")
+        identity = site.endpoint.identity
+        arguments = (str(PORT), str(identity.certificate), str(identity.key))
+        log = site.logs / "busy.log"
+        self.stand_ins = [StandIn(site.tenant, "testbed.faults.busy_server", arguments, log)]
+
+    def apply(self) -> None:
+        port = self.site.endpoint.port
+        rules = (
+            f"table ip {TABLE} {{ "
+            f"chain new {{ type nat hook prerouting priority dstnat; tcp dport {port} redirect to :{PORT}; }} "
+            f"chain old {{ type filter hook input priority filter; tcp dport {port} reject with tcp reset; }} }}"
+        )
+        self.run(self.site.tenant, "nft", rules)
+
+    def undo(self) -> None:
+        self.run(self.site.tenant, "nft", f"delete table ip {TABLE}")
+        self.close()  # what is still connected to the stand-in has to come again
