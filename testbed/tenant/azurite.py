@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, cast
 from testbed.errors import HostError, RunError
 from testbed.model.catalogue import CatalogueObject
 from testbed.paths import ROOT
-from testbed.tenant.backend import Endpoint, Seeding, Tenant
+from testbed.tenant.backend import Access, Endpoint, Seeding, Tenant
 from testbed.tenant.certificates import issue
 from testbed.tenant.content import StoredObject
 
@@ -104,24 +104,29 @@ class AzuriteTenant(Tenant):
         self._filter = _masked(self._process, self._logs / "azurite.log")
 
     def seed(self, objects: Sequence[CatalogueObject], seed: int) -> AzuriteSeeding:
-        self._seeding = self._job(objects, seed, remove=False)
+        self._seeding = self._job("store", objects, seed)
         return self._seeding
 
-    def credential(self, starts: datetime, expires: datetime) -> str:
+    def credential(self, starts: datetime, expires: datetime, access: Access = Access.READ) -> str:
         from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
+        upload = access is Access.UPLOAD
         return generate_container_sas(
             self._endpoint.account,
-            self._endpoint.container,
+            self._endpoint.uploads if upload else self._endpoint.container,
             account_key=self._key,
-            permission=ContainerSasPermissions(read=True),
+            # An upload whose acknowledgement was lost is put a second time: that needs "write", not "create" alone.
+            permission=ContainerSasPermissions(read=not upload, create=upload, write=upload),
             start=starts,
             expiry=expires,
             protocol="https",
         )
 
+    def uploaded(self) -> Mapping[str, StoredObject]:
+        return self._job("read").wait()
+
     def reset(self) -> None:
-        self._job((), 0, remove=True).wait()
+        self._job("remove").wait()
 
     def close(self) -> None:
         if self._seeding:
@@ -132,24 +137,24 @@ class AzuriteTenant(Tenant):
             self._filter.wait(timeout=10)
         self._files.key.unlink(missing_ok=True)
 
-    def _job(self, objects: Sequence[CatalogueObject], seed: int, *, remove: bool) -> AzuriteSeeding:
+    def _job(self, do: str, objects: Sequence[CatalogueObject] = (), seed: int = 0) -> AzuriteSeeding:
         job = {
             # Path style, for which the tenant needs no name resolution of its own.
             "url": f"https://{self._endpoint.address}:{self._endpoint.port}/{self._endpoint.account}",
             "account": self._endpoint.account,
             "key": self._key,
             "authority": str(self._files.authority),
-            "container": self._endpoint.container,
+            "do": do,
+            "containers": [self._endpoint.container, self._endpoint.uploads],
             "seed": seed,
             "objects": [dataclasses.asdict(o) for o in objects],
-            "remove": remove,
             "wait_s": START_S,
         }
         return AzuriteSeeding(self._device, json.dumps(job), self._logs)
 
 
 class AzuriteSeeding(Seeding):
-    """The process that stores the objects, in the tenant's namespaces."""
+    """The process that stores or reads the objects, in the tenant's namespaces."""
 
     def __init__(self, device: DeviceAccess, job: str, logs: Path) -> None:
         self._logs = logs
@@ -173,10 +178,10 @@ class AzuriteSeeding(Seeding):
             output, _ = self.process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired as late:
             self.process.kill()
-            raise RunError(f"tenant: the content is not stored after {timeout_s:g} s") from late
+            raise RunError(f"tenant: the content is not stored or read after {timeout_s:g} s") from late
         if self.process.returncode:
             said = "\n".join(_tail(self._logs / name) for name in ("seed.log", "azurite.log"))
-            raise RunError(f"tenant: the content could not be stored\n{said}")
+            raise RunError(f"tenant: the content could not be stored or read\n{said}")
         return {o["name"]: StoredObject(**o) for o in json.loads(output)}
 
 

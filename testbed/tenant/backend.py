@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from testbed.model.catalogue import CatalogueObject
@@ -13,11 +14,19 @@ from testbed.tenant.certificates import ServerFiles
 from testbed.tenant.content import StoredObject
 
 
+class Access(StrEnum):
+    """What a credential permits: to read the content, or to store uploads and nothing else."""
+
+    READ = "read"
+    UPLOAD = "upload"
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the tenant's blobs are. ``authority``: the file of the CA to trust, None for the public ones.
+    """Where the tenant's blobs are: content in one container, uploads in another.
 
-    ``identity`` is what a stand-in of the service proves itself with; None where nobody can stand in.
+    ``authority`` is the file of the CA to trust, None for the public ones; ``identity`` is what a stand-in
+    of the service proves itself with, None where nobody can stand in.
     """
 
     host: str
@@ -26,6 +35,7 @@ class Endpoint:
     container: str
     authority: Path | None
     identity: ServerFiles | None = None
+    uploads: str = "uploads"
 
     @property
     def account(self) -> str:
@@ -64,12 +74,16 @@ class Tenant(ABC):
         """Begin to store the objects, as soon as the service answers; ``seed`` determines their content."""
 
     @abstractmethod
-    def credential(self, starts: datetime, expires: datetime) -> str:
-        """Return a SAS token that reads the container's blobs and does nothing else. For the hub alone."""
+    def credential(self, starts: datetime, expires: datetime, access: Access = Access.READ) -> str:
+        """Return a SAS token that permits one access to one container and no more. For the hub alone."""
+
+    @abstractmethod
+    def uploaded(self) -> Mapping[str, StoredObject]:
+        """Read every upload back from the service, past the hub and the links. Raises RunError."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Remove every object. Raises RunError."""
+        """Remove every object and every upload. Raises RunError."""
 
     @abstractmethod
     def close(self) -> None:

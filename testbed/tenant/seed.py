@@ -1,10 +1,11 @@
-"""Stores a catalogue's objects in a storage account: ``python -m testbed.tenant.seed < job.json``.
+"""Stores objects in a storage account, or reads them back: ``python -m testbed.tenant.seed < job.json``.
 
-Runs in the tenant's own namespaces, so that seeding does not cross the emulated links. The job comes
-on standard input because an argument list can be read by every process of the host. Its keys: url
-(of the account), account, key, authority (CA file or null), container, seed, objects (name, size,
-content_type), remove (true: remove every object first), wait_s (until the service answers).
-Prints the stored objects as JSON: [{"name", "size", "sha256"}, ...].
+Runs in the tenant's own namespaces, so that it does not cross the emulated links. The job comes on
+standard input because an argument list can be read by every process of the host. Its keys: url (of the
+account), account, key, authority (CA file or null), do (store, remove, read), containers, seed, objects
+(name, size, content_type), wait_s (until the service answers). ``store`` makes the containers and stores
+the objects in the first of them, ``remove`` removes whatever the containers hold, ``read`` reads all that
+the last one holds. Prints the objects stored or read as JSON: [{"name", "size", "sha256"}, ...].
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from testbed.tenant.content import StoredObject, content
 
-UPLOADS_AT_ONCE = 4
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+AT_ONCE = 4
 
 
 def await_port(address: str, port: int, wait_s: float) -> None:
@@ -38,41 +42,78 @@ def await_port(address: str, port: int, wait_s: float) -> None:
     raise TimeoutError(f"nothing listens on {address}:{port} after {wait_s:g} s")
 
 
-def store(job: Mapping[str, Any]) -> list[StoredObject]:
-    """Do the job. Raises azure.core.exceptions.AzureError."""
+def store(job: Mapping[str, Any], containers: Sequence[ContainerClient]) -> list[StoredObject]:
+    """Make the containers, and store the job's objects in the first."""
     # Takes 0.7 s to load: in here it does so while the service is still starting.
     from azure.core.exceptions import ResourceExistsError
-    from azure.storage.blob import ContainerClient, ContentSettings
+    from azure.storage.blob import ContentSettings
 
     data = {o["name"]: content(job["seed"], o["name"], o["size"]) for o in job["objects"]}
-    url = urlsplit(job["url"])
-    await_port(str(url.hostname), url.port or 443, job["wait_s"])
-    client = ContainerClient(
-        job["url"],
-        job["container"],
-        credential={"account_name": job["account"], "account_key": job["key"]},
-        connection_verify=job["authority"] or True,
-        max_single_put_size=256 * 2**20,
-    )
+    for container in containers:
+        with suppress(ResourceExistsError):
+            container.create_container()
 
     def upload(item: Mapping[str, Any]) -> StoredObject:
-        blob = data[item["name"]]
         settings = ContentSettings(content_type=item["content_type"])
-        client.upload_blob(item["name"], blob, overwrite=True, content_settings=settings)
-        return StoredObject(item["name"], len(blob), hashlib.sha256(blob).hexdigest())
+        containers[0].upload_blob(item["name"], data[item["name"]], overwrite=True, content_settings=settings)
+        return _described(item["name"], data[item["name"]])
 
-    with client, ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-        with suppress(ResourceExistsError):
-            client.create_container()
-        if job["remove"]:
-            list(pool.map(client.delete_blob, client.list_blob_names()))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         # The largest first: a thread that ends with one keeps the others waiting.
         return list(pool.map(upload, sorted(job["objects"], key=lambda o: -o["size"])))
 
 
+def remove(_: Mapping[str, Any], containers: Sequence[ContainerClient]) -> list[StoredObject]:
+    """Remove every object."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for container in containers:
+            list(pool.map(container.delete_blob, container.list_blob_names()))
+    return []
+
+
+def read(_: Mapping[str, Any], containers: Sequence[ContainerClient]) -> list[StoredObject]:
+    """Read every object of the last container."""
+    container = containers[-1]
+
+    def described(name: str) -> StoredObject:
+        return _described(name, container.download_blob(name).readall())
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(described, container.list_blob_names()))
+
+
+def _described(name: str, data: bytes) -> StoredObject:
+    return StoredObject(name, len(data), hashlib.sha256(data).hexdigest())
+
+
+JOBS = {"store": store, "remove": remove, "read": read}
+
+
+def work(job: Mapping[str, Any]) -> list[StoredObject]:
+    """Do the job. Raises azure.core.exceptions.AzureError."""
+    from azure.storage.blob import ContainerClient
+
+    url = urlsplit(job["url"])
+    await_port(str(url.hostname), url.port or 443, job["wait_s"])
+    with ExitStack() as stack:
+        containers = [
+            stack.enter_context(
+                ContainerClient(
+                    job["url"],
+                    name,
+                    credential={"account_name": job["account"], "account_key": job["key"]},
+                    connection_verify=job["authority"] or True,
+                    max_single_put_size=256 * 2**20,
+                )
+            )
+            for name in job["containers"]
+        ]
+        return JOBS[job["do"]](job, containers)
+
+
 def main() -> None:
-    """Read a job, do it, print what is stored."""
-    json.dump([dataclasses.asdict(o) for o in store(json.load(sys.stdin))], sys.stdout)
+    """Read a job, do it, print the objects."""
+    json.dump([dataclasses.asdict(o) for o in work(json.load(sys.stdin))], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from testbed.lab.devices import NamespaceAccess
 from testbed.model.catalogue import CatalogueObject
 from testbed.tenant import azurite
 from testbed.tenant.azurite import AzuriteTenant
+from testbed.tenant.backend import Access
 from testbed.tenant.content import StoredObject, content, manifest
 
 OBJECTS = tuple(
@@ -38,7 +39,7 @@ if job["do"] == "read":
     print(json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in blobs.items()}))
 else:
     calls = {
-        "write": lambda: client.upload_blob("small/new", b"x"),
+        "write": lambda: client.upload_blob("small/new", b"x", overwrite=True) and None,
         "delete": lambda: client.delete_blob("small/a"),
         "list": lambda: list(client.list_blob_names()),
         "get": lambda: client.download_blob("small/a"),
@@ -59,13 +60,16 @@ class Running:
     device: NamespaceAccess
     stored: dict[str, StoredObject]
     sas: str
+    upload_sas: str
     logs: Path
 
-    def sdk(self, do: str, sas: str | None = None, names: tuple[str, ...] = ()) -> Any:
+    def sdk(
+        self, do: str, sas: str | None = None, names: tuple[str, ...] = (), container: str = "content"
+    ) -> Any:
         """Do one thing with the SDK, as a hub's own software would: by host name, with the run's CA."""
         endpoint = self.tenant.endpoint
         job = {
-            "url": endpoint.url,
+            "url": endpoint.url.replace("/content", f"/{container}"),
             "ca": str(endpoint.authority),
             "sas": self.sas if sas is None else sas or None,
             "do": do,
@@ -94,8 +98,11 @@ def running(device: NamespaceAccess, tmp_path_factory: pytest.TempPathFactory) -
     assert 0 == device.run(["mount", "--bind", str(hosts), "/etc/hosts"]).returncode
     tenant.open()
     stored = dict(tenant.seed(OBJECTS, 7).wait())
-    sas = tenant.credential(now - timedelta(minutes=5), now + timedelta(hours=1))
-    yield Running(tenant, device, stored, sas, logs)
+    sas, upload_sas = (
+        tenant.credential(now - timedelta(minutes=5), now + timedelta(hours=1), access)
+        for access in (Access.READ, Access.UPLOAD)
+    )
+    yield Running(tenant, device, stored, sas, upload_sas, logs)
     tenant.close()
 
 
@@ -115,6 +122,28 @@ def test_every_object_reads_back_by_host_name(running: Running) -> None:
 def test_the_hubs_token_only_reads(running: Running, call: str) -> None:
     """The hub's SAS token neither writes, deletes nor lists."""
     assert 403 == running.sdk(call)
+
+
+def test_the_upload_token_stores_and_stores_again(running: Running) -> None:
+    """An upload can be stored, and once more where its acknowledgement was lost; the tenant reads it back."""
+    for _ in range(2):
+        assert running.sdk("write", running.upload_sas, container="uploads") is None
+
+    assert {"small/new": StoredObject("small/new", 1, hashlib.sha256(b"x").hexdigest())} == (
+        running.tenant.uploaded()
+    )
+
+
+@pytest.mark.parametrize("call", ["get", "delete", "list"])
+def test_the_upload_token_does_nothing_else(running: Running, call: str) -> None:
+    """Who holds the hub's upload token sees no upload, removes none and lists none."""
+    assert 403 == running.sdk(call, running.upload_sas, container="uploads")
+
+
+@pytest.mark.parametrize("call", ["write", "get"])
+def test_the_upload_token_does_not_reach_the_content(running: Running, call: str) -> None:
+    """Uploads and content are apart: the token of one container is nothing in the other."""
+    assert 403 == running.sdk(call, running.upload_sas)
 
 
 def test_without_a_token_nothing_is_given(running: Running) -> None:
@@ -156,9 +185,10 @@ def test_no_signature_is_in_the_log(running: Running) -> None:
 
 
 def test_reset_removes_every_object(running: Running) -> None:
-    """After a reset nothing is left, and the same seed stores the same objects again."""
+    """After a reset no object and no upload is left, and the same seed stores the same objects again."""
     running.tenant.reset()
     assert 404 == running.sdk("get")
+    assert {} == running.tenant.uploaded()
 
     assert running.stored == running.tenant.seed(OBJECTS, 7).wait()
 
