@@ -22,6 +22,7 @@ from testbed.tenant.certificates import issue
 PLAYBOOK = Path(__file__).parents[3] / "playbooks" / "hub.yml"
 HOST = "account.blob.core.windows.net"
 SAS = "sv=2025-01-05&sr=c&sp=r&sig=c2VjcmV0%2Bc2lnbmF0dXJl%3D"
+UPLOAD_SAS = "sv=2025-01-05&sr=c&sp=cw&sig=dXBsb2Fk"
 WIRES = (
     ("client", "eth0", "hub", "lan0"),
     ("hub", "wan0", "dish", "lan0"),
@@ -65,13 +66,18 @@ user root; pid /run/origin.pid; error_log /run/origin-error.log; events {{ }}
 http {{
     log_format json escape=json '{{"uri": "$request_uri", "range": "$http_range", "ms_range": "$http_x_ms_range", '
         '"if_none_match": "$http_if_none_match", "authorization": "$http_authorization", "status": $status, '
-        '"bytes": $body_bytes_sent, "from": "$remote_addr"}}';
+        '"bytes": $body_bytes_sent, "from": "$remote_addr", "method": "$request_method"}}';
     access_log /run/origin.jsonl json;
     server {{
         listen 203.0.113.10:443 ssl;
         ssl_certificate {folder}/tenant.pem; ssl_certificate_key {folder}/tenant.key;
         root {folder}/blobs;
         location / {{ if ($args != "{sas}") {{ return 403; }} }}
+        location /uploads/ {{
+            if ($args != "{upload_sas}") {{ return 403; }}
+            if ($http_x_ms_blob_type != BlockBlob) {{ return 400; }}
+            client_max_body_size 64m; client_body_temp_path {folder}/partial; dav_methods PUT; create_full_put_path on;
+        }}
     }}
 }}
 """
@@ -147,6 +153,7 @@ class Lab:
             "cache_origin_container": "content",
             "cache_origin_ca": authority,
             "cache_origin_sas": SAS,
+            "cache_upload_sas": UPLOAD_SAS,
         }
         groups = {"hubs": [self["hub"]], "edges": [self["edge"]]}
         provision(PLAYBOOK, groups, given | variables, self.folder / "ansible", on_event)
@@ -177,6 +184,6 @@ def blobs(lab: Lab) -> Path:
     """The folder of the container's blobs; an origin with TLS serves them."""
     folder = lab.folder / "blobs" / "content"
     folder.mkdir(parents=True)
-    (lab.folder / "origin.conf").write_text(ORIGIN.format(folder=lab.folder, sas=SAS))
+    (lab.folder / "origin.conf").write_text(ORIGIN.format(folder=lab.folder, sas=SAS, upload_sas=UPLOAD_SAS))
     lab.sh("internet", f"nginx -c {lab.folder}/origin.conf")
     return folder

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.provision.conftest import SAS, Lab
+from tests.system.provision.conftest import SAS, UPLOAD_SAS, Lab
 
 FRESH_S = 1.0
 MIB = 1024 * 1024
@@ -102,6 +102,48 @@ def test_clients_cannot_write(cache: Lab) -> None:
     assert 403 == get(cache, "small.json", method="PUT").status
 
 
+def put(lab: Lab, path: str, body: bytes, timeout_s: float = 20) -> int:
+    """Upload through the hub as a LAN client would; return the status, 0 for none."""
+    (lab.folder / "upload").write_bytes(body)
+    command = f"curl -s -m {timeout_s} -o /dev/null -w '%{{http_code}}' -T {lab.folder}/upload"
+    return int(lab.nodes["client"].run(["sh", "-c", f"{command} http://192.168.10.1/{path}"]).stdout or 0)
+
+
+def test_an_upload_reaches_the_tenant_whole(cache: Lab) -> None:
+    """An upload is stored byte for byte with the hub's upload token, whatever the client sends as one."""
+    assert put(cache, "uploads/clinic/00001?sig=mine", BIG) in (200, 201, 204)
+    (request,) = cache.origin_requests()
+
+    assert BIG == (cache.folder / "blobs/uploads/clinic/00001").read_bytes()
+    assert ("PUT", f"/uploads/clinic/00001?{UPLOAD_SAS}") == (request["method"], request["uri"])
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "HEAD"])
+def test_uploads_can_only_be_put(cache: Lab, method: str) -> None:
+    """Nothing else than a PUT is passed on to the container of uploads."""
+    status = cache.sh(
+        "client",
+        f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -X {method} "
+        f"{'-I ' if method == 'HEAD' else ''}http://192.168.10.1/uploads/clinic/00001",
+    )
+
+    assert "403" == status
+    assert [] == cache.origin_requests()
+
+
+def test_an_upload_into_the_dark_is_not_acknowledged(cache: Lab) -> None:
+    """With every uplink black-holed the client learns that its upload failed; the hub does not pretend."""
+    cache.cut("dish")
+    cache.cut("modem")
+    dark = put(cache, "uploads/clinic/00002", b"x-ray")
+    cache.heal("dish")
+    cache.heal("modem")
+
+    assert 504 == dark
+    assert not (cache.folder / "blobs/uploads/clinic/00002").exists()
+    assert put(cache, "uploads/clinic/00002", b"x-ray") in (200, 201, 204)
+
+
 def test_other_containers_are_not_served(cache: Lab) -> None:
     """A path beside the container is not found, also when it is written with dots."""
     assert 404 == get(cache, "../other/x").status
@@ -153,11 +195,11 @@ def test_stale_content_through_an_outage(cache: Lab) -> None:
 
 def test_no_log_holds_the_token(cache: Lab) -> None:
     """Not even a message about an origin that timed out shows it."""
-    signature = SAS.partition("sig=")[2]
-
     assert "504" in cache.sh("hub", "cat /var/log/nginx/origin.jsonl")
-    assert signature not in cache.sh("hub", "cat /var/log/nginx/*")
-    assert signature not in cache.sh("hub", "ps axww")
+    for token in (SAS, UPLOAD_SAS):
+        signature = token.partition("sig=")[2]
+        assert signature not in cache.sh("hub", "cat /var/log/nginx/*")
+        assert signature not in cache.sh("hub", "ps axww")
 
 
 def test_a_false_origin_is_refused(cache: Lab) -> None:
