@@ -13,7 +13,19 @@ import argcomplete
 from rich.console import Console
 from rich.table import Table
 
-from testbed import __version__, doctor, drawing, launch, load, matrix, paths, plan, schema, screen
+from testbed import (
+    __version__,
+    bench_check,
+    doctor,
+    drawing,
+    launch,
+    load,
+    matrix,
+    paths,
+    plan,
+    schema,
+    screen,
+)
 from testbed.errors import TestbedError
 from testbed.lab import bench
 from testbed.link import commands as links
@@ -62,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     links.add_parser(commands)
     schema.add_parser(commands)
     doctor.add_parser(commands)
+    bench_check.add_parser(commands)
     return top
 
 

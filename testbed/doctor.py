@@ -88,16 +88,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _show(options: argparse.Namespace) -> int:
-    found = checks()
+    return show(checks(), options.json, "this host can run scenarios", "no run can start")
+
+
+def show(found: Sequence[Check], as_json: bool, fine: str, not_fine: str) -> int:
+    """Print what was found, and what it comes to; return the exit status."""
     missing = [check for check in found if check.state is Ability.MISSING]
-    if options.json:
+    if as_json:
         print(json.dumps([dataclasses.asdict(check) for check in found], indent=2))
     else:
-        _print(found, missing)
+        _print(found, f"{len(missing)} missing: {not_fine}" if missing else fine)
     return HostError.exit_status if missing else 0
 
 
-def _print(found: Sequence[Check], missing: Sequence[Check]) -> None:
+def _print(found: Sequence[Check], verdict: str) -> None:
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("", "what", "found", "what to do"):
@@ -106,7 +110,6 @@ def _print(found: Sequence[Check], missing: Sequence[Check]) -> None:
         colour = {Ability.OK: "green", Ability.LIMITED: "yellow", Ability.MISSING: "red"}[check.state]
         table.add_row(f"[{colour}]{check.state}[/]", check.name, check.found, check.advice)
     console.print(table)
-    verdict = f"{len(missing)} missing: no run can start" if missing else "this host can run scenarios"
     console.print(f"\n{verdict}")
 
 
@@ -182,6 +185,9 @@ def _optional() -> Iterator[Check]:
         netem = _succeeds(_in_namespace(_NETEM))
         lost = "without it the netem back end is refused; the native engine, the default, does not need it"
         yield _useful("sch_netem", netem, "in the kernel" if netem else "not in the kernel", lost)
+    ssh = shutil.which("ssh")
+    advice = "hubs on benches are reached by it: apt install openssh-client; then testbed bench check FILE"
+    yield _useful("ssh", ssh is not None, ssh or "not on PATH", advice)
     yield _device("tun", "/dev/net/tun", "hubs in virtual machines need it")
     yield _device("kvm", "/dev/kvm", "hubs in virtual machines run slowly without it")
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from testbed.model.topology import Topology
 
 _AGENT = "SSH_AUTH_SOCK"
 _PROOF = "ssh-proof"  # key or agent, as the sandbox sees it
-_LOGS = "/var/log/hub"
+_LOGS = "cd /var/log && tar -cf - $(ls -d hub nginx frr 2> /dev/null)"  # of what the roles run
 _LOGS_S = 60.0
 
 
@@ -76,14 +77,14 @@ class BenchHub:
 
 def keep_logs(hub: DeviceAccess, target: Path) -> None:
     """Fetch what the hub's roles have logged into a folder of its name below ``target``. Raises RunError."""
-    archive = target / f"{hub.name}.tar"
-    with archive.open("wb") as file:
-        status = hub.popen(["tar", "-C", _LOGS, "-cf", "-", "."], stdout=file, stderr=file).wait(_LOGS_S)
-    if status != 0:
-        raise RunError(f"{hub.name}: its logs in {_LOGS} could not be fetched")
-    with tarfile.open(archive) as logs:
-        logs.extractall(target / hub.name / "hub", filter="data")
-    archive.unlink()
+    with tempfile.TemporaryFile() as archive, tempfile.TemporaryFile() as said:
+        status = hub.popen(["sh", "-c", _LOGS], stdout=archive, stderr=said).wait(_LOGS_S)
+        archive.seek(0)
+        said.seek(0)
+        if status != 0:
+            raise RunError(f"{hub.name}: its logs could not be fetched: {said.read().decode().strip()}")
+        with tarfile.open(fileobj=archive) as logs:
+            logs.extractall(target / hub.name, filter="data")
 
 
 def _expanded(base: Path, key: str) -> Path:

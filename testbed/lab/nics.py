@@ -51,7 +51,7 @@ class Nic:
 def read() -> dict[str, Nic]:
     """Return the NICs of this network namespace by name, without its loopback. Raises HostError."""
     routes = [*_asked("route", "show"), *_asked("-6", "route", "show")]
-    links = _asked("address", "show")
+    links = _asked("-details", "address", "show")  # without details it keeps the alias to itself
     return {link["ifname"]: Nic.of(link, routes) for link in links if "LOOPBACK" not in link["flags"]}
 
 
