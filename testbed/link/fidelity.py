@@ -65,6 +65,7 @@ class Fidelity:
     directions: tuple[DirectionFidelity, ...]
     waking: str = ""
     scheduling: str = ""
+    sending: str = ""
     clock_steps: int = 0
     clock_step_max_ns: int = 0
     clock_doubts: int = 0
@@ -187,6 +188,7 @@ def certify(
         waking=("", "sleeps", "sleeps, spins near a departure", "spins while packets are inside")[
             int(run["spin"])
         ],
+        sending=("", "AF_PACKET", "AF_XDP", "AF_XDP where it is to be had")[int(run["sending"])],
         scheduling=("fair", "SCHED_FIFO", "SCHED_DEADLINE")[int(run["scheduling"])],
         clock_steps=int(run["clock_steps"]),
         clock_step_max_ns=int(run["clock_step_max_ns"]),

@@ -55,6 +55,7 @@ RUN_STATS = np.dtype(
     + [("scheduling", "<u8"), ("clock_steps", "<u8"), ("clock_step_max_ns", "<i8"), ("clock_doubts", "<u8")]
     + [("stalls", "<u8"), ("stall_max_ns", "<i8"), ("needed_ns", "<i8"), ("away_ns", "<i8")]
     + [("records_lost", "<u8"), ("memory_frames", "<u8"), ("memory_frames_used_max", "<u8")]
+    + [("sending", "<u8")]
 )
 
 

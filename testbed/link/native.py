@@ -48,16 +48,19 @@ class NativeBackend(LinkBackend):
         mark: int = MARK_DSCP,
         mark_length: int = 0,
         spin: bool = True,
+        xdp: bool = True,
         cells: Sequence[Cell] = (),
     ) -> None:
         """`mark` is the DSCP counted as marked_out; so are frames of `mark_length` bytes where it is not 0.
 
         With real-time priority linkd sleeps until just before a departure. Where that is refused, it
-        spins while packets are inside, if `spin` lets it have a core. `cells` are what specs may name.
+        spins while packets are inside, if `spin` lets it have a core. Without `xdp` it sends by AF_PACKET
+        where it could by AF_XDP. `cells` are what specs may name.
         """
         self._cells = cells
         self._folder, self._spawn, self._linkd, self._spin = folder, spawn, linkd, spin
         self._mark, self._mark_length = mark, mark_length
+        self._xdp = xdp
         self._names: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._control: Control | None = None
@@ -85,7 +88,7 @@ class NativeBackend(LinkBackend):
         command = self._command()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._names = [link.name for link in links]
-        _write_setup(self._folder, links, self._marks(), self._spin)
+        _write_setup(self._folder, links, [*self._marks(), f"xdp {self._xdp:d}"], self._spin)
         _write_cells(self._folder, links, self._cells)
         self._process = _start(self._folder, command, self._spawn, self.ready_s)
         self._control = Control(self._folder)
@@ -141,8 +144,8 @@ class NativeBackend(LinkBackend):
         return self._control
 
 
-def _write_setup(folder: Path, links: Sequence[LinkSpec], marks: Sequence[str], spin: bool) -> None:
-    lines = [*marks, f"spin {'auto' if spin else 'near'}"]
+def _write_setup(folder: Path, links: Sequence[LinkSpec], settings: Sequence[str], spin: bool) -> None:
+    lines = [*settings, f"spin {'auto' if spin else 'near'}"]
     for i, link in enumerate(links):
         files = []
         for direction in Direction:

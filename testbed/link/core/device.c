@@ -188,7 +188,15 @@ static void peer_tunnel_segmentation_off(int index)
 		close(there);
 }
 
-int device_prepare(const char *name, unsigned *mtu, bool *segments)
+static bool is_veth(int fd, struct ifreq *request)
+{
+	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
+
+	request->ifr_data = (void *)&driver;
+	return !ioctl(fd, SIOCETHTOOL, request) && !strcmp(driver.driver, "veth");
+}
+
+int device_prepare(const char *name, struct device *d)
 {
 	struct ifreq request = { 0 };
 	char path[96];
@@ -200,10 +208,11 @@ int device_prepare(const char *name, unsigned *mtu, bool *segments)
 	write_file(path, "1");
 	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
 	receive_offloads_off(fd, &request);
-	*segments = ethtool(fd, &request, ETHTOOL_GTSO, 0);
+	d->veth = is_veth(fd, &request);
+	d->segments = ethtool(fd, &request, ETHTOOL_GTSO, 0);
 	peer_tunnel_segmentation_off((int)if_nametoindex(name));
 	failed = ioctl(fd, SIOCGIFMTU, &request);
-	*mtu = (unsigned)request.ifr_mtu;
+	d->mtu = (unsigned)request.ifr_mtu;
 	failed |= ioctl(fd, SIOCGIFFLAGS, &request);
 	request.ifr_flags |= IFF_UP;
 	failed |= ioctl(fd, SIOCSIFFLAGS, &request);

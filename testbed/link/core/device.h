@@ -5,13 +5,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct device {
+	unsigned mtu;
+	bool segments;			/* takes frames of many TCP segments */
+	bool veth;
+};
+
 /*
  * Brings the interface up, stops the host's own IPv6 talk on it, and sees to it that frames arrive
  * as they were on the wire, or as segments.h can cut them: receive offloads off here, those kinds of
- * segmentation that cannot be carried through off at a veth's other end. `segments`: it takes frames of
- * many TCP segments. Returns -1 (errno) when the interface cannot be had.
+ * segmentation that cannot be carried through off at a veth's other end. Returns -1 (errno) when the
+ * interface cannot be had.
  */
-int device_prepare(const char *name, unsigned *mtu, bool *segments);
+int device_prepare(const char *name, struct device *d);
 
 /* Frames that the kernel dropped on their way in from this interface, ever. */
 uint64_t device_drops(int index);

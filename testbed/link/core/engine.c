@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device.h"
 #include "segments.h"
 
 #define AT_ONCE 64			/* frames read from one port before the others have their turn */
@@ -22,7 +21,7 @@ bool engine_init(struct engine *e, uint64_t memory)
 	unsigned mtu = 0;
 
 	for (unsigned i = 0; i < e->n_lanes; i++)
-		mtu = e->ports[i].mtu > mtu ? e->ports[i].mtu : mtu;
+		mtu = e->ports[i].device.mtu > mtu ? e->ports[i].device.mtu : mtu;
 	e->slot_size = (sizeof(struct frame) + mtu + 14 + 8 + 63) / 64 * 64;
 	e->frames_free = memory / e->slot_size;
 	e->fresh = mmap(NULL, e->frames_free * e->slot_size, PROT_READ | PROT_WRITE,

@@ -8,6 +8,8 @@
 
 #include "record.h"
 
+enum sending { BY_PACKET = 1, BY_XDP, BY_BOTH };	/* sockets, of single frames */
+
 struct run_stats {
 	char magic[8];
 	uint64_t n_lanes;
@@ -25,6 +27,7 @@ struct run_stats {
 	uint64_t records_lost;		/* 10 ms records lost for want of memory */
 	uint64_t memory_frames;
 	uint64_t memory_frames_used_max;
+	uint64_t sending;		/* enum sending */
 	struct counters lanes[];
 };
 

@@ -2,23 +2,11 @@
 #ifndef PORT_H
 #define PORT_H
 
-#include <linux/virtio_net.h>
-
 #include <stdbool.h>
-
 #include <sys/uio.h>
 
-#include "packet.h"
-
-#define BATCH 64
-
-/* A frame in the engine's memory. The vnet header carries an unfinished checksum to the other end. */
-struct frame {
-	struct packet packet;
-	uint8_t unused[6];		/* so that the frame follows its header and is aligned to 4 + 2 */
-	struct virtio_net_hdr vnet;
-	uint8_t data[];
-};
+#include "device.h"
+#include "xdp.h"
 
 /* A frame as it lies in the ring, valid until the next port_receive(). */
 struct arrival {
@@ -29,9 +17,9 @@ struct arrival {
 };
 
 struct port {
-	int fd, index;
-	unsigned mtu;
-	bool segments;			/* takes frames of many segments */
+	struct xdp xdp;			/* fd -1: not here */
+	int in, out, index;		/* two sockets: what is sent wakes nobody who waits for arrivals */
+	struct device device;
 	bool queued;			/* the frame handed out last is whole in the socket's queue */
 	uint8_t *ring;
 	unsigned frame_size, frames, next;
@@ -40,8 +28,8 @@ struct port {
 	char name[16];
 };
 
-/* Opens the interface with a ring of this many frames; on failure says why on stderr. */
-int port_open(struct port *p, const char *name, unsigned frames);
+/* Opens the interface with a ring of this many frames, and AF_XDP if `xdp` and where it is to be had; on failure says why on stderr. */
+int port_open(struct port *p, const char *name, unsigned frames, bool xdp);
 
 /* Takes the next frame out of the ring; false: it is empty. */
 bool port_receive(struct port *p, struct arrival *a);

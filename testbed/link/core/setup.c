@@ -22,7 +22,7 @@ struct line {				/* one `link` line */
 
 struct plan {
 	struct line *lines;
-	unsigned n, mark, mark_length;
+	unsigned n, mark, mark_length, xdp;
 	uint64_t memory;
 	enum spin spin;
 };
@@ -46,7 +46,8 @@ static int parse(struct plan *p, FILE *f, const char *file)
 
 		if (sscanf(text, "mark %u", &p->mark) == 1 ||
 		    sscanf(text, "mark_length %u", &p->mark_length) == 1 ||
-		    sscanf(text, "memory %" SCNu64, &p->memory) == 1)
+		    sscanf(text, "memory %" SCNu64, &p->memory) == 1 ||
+		    sscanf(text, "xdp %u", &p->xdp) == 1)
 			continue;
 		if (sscanf(text, "spin %15s", word) == 1) {
 			p->spin = spin_named(word);
@@ -56,7 +57,7 @@ static int parse(struct plan *p, FILE *f, const char *file)
 			continue;		/* when the links are there: see parse_cells() */
 		if (sscanf(text, "link %63s %15s %15s %" SCNu64 " %127s %127s", l.name, l.ends[0], l.ends[1],
 			   &l.seed, l.schedules[0], l.schedules[1]) != 6) {
-			fprintf(stderr, "%s:%u: found '%s', expected mark, memory, spin or link\n", file,
+			fprintf(stderr, "%s:%u: found '%s', expected mark, memory, spin, xdp or link\n", file,
 				number, strtok(text, "\n"));
 			return -1;
 		}
@@ -105,7 +106,7 @@ static int join(struct setup *s, unsigned link, const struct plan *p)
 
 	strcpy(s->names[link], line->name);
 	for (unsigned i = 0; i < 2; i++)
-		if (port_open(&ends[i], line->ends[i], ring_frames(e->n_lanes)))
+		if (port_open(&ends[i], line->ends[i], ring_frames(e->n_lanes), p->xdp))
 			return -1;
 	for (unsigned d = 0; d < 2; d++) {
 		struct lane *lane = &e->lanes[2 * link + d];
@@ -125,6 +126,15 @@ static int join(struct setup *s, unsigned link, const struct plan *p)
 	return 0;
 }
 
+static enum sending way_of_sending(const struct engine *e)
+{
+	unsigned xdp = 0;
+
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		xdp += e->ports[i].xdp.fd >= 0;
+	return !xdp ? BY_PACKET : xdp == e->n_lanes ? BY_XDP : BY_BOTH;
+}
+
 static int watch_ports(struct engine *e)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -132,7 +142,7 @@ static int watch_ports(struct engine *e)
 	e->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e->watch = epoll_create1(EPOLL_CLOEXEC);
 	for (unsigned i = 0; i < e->n_lanes; i++)
-		if (epoll_ctl(e->watch, EPOLL_CTL_ADD, e->ports[i].fd, &event))
+		if (epoll_ctl(e->watch, EPOLL_CTL_ADD, e->ports[i].in, &event))
 			return -1;
 	return epoll_ctl(e->watch, EPOLL_CTL_ADD, e->bell, &event);
 }
@@ -214,6 +224,7 @@ static int build(struct setup *s, const struct plan *p)
 	for (unsigned i = 0; i < p->n; i++)
 		if (join(s, i, p))
 			return -1;
+	e->stats->sending = way_of_sending(e);
 	if (watch_ports(e) || !engine_init(e, p->memory)) {
 		perror("packet memory");
 		return -1;
@@ -223,7 +234,7 @@ static int build(struct setup *s, const struct plan *p)
 
 int setup_read(struct setup *s, const char *file)
 {
-	struct plan p = { .mark = 46, .memory = MEMORY, .spin = SPIN_AUTO };
+	struct plan p = { .mark = 46, .memory = MEMORY, .spin = SPIN_AUTO, .xdp = 1 };
 	FILE *f = fopen(file, "r");
 	int failed;
 
