@@ -72,7 +72,7 @@ def best_route(lab: Lab, node: str = "hub", address: str = "203.0.113.10") -> st
 def test_both_ends_are_steps(steps: list[Step]) -> None:
     """The role runs on hub and edge, and nothing else runs on the edge."""
     assert {"failover/bgp-bfd"} == {step.role for step in steps if step.device == "edge"}
-    assert {"wan", "failover/bgp-bfd", "cache"} == {step.role for step in steps if step.device == "hub"}
+    assert {"wan", "failover/bgp-bfd", "cache"} <= {step.role for step in steps if step.device == "hub"}
     assert all(step.state in (StepState.OK, StepState.CHANGED) for step in steps)
 
 
