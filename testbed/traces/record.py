@@ -1,9 +1,10 @@
 """Record a lab's own uplink: irtt or ping, and the dish's status, on this host's clock.
 
-The folder then holds what the tools said, line by line as it came, brought to the disk each second: a crash
-loses at most the last second. `testbed trace import` reads irtt.txt, ping.txt and dish.txt; `trace join` makes
-one trace of them. irtt leaves irtt.json.gz too where it ended in order: the direction of losses, and each nanosecond.
-ping needs no far end of its own; it is bound to the interface, irtt to its address.
+The folder then holds what was said, line by line as it came, brought to the disk each second: a crash loses at
+most the last second. `testbed trace import` reads irtt.txt, ping.txt and dish.txt; `trace join` makes one trace
+of them. Where no dish answers the recording is made without. irtt leaves irtt.json.gz too where it ended in order:
+the direction of losses, and each nanosecond. ping needs no far end of its own; it is bound to the interface, irtt to
+its address.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -30,7 +32,6 @@ _FASTEST_NS = 2 * 10**6
 _DAY_NS = 24 * 3600 * 10**9
 _SIOCGIFADDR = 0x8915  # linux/sockios.h
 PROBERS = ("irtt", "ping")
-_STATUS = "SpaceX.API.Device.Device/Handle"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def record(order: Order, say: Callable[[str], None]) -> int:
     """
     _check(order)
     prober = order.prober or ("irtt" if irtt_answers(order) else "ping")
-    file = order.folder / f"{prober}.txt"
+    file, dish = order.folder / f"{prober}.txt", order.folder / "dish.txt"
     order.folder.mkdir(parents=True, exist_ok=True)
     every = format_duration(order.interval_ns)
     say(f"recording {order.uplink} to {order.to} every {every} with {prober}; Ctrl-C ends it")
@@ -67,14 +68,20 @@ def record(order: Order, say: Callable[[str], None]) -> int:
         )  # irtt writes its document at the end
         tools = [running.enter_context(_Tool(command, file, stamped=stamped, grace_s=grace_s))]
         if order.dish:
-            tools.append(running.enter_context(_Tool(dish_command(order), order.folder / "dish.txt")))
+            tools.append(running.enter_context(_Tool(dish_command(order.dish), dish, stderr=None)))
         with suppress(KeyboardInterrupt):
             while tools[0].process.poll() is None:
                 for tool in tools:
                     tool.sync()
                 with suppress(subprocess.TimeoutExpired):
                     tools[0].process.wait(1)
-    say(f"wrote {order.folder}; next: testbed trace import {_best(file)}")
+    found = [_best(file)]
+    if order.dish and dish.stat().st_size:
+        found.append(dish)
+    elif order.dish:
+        dish.unlink()
+        say(f"no dish answered at {order.dish}: recorded without it")
+    say(f"wrote {order.folder}; next: testbed trace import {' '.join(map(str, found))}")
     unanswered = 1 if prober == "ping" else 0  # what ping says of a far end that never answered
     return 0 if tools[0].process.returncode in (0, unanswered) else 3
 
@@ -88,9 +95,9 @@ def _check(order: Order) -> None:
         raise InputError("--uplink", f"no interface {order.uplink!r}", f"there are {', '.join(interfaces)}")
     if any((order.folder / f"{prober}.txt").exists() for prober in PROBERS):
         raise InputError(str(order.folder), "holds a recording already", "name another folder")
-    for tool in (order.prober or "ping", *(("grpcurl",) if order.dish else ())):
-        if shutil.which(tool) is None:
-            raise HostError(f"{tool} is not installed; 'testbed doctor' says what to install")
+    tool = order.prober or "ping"
+    if shutil.which(tool) is None:
+        raise HostError(f"{tool} is not installed; 'testbed doctor' says what to install")
 
 
 def _best(lines: Path) -> Path:
@@ -130,24 +137,29 @@ def ping_command(order: Order) -> list[str]:
     return [*command, order.to]
 
 
-def dish_command(order: Order) -> list[str]:
-    """Return the shell loop that asks the dish twice a second and puts the times of both ends in front."""
-    ask = f"grpcurl -plaintext -max-time 1 -d '{{\"get_status\":{{}}}}' {order.dish} {_STATUS}"
-    stamp = "date +%Y-%m-%dT%H:%M:%S.%6N%:z"
-    told = f'echo "req: $q | res: $({stamp}) | data: $d"'
-    return ["sh", "-c", f'while :; do q=$({stamp}); d=$({ask} | tr -d "\\n") && {told}; sleep 0.5; done']
+def dish_command(address: str) -> list[str]:
+    """Return the program that asks the dish at ``address``; it has a process of its own, as the prober has."""
+    return [sys.executable, "-m", "testbed.traces.dish", address]
 
 
 class _Tool:
     """A tool whose output goes to a file; it ends with the recording."""
 
-    def __init__(self, command: list[str], path: Path, *, stamped: bool = False, grace_s: float = 2) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        path: Path,
+        *,
+        stamped: bool = False,
+        grace_s: float = 2,
+        stderr: int | None = subprocess.STDOUT,
+    ) -> None:
         self._grace_s = grace_s
         self._file = path.open("ab", buffering=0)
         self.process = subprocess.Popen(  # line-buffered, so that a line comes when it was said
             ["stdbuf", "-oL", *command],
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             start_new_session=True,
             text=True,
         )

@@ -45,7 +45,10 @@ def add_getting(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     add.add_argument("--duration", type=duration, help="how long (default: until Ctrl-C)")
     add.add_argument(
-        "--dish", metavar="HOST:PORT", help="the dish's gRPC address, such as 192.168.100.1:9200"
+        "--dish",
+        metavar="HOST:PORT",
+        default="192.168.100.1:9200",
+        help="the Starlink dish's gRPC address, or 'none' (default: 192.168.100.1:9200)",
     )
     add.add_argument("-o", "--out", required=True, metavar="FOLDER")
 
@@ -92,7 +95,8 @@ def _agreed() -> bool:
 def _record(args: argparse.Namespace) -> int:
     from testbed.traces import record
 
+    dish = None if args.dish == "none" else args.dish
     order = record.Order(
-        args.uplink, args.to, args.interval, args.duration, args.dish, Path(args.out), args.prober
+        args.uplink, args.to, args.interval, args.duration, dish, Path(args.out), args.prober
     )
     return record.record(order, print)

@@ -1,4 +1,4 @@
-"""What a Starlink dish says about itself through grpcurl: get_history and get_status dumps.
+"""What a Starlink dish says about itself: get_history and get_status, by grpcurl or `testbed trace record`.
 
 History: rings of 900 s at 1 Hz, the newest at index (current - 1) mod 900; outages in GPS time.
 The dish pings its PoP itself and smooths the latency; throughput is usage, not capacity.
@@ -91,7 +91,8 @@ _RINGS = ("popPingLatencyMs", "popPingDropRate", "downlinkThroughputBps", "uplin
 
 def _outage(item: Mapping[str, Any]) -> tuple[int, int, str]:
     """Return UTC start, duration (ns), cause; 64-bit numbers arrive as text."""
-    return int(item["startTimestampNs"]) + GPS_TO_UTC_S * S, int(item["durationNs"]), str(item["cause"])
+    began, lasted = int(item["startTimestampNs"]), int(item.get("durationNs", 0))
+    return began + GPS_TO_UTC_S * S, lasted, str(item.get("cause", "UNKNOWN"))
 
 
 def _inside(
@@ -106,7 +107,9 @@ def _inside(
         if begin < end:
             events.append(TraceEvent(begin, EventKind.OUTAGE, end - begin, cause))
     left = len(outages) - len(events)
-    return tuple(events), (f"{left} of {len(outages)} outages lie before the ring's time",) if left else ()
+    return tuple(events), (
+        f"{left} of {len(outages)} outages lie outside the recording's time",
+    ) if left else ()
 
 
 # --- get_status
@@ -121,6 +124,7 @@ def _is_status(head: base.Head) -> bool:
 
 def _read_status(path: Path) -> base.Recording:
     t, latency, drop, down, up, at = [], [], [], [], [], []
+    outages: dict[int, tuple[int, int, str]] = {}
     lines = base.lines(path)
     for number, line in enumerate(lines, 1):
         if prefixed_ping.START.match(line) or prefixed_ping.END.match(line) or not line.strip():
@@ -138,13 +142,18 @@ def _read_status(path: Path) -> base.Recording:
             drop.append(float(status.get("popPingDropRate", 0)))
             down.append(float(status.get("downlinkThroughputBps", 0)))
             up.append(float(status.get("uplinkThroughputBps", 0)))
+            if status.get("outage"):  # the last one, which grows while it lasts
+                begin, length, cause = _outage(status["outage"])
+                outages[begin] = max((begin, length, cause), outages.get(begin, (begin, 0, "")))
     if not t:
         raise InputError(str(path), "no replies", "give a get_status recording")
     base.check_clock(path, t, at)
     times = base.increasing(np.array(t, np.int64) - t[0])
     with documents.shape(path, "a get_status recording"):
         series, context = path_series(times, latency, drop), usage(times, down, up)
-    return base.Recording(series, base.end_of(times), t[0], (), context, TRAITS)
+    end = base.end_of(times)
+    events, notes = _inside(list(outages.values()), t[0], end)
+    return base.Recording(series, end, t[0], events, context, TRAITS, notes)
 
 
 def iso_ns(text: str) -> int:
@@ -155,5 +164,5 @@ def iso_ns(text: str) -> int:
     return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
-HISTORY = base.Format("dish-history", "grpcurl get_history of a Starlink dish", _is_history, _read_history)
-STATUS = base.Format("dish-status", "grpcurl get_status replies of a Starlink dish", _is_status, _read_status)
+HISTORY = base.Format("dish-history", "get_history of a Starlink dish", _is_history, _read_history)
+STATUS = base.Format("dish-status", "get_status replies of a Starlink dish", _is_status, _read_status)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,13 @@ import pytest
 
 from testbed.link.backend import LinkSpec
 from testbed.link.native import LINKD, NativeBackend
+from testbed.model.trace import SeriesName
 from testbed.paths import ROOT
-from testbed.traces import store
+from testbed.traces import edit, profile, store, synth
 from testbed.traces.compile import compile_link
 
 S = 10**9
-FAKE_GRPCURL = """#!/bin/sh
-echo '{ "apiVersion": "25",'
-echo '  "dishGetStatus": { "popPingDropRate": 0, "popPingLatencyMs": 31.5, "downlinkThroughputBps": 1000 } }'
-"""
+DISH = "10.9.0.2:9200"
 
 
 class Host:
@@ -66,25 +64,68 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-c", "from testbed.cli import main; raise SystemExit(main())", "trace", *words]
 
 
-def record(near: Host, folder: Path, *options: str, path: str = "") -> subprocess.Popen[bytes]:
+def record(near: Host, folder: Path, *options: str, said: int | None = None) -> subprocess.Popen[str]:
     words = command(
         "record", "--uplink", "wan0", "--to", "10.9.0.2", "--interval", "10ms", "-o", str(folder), *options
     )
-    environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(near.argv(words), env=environment)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(near.argv(words), env=environment, stdout=said, stderr=said, text=True)
+
+
+def join_wires(middle: Host) -> None:
+    """Make a plain bridge of the middle."""
+    middle.do("ip link add br0 type bridge")
+    for port in ("l0", "r0"):
+        middle.do(f"ip link set {port} master br0 up")
+    middle.do("ip link set br0 up")
+
+
+@contextmanager
+def dish(far: Host) -> Iterator[None]:
+    """Run a dish's gRPC server on the far host."""
+    argv = far.argv([sys.executable, str(Path(__file__).with_name("dish_server.py")), DISH])
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            assert "ready\n" == server.stdout.readline()
+            yield
+        finally:
+            server.kill()
+
+
+def programs_in(host: Host) -> list[str]:
+    """Return the programs that run in a host's network namespace, without the one that holds it."""
+    namespace = os.readlink(f"/proc/{host.keeper.pid}/ns/net")
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if os.readlink(entry / "ns/net") == namespace and int(entry.name) != host.keeper.pid:
+                found.append((entry / "comm").read_text().strip())
+    return found
+
+
+def wait_for(file: Path, text: str, count: int, running: subprocess.Popen[str]) -> None:
+    """Wait until a file holds a text so often, for at most half a minute."""
+    deadline = time.monotonic() + 30
+    while not (file.exists() and file.read_text().count(text) >= count):
+        assert time.monotonic() < deadline, f"{file.name} has too few lines"
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(0.1)
 
 
 def test_a_recording_says_what_the_link_played(hosts: tuple[Host, Host, Host], tmp_path: Path) -> None:
     """Each probe met the trace's RTT at its send time: the median error is below 1 ms, losses lie where they were."""
     near, middle, _ = hosts
-    truth = store.read(store.find("starlink-bent-pipe"))
+    truth = synth.synthesise(
+        profile.read("starlink-isl"), duration_ns=40 * S, seed=1
+    )  # gaps that cannot be missed
     pair = compile_link(truth, duration_ns=40 * S, seed=1)
     backend = NativeBackend(tmp_path / "link", lambda argv: subprocess.Popen(middle.argv(argv)))
     backend.open([LinkSpec("wan", "l0", "r0", pair.up, pair.down, seed=1)])
     try:
         started = time.time_ns() + S // 5
         backend.start(started)
-        assert 0 == record(near, tmp_path / "recording", "--duration", "20s").wait(60)
+        assert 0 == record(near, tmp_path / "recording", "--duration", "20s", "--dish", "none").wait(60)
     finally:
         backend.close()
 
@@ -105,38 +146,72 @@ def test_a_recording_says_what_the_link_played(hosts: tuple[Host, Host, Host], t
     assert all(np.abs(lost - t).min() < S // 20 for t in lost_truth[:: max(1, len(lost_truth) // 3)])
 
 
-def test_a_killed_recording_is_readable_and_the_dish_is_on_its_clock(
+def test_a_killed_recording_keeps_all_that_was_said(hosts: tuple[Host, Host, Host], tmp_path: Path) -> None:
+    """After SIGKILL every line that was there before it is imported, of pings and dish, and no tool is left."""
+    near, middle, far = hosts
+    join_wires(middle)
+    file, replies = (tmp_path / "recording" / name for name in ("ping.txt", "dish.txt"))
+    with dish(far):
+        recording = record(near, tmp_path / "recording", "--dish", DISH)
+        wait_for(replies, "dishGetStatus", 3, recording)
+        wait_for(file, "bytes from", 200, recording)
+        before = file.read_text().count("bytes from"), replies.read_text().count("dishGetStatus")
+        recording.send_signal(signal.SIGKILL)
+        recording.wait(10)
+        deadline = time.monotonic() + 20
+        while (left := programs_in(near)) and time.monotonic() < deadline:
+            time.sleep(0.1)  # each ends at the first line that nobody takes
+    assert [] == left
+
+    pings, told = store.read(file), store.read(replies)
+    assert pings.probes is not None
+    assert told.probes is not None
+    assert np.count_nonzero(~pings.probes.lost) >= before[0]
+    assert len(told.probes) >= before[1]
+
+
+def test_the_dish_is_asked_by_grpc_on_the_prober_s_clock(
     hosts: tuple[Host, Host, Host], tmp_path: Path
 ) -> None:
-    """After SIGKILL what was recorded until the last second is imported; the dish's replies lie in the same time."""
+    """Its latency, drop rate and outage are in the recording, at the time that they had beside the pings."""
+    near, middle, far = hosts
+    join_wires(middle)
+    folder = tmp_path / "recording"
+    with dish(far):
+        recording = record(near, folder, "--dish", DISH, said=subprocess.PIPE)
+        wait_for(folder / "dish.txt", "dishGetStatus", 6, recording)
+        recording.send_signal(signal.SIGINT)
+        said, told = recording.communicate(timeout=20)
+
+    pings, status = (store.read(folder / name) for name in ("ping.txt", "dish.txt"))
+    joined = edit.join([edit.only(pings, [SeriesName.RTT]), edit.only(status, [SeriesName.LOSS])])
+
+    assert 0 == recording.returncode, told
+    assert f"import {folder}/ping.txt {folder}/dish.txt" in said
+    assert "dish-status 1" == status.provenance.made_by
+    assert status.probes is not None
+    assert {31_500_000} == set(status.probes.value.tolist())
+    assert {100_000} == set(status.series[SeriesName.LOSS].value.tolist())
+    starts = [trace.provenance.start_ns for trace in (pings, status)]
+    assert starts[0] is not None
+    assert starts[1] is not None
+    assert {SeriesName.RTT, SeriesName.LOSS} == joined.series.keys()
+    overlap = min(starts[0] + pings.duration_ns, starts[1] + status.duration_ns) - max(starts[0], starts[1])
+    assert overlap == joined.duration_ns > 0
+
+
+def test_where_no_dish_answers_it_is_recorded_without(hosts: tuple[Host, Host, Host], tmp_path: Path) -> None:
+    """The recorder says so, at once and at the end, and its status is good."""
     near, middle, _ = hosts
-    middle.do("ip link add br0 type bridge")
-    for port in ("l0", "r0"):
-        middle.do(f"ip link set {port} master br0 up")
-    middle.do("ip link set br0 up")
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    (tools / "grpcurl").write_text(FAKE_GRPCURL)
-    (tools / "grpcurl").chmod(0o755)
+    join_wires(middle)
 
-    recording = record(near, tmp_path / "recording", "--dish", "192.0.2.1:9200", path=str(tools))
-    file = tmp_path / "recording" / "ping.txt"
-    deadline = time.monotonic() + 30
-    while not (file.exists() and file.read_text().count("bytes from") > 300) and time.monotonic() < deadline:
-        with pytest.raises(subprocess.TimeoutExpired):
-            recording.wait(0.2)
-    recording.send_signal(signal.SIGKILL)
-    recording.wait(10)
+    recording = record(near, tmp_path / "recording", "--duration", "3s", said=subprocess.PIPE)
+    said, told = recording.communicate(timeout=60)
 
-    dish = store.read(tmp_path / "recording" / "dish.txt")
-    pings = store.read(file)
-    assert pings.probes is not None
-    assert dish.probes is not None
-    assert len(pings.probes) > 250
-    assert 31_500_000 == dish.probes.value[0]
-    assert pings.provenance.start_ns is not None
-    assert dish.provenance.start_ns is not None
-    assert abs(pings.provenance.start_ns - dish.provenance.start_ns) < 2 * S
+    assert 0 == recording.returncode
+    assert "the dish at 192.168.100.1:9200 does not answer" in told
+    assert "no dish answered at 192.168.100.1:9200: recorded without it" in said
+    assert ["ping.txt"] == [file.name for file in (tmp_path / "recording").iterdir()]
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -145,16 +220,13 @@ def test_irtt_is_used_where_the_far_end_answers_it(
 ) -> None:
     """Its lines are a recording at any time, also after SIGKILL; ended in order, its document tells more."""
     near, middle, far = hosts
-    middle.do("ip link add br0 type bridge")
-    for port in ("l0", "r0"):
-        middle.do(f"ip link set {port} master br0 up")
-    middle.do("ip link set br0 up")
+    join_wires(middle)
     server = subprocess.Popen(far.argv(["irtt", "server", "-b", "10.9.0.2"]), stdout=subprocess.DEVNULL)
     folder = tmp_path / "recording"
     try:
         listening = "until grep -q :0840 /proc/net/udp /proc/net/udp6; do :; done"  # port 2112
         subprocess.run(far.argv(["sh", "-c", listening]), check=True, timeout=10)
-        recording = record(near, folder, "--duration", "4s")
+        recording = record(near, folder, "--duration", "4s", "--dish", "none")
         if killed:
             with pytest.raises(subprocess.TimeoutExpired):
                 recording.wait(3)

@@ -140,6 +140,20 @@ def test_dish_outages_are_placed_by_gps_time():
     assert np.mean(hits) > 0.6
 
 
+def test_the_outages_of_status_replies_are_as_many_as_were_told():
+    """Each start that the replies name is one outage, as long as the last of them says."""
+    path = recording(SAMPLES["dish-status"])
+    told = re.findall(
+        r'"outage":{"cause":"(\w+)","startTimestampNs":"(\d+)","durationNs":"(\d+)"', path.read_text()
+    )
+    longest = {begin: max(int(d) for _, b, d in told if b == begin) for _, begin, _ in told}
+
+    events = store.import_file(path).events
+
+    assert sorted(longest.values()) == sorted(event.duration_ns for event in events)
+    assert {cause for cause, _, _ in told} == {event.cause for event in events}
+
+
 def damaged(data: bytes) -> dict[str, bytes]:
     """Return broken copies of a file."""
     middle = len(data) // 2
