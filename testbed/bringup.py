@@ -30,7 +30,7 @@ from testbed.plan import Plan
 from testbed.probes import Probe, Site, probe_for
 from testbed.provision import Groups, provision
 from testbed.tenant.azurite import AzuriteTenant
-from testbed.tenant.backend import Endpoint, Tenant
+from testbed.tenant.backend import Access, Endpoint, Tenant
 
 SECRETS = sandbox.SHARED / "secrets"
 """Keys and tokens of the run, gone with it."""
@@ -99,8 +99,9 @@ def bring_up(
     objects = _objects(plan)
     seeding = tenant.seed(objects, plan.scenario.seed)
     with step("hub"):
-        token = tenant.credential(now() - timedelta(minutes=5), now() + _TOKEN_LIFE)
-        variables = hub_variables(plan.scenario, topology, tenant.endpoint, token)
+        starts, expires = now() - timedelta(minutes=5), now() + _TOKEN_LIFE
+        tokens = {access: tenant.credential(starts, expires, access) for access in Access}
+        variables = hub_variables(plan.scenario, topology, tenant.endpoint, tokens)
         network.devices[topology.hub.name].wait()
         with (logs / "provision.log").open("w") as log:
             try:
@@ -124,7 +125,12 @@ def bring_up(
                 samples=folder / "samples",
                 logs=logs,
                 tenant_address=tenant.endpoint.address,
+                tenant_host=tenant.endpoint.host,
+                tenant_port=tenant.endpoint.port,
+                authority=tenant.endpoint.authority,
                 url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
+                upload_url=f"http://{topology.hub_lan_address}/{tenant.endpoint.uploads}",
+                uploaded=tenant.uploaded,
                 objects=plan.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
                 stored=stored,
                 seed=plan.scenario.seed,
@@ -164,8 +170,10 @@ def provisioned(scenario: Scenario, network: Network) -> Groups:
     return groups
 
 
-def hub_variables(scenario: Scenario, topology: Topology, origin: Endpoint, token: str) -> Mapping[str, Any]:
-    """Return the variables of the hub's playbook; ``token`` is a secret."""
+def hub_variables(
+    scenario: Scenario, topology: Topology, origin: Endpoint, tokens: Mapping[Access, str]
+) -> Mapping[str, Any]:
+    """Return the variables of the hub's playbook; ``tokens`` are secrets."""
     hub = topology.hub
     lan = next(port for port, address in hub.ports.items() if "/" in address)
     uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
@@ -177,12 +185,16 @@ def hub_variables(scenario: Scenario, topology: Topology, origin: Endpoint, toke
         "hub_lan": {"interface": lan, "address": hub.ports[lan]},
         "hub_failover": scenario.hub.failover,
         "hub_cache": scenario.hub.cache,
+        "hub_qos": scenario.hub.qos,
+        "qos_rates_kbps": {name: rate_bps // 1000 for name, rate_bps in scenario.hub.shape.items()},
         **_failover_variables(scenario.hub, topology),
         "cache_origin_host": origin.host,
         "cache_origin_port": origin.port,
         "cache_origin_container": origin.container,
         "cache_origin_ca": origin.authority.read_text() if origin.authority else "",
-        "cache_origin_sas": token,
+        "cache_origin_sas": tokens[Access.READ],
+        "cache_uploads_container": origin.uploads,
+        "cache_upload_sas": tokens[Access.UPLOAD],
     }
 
 

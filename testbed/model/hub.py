@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from testbed import units
+from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
+from testbed.model.quantities import Rate
 from testbed.model.traffic import HEARTBEAT_BYTES
 
 
@@ -15,6 +19,7 @@ class HubProfile:
 
     ``timers`` are those of ``ping-tracked`` and ``overflow``, ``bfd`` those of ``bgp-bfd``; what the chosen
     ``failover`` does not use is kept, so that a scenario can exchange it and nothing else.
+    ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
 
     failover: Literal["ping-tracked", "bgp-bfd", "overflow", "none"] = "ping-tracked"
@@ -22,6 +27,9 @@ class HubProfile:
     bfd: Bfd = field(default_factory=Bfd)
     overflow: Overflow = field(default_factory=Overflow)
     cache: bool = True
+    qos: bool = False
+    shape: Mapping[str, Rate] = field(default_factory=dict)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def tunnelled(self) -> bool:
@@ -39,3 +47,15 @@ class HubProfile:
         if self.failover == "none":
             return None
         return self.bfd.promise if self.tunnelled else self.timers.promise
+
+    def problems(self) -> Iterable[Problem]:
+        if self.qos and not self.shape:
+            expected = "write shape: {starlink: 8 Mbit/s}, a little below the uplink's own upload rate"
+            yield Problem(self.place.at("qos"), "qos without a rate to keep to", expected)
+        if self.qos and self.tunnelled:
+            found = f"qos with failover {self.failover}, whose tunnels hide the packets' marks"
+            yield Problem(self.place.at("qos"), found, "choose another failover")
+        for uplink, rate_bps in self.shape.items():
+            if rate_bps < 64_000:
+                found = f"shape of {uplink} is {units.format_rate(rate_bps)}"
+                yield Problem(self.place.at("shape"), found, "write 64 kbit/s or more")

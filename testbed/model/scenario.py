@@ -100,6 +100,10 @@ class Scenario:
         for name, traffic in self.traffic.items():
             if not name.isidentifier():
                 yield Problem(traffic.place, f"traffic name {name!r}", "use letters, digits and _")
+        for uplink in self.hub.shape:
+            if uplink not in self.uplinks:
+                expected = did_you_mean(uplink, self.uplinks)
+                yield Problem(self.hub.place.at("shape"), f"unknown uplink {uplink!r}", expected)
         yield from self._event_problems()
         for tag in self.tags:
             if not tag.isidentifier():
