@@ -29,6 +29,7 @@ from testbed.model.bench import MANAGEMENT, VIRTUAL, Bench
 from testbed.model.topology import End, Topology
 
 _CARRIER_S = 10.0  # autonegotiation takes some seconds
+_LOSS_S = 4.0
 _CLOCK_S = 60.0
 _TOOLS = {
     "ip": "iproute2",
@@ -143,7 +144,7 @@ def _wiring(cable: _Cable, hub: DeviceAccess, *, management: bool) -> Iterator[C
         return
     cable.set("down")
     try:
-        lost = _until(lambda: not _has_carrier(hub, cable.port), _CARRIER_S)
+        lost = _until(lambda: not _has_carrier(hub, cable.port), _LOSS_S)
     finally:
         cable.set("up")
     found = f"{cable} ends in {cable.port}"

@@ -13,7 +13,6 @@ from typing import Any
 
 from testbed.errors import RunError
 from testbed.model.bench import Ssh
-from testbed.units import format_duration
 
 PRIVATE_FILES = """\
 set -eu
@@ -124,19 +123,20 @@ class SshAccess(DeviceAccess):
         deadline_s = time.monotonic() + within_s
         while True:
             done = self.run(["true"], timeout_s=within_s)
-            said = done.stderr.strip()
             if done.returncode == 0:
                 return
+            said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             # A hub that is still booting refuses connections, or is silent; what it denies, it will deny again.
-            if not said.startswith("ssh: connect to host") or time.monotonic() > deadline_s:
-                raise RunError(f"{self.name}: {self._tried()}: {said or f'exit status {done.returncode}'}")
+            if not said.startswith("ssh: connect to host"):
+                raise RunError(f"{self.name}: no access by {self._way()}: {said}")
+            if time.monotonic() > deadline_s:
+                raise RunError(f"{self.name}: no answer within {within_s:g} s to {self._way()}: {said}")
             time.sleep(_RETRY_S)
 
-    def _tried(self) -> str:
-        ssh, within = self._ssh, format_duration(self._ssh.answers_within)
+    def _way(self) -> str:
+        ssh = self._ssh
         proof = f"the key {Path(ssh.key).name}" if ssh.key else "the keys of the SSH agent"
-        way = f"ssh {ssh.user}@{ssh.address} -p {ssh.port} from {self._seat.name} with {proof}"
-        return f"no access within {within} by {way}"
+        return f"ssh {ssh.user}@{ssh.address} -p {ssh.port} from {self._seat.name} with {proof}"
 
     def _configuration(self) -> Iterator[str]:
         ssh = self._ssh
@@ -150,6 +150,7 @@ class SshAccess(DeviceAccess):
         yield f"IdentityFile {self._proof if ssh.key else 'none'}"
         yield f"IdentityAgent {'none' if ssh.key else self._proof}"
         yield "BatchMode yes"
+        yield "LogLevel ERROR"
         yield "RequestTTY no"
         yield f"ConnectTimeout {_CONNECT_S}"
         yield f"ServerAliveInterval {_CONNECT_S}"
