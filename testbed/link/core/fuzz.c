@@ -57,21 +57,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#ifdef REPLAY
-#include <stdio.h>
-
-int main(int argc, char **argv)
-{
-	static uint8_t data[1 << 20];
-
-	for (int i = 1; i < argc; i++) {
-		FILE *f = fopen(argv[i], "r");
-
-		if (!f)
-			return 1;
-		LLVMFuzzerTestOneInput(data, fread(data, 1, sizeof data, f));
-		fclose(f);
-	}
-	return 0;
-}
-#endif
+#include "fuzz_replay.h"

@@ -56,7 +56,7 @@ static bool find_layers(struct segments *s, const uint8_t *d, uint32_t size)
 {
 	unsigned at = 14, protocol;
 
-	if (size < 14 + 4 + 20 + 8)
+	if (size < 14 + 20 + 8)
 		return false;
 	if (get16(d + 12) == VLAN || get16(d + 12) == SERVICE_VLAN)
 		at += 4;

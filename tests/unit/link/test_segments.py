@@ -1,0 +1,256 @@
+"""Cutting a host's large frames and joining frames of a wire: against packets built in the plainest way."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testbed.link.simulated import LIBRARY
+
+CORE = Path(__file__).parents[3] / "testbed" / "link" / "core"
+TCP, UDP = 6, 17
+FIN, SYN, PSH, ACK, CWR = 1, 2, 8, 16, 128
+NEEDS_CSUM, DATA_VALID = 1, 2
+GSO_TYPE = {(TCP, 4): 1, (TCP, 6): 4, (UDP, 4): 5, (UDP, 6): 5}
+
+
+class Vnet(ctypes.LittleEndianStructure):
+    """struct virtio_net_hdr."""
+
+    _fields_ = [("flags", ctypes.c_uint8), ("gso_type", ctypes.c_uint8)] + [
+        (name, ctypes.c_uint16) for name in ("hdr_len", "gso_size", "csum_start", "csum_offset")
+    ]
+
+
+class Segments(ctypes.Structure):
+    """struct segments (segments.h)."""
+
+    _fields_ = [
+        ("ip", ctypes.c_uint16),
+        ("transport", ctypes.c_uint16),
+        ("headers", ctypes.c_uint16),
+        ("v6", ctypes.c_bool),
+        ("tcp", ctypes.c_bool),
+        ("payload", ctypes.c_uint16),
+        ("bytes", ctypes.c_uint32),
+    ]
+
+
+class Train(ctypes.Structure):
+    """struct train."""
+
+    _fields_ = [("segments", Segments), ("first", ctypes.c_uint8 * 128), ("complete", ctypes.c_bool)]
+
+
+LIB = ctypes.CDLL(str(LIBRARY))
+for function in (LIB.segments_read, LIB.train_begin, LIB.train_couple):
+    function.restype = ctypes.c_bool
+
+
+def total(data: bytes) -> int:
+    """Return the one's complement sum of RFC 1071, folded."""
+    words = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while words > 0xFFFF:
+        words = (words & 0xFFFF) + (words >> 16)
+    return words
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A TCP or UDP packet with its checksum left to hardware."""
+
+    payload: bytes
+    protocol: int = TCP
+    version: int = 4
+    tagged: bool = False
+    number: int = 7
+    """Of the first byte, and the IPv4 identification."""
+    id: int = 40000
+    flags: int = ACK
+    options: bytes = b""
+
+    @property
+    def headers(self) -> int:
+        return len(self.frame()) - len(self.payload)
+
+    @property
+    def transport(self) -> int:
+        return 14 + 4 * self.tagged + (20 if self.version == 4 else 40)
+
+    def frame(self) -> bytes:
+        """Return the Ethernet frame."""
+        size = (20 + len(self.options) if self.protocol == TCP else 8) + len(self.payload)
+        addresses = bytes(range(8 if self.version == 4 else 32))
+        pseudo = struct.pack(">H", total(addresses + struct.pack(">HH", size, self.protocol)))
+        if self.version == 4:
+            ip = [
+                struct.pack(">BBHHHBB", 0x45, 0, 20 + size, self.id, 0x4000, 64, self.protocol),
+                b"",
+                addresses,
+            ]
+            ip[1] = struct.pack(">H", 0xFFFF - total(b"".join(ip)))
+        else:
+            ip = [struct.pack(">IHBB", 6 << 28 | 99, size, self.protocol, 64), addresses]
+        if self.protocol == TCP:
+            words = 5 + len(self.options) // 4
+            transport = struct.pack(">HHIIBBH", 1, 2, self.number, 5, words << 4, self.flags, 500)
+            transport += pseudo + bytes(2) + self.options
+        else:
+            transport = struct.pack(">HHH", 1, 2, size) + pseudo
+        kind = struct.pack(">H", 0x0800 if self.version == 4 else 0x86DD)
+        tag = b"\x81\x00\x00\x2a" if self.tagged else b""
+        return bytes(range(12)) + tag + kind + b"".join(ip) + transport + self.payload
+
+    def vnet(self, gso_size: int = 0) -> Vnet:
+        kind = GSO_TYPE[self.protocol, self.version] if gso_size else 0
+        return Vnet(NEEDS_CSUM, kind, 0, gso_size, self.transport, 16 if self.protocol == TCP else 6)
+
+    def segments(self, size: int) -> list[Packet]:
+        """Return the packets that a network card makes of this one."""
+        parts = [self.payload[at : at + size] for at in range(0, len(self.payload), size)]
+        return [
+            Packet(
+                part,
+                self.protocol,
+                self.version,
+                self.tagged,
+                (self.number + i * size) % 2**32,
+                (self.id + i) % 2**16,
+                self.flags & ~(CWR if i else 0) & ~(0 if i == len(parts) - 1 else PSH | FIN),
+                self.options,
+            )
+            for i, part in enumerate(parts)
+        ]
+
+
+def packets(protocol: st.SearchStrategy[int], flags: int) -> st.SearchStrategy[Packet]:
+    return st.builds(
+        Packet,
+        payload=st.binary(min_size=1, max_size=3000),
+        protocol=protocol,
+        version=st.sampled_from([4, 6]),
+        tagged=st.booleans(),
+        number=st.integers(0, 2**32 - 1),
+        id=st.integers(0, 2**16 - 1),
+        flags=st.integers(0, 255).map(lambda f: (f & flags) | ACK),
+        options=st.integers(0, 10).map(lambda n: bytes(range(4 * n))),
+    )
+
+
+def cut(packet: Packet, size: int) -> list[bytes]:
+    """Cut by the engine: its headers of each segment, in front of the payload."""
+    frame, segments, vnet = packet.frame(), Segments(), packet.vnet(size)
+    assert LIB.segments_read(ctypes.byref(segments), ctypes.byref(vnet), frame, len(frame))
+    out = []
+    for i in range(-(-segments.bytes // segments.payload)):
+        headers = ctypes.create_string_buffer(frame[: segments.headers], segments.headers)
+        LIB.segments_head(ctypes.byref(segments), headers, i, ctypes.byref(vnet))
+        assert (NEEDS_CSUM, 0, packet.transport) == (vnet.flags, vnet.gso_type, vnet.csum_start)
+        out.append(headers.raw + packet.payload[i * size : (i + 1) * size])
+    return out
+
+
+def join(frames: list[tuple[Vnet, bytes]]) -> tuple[Train, int]:
+    """Return the train that begins with the first frame, and how many frames are in it."""
+    train = Train()
+    vnet, frame = frames[0]
+    if not LIB.train_begin(ctypes.byref(train), ctypes.byref(vnet), frame, len(frame)):
+        return train, 1
+    for n, (vnet, frame) in enumerate(frames[1:], 1):
+        if not LIB.train_couple(ctypes.byref(train), ctypes.byref(vnet), frame, len(frame)):
+            return train, n
+    return train, len(frames)
+
+
+@given(packets(st.sampled_from([TCP, UDP]), 255), st.integers(50, 1500))
+def test_a_large_frame_is_cut_as_a_network_card_would(packet: Packet, size: int) -> None:
+    """Lengths, numbers, flags and checksums of each segment are those of a packet of its own."""
+    assert [p.frame() for p in packet.segments(size)] == cut(packet, size)
+
+
+@given(packets(st.just(TCP), PSH), st.integers(50, 1500))
+def test_what_was_cut_can_be_joined_again(packet: Packet, size: int) -> None:
+    """All segments become one frame with the headers of the uncut one, and its segment size."""
+    whole = packet.segments(size)
+    train, n = join([(p.vnet(), p.frame()) for p in whole])
+    assert len(whole) == n
+    if n > 1:
+        vnet = Vnet()
+        LIB.train_head(ctypes.byref(train), ctypes.byref(vnet))
+        assert packet.frame()[: packet.headers] == bytes(train.first[: packet.headers])
+        assert packet.vnet(size).gso_type == vnet.gso_type
+        assert (size, packet.headers, packet.transport) == (vnet.gso_size, vnet.hdr_len, vnet.csum_start)
+
+
+@given(packets(st.just(TCP), 0).filter(lambda p: len(p.payload) > 1), st.data())
+def test_frames_that_differ_in_any_header_are_not_joined(packet: Packet, data: st.DataObject) -> None:
+    """One byte changed anywhere in the second's headers, but its checksum: it goes alone."""
+    first, second, *_ = packet.segments(len(packet.payload) - 1)
+    checksum = range(packet.transport + 16, packet.transport + 18)
+    at = data.draw(st.integers(0, packet.headers - 1).filter(lambda i: i not in checksum))
+    bits = data.draw(st.integers(1, 255))
+    if at == packet.transport + 13 and bits == PSH:
+        bits = FIN
+    frame = bytearray(second.frame())
+    frame[at] ^= bits
+    assert 1 == join([(first.vnet(), first.frame()), (second.vnet(), bytes(frame))])[1]
+
+
+def test_nothing_follows_a_short_segment_or_a_push() -> None:
+    """The frames behind the end of a write begin a train of their own."""
+    packet = Packet(bytes(3000))
+    a, b, c = packet.segments(1000)
+    short = Packet(bytes(999), number=b.number, id=b.id)
+    after = Packet(bytes(999), number=b.number + 999, id=c.id)
+    pushed = Packet(b.payload, number=b.number, id=b.id, flags=ACK | PSH)
+    for second, third in ((short, after), (pushed, c)):
+        assert 2 == join([(p.vnet(), p.frame()) for p in (a, second, third)])[1]
+
+
+def test_a_checksum_that_nobody_verified_is_not_replaced() -> None:
+    """Joining makes checksums anew, so it must not touch a frame whose checksum may be wrong."""
+    a, b = Packet(bytes(2000)).segments(1000)
+    unverified, verified = Vnet(), Vnet(DATA_VALID)
+    assert 2 == join([(verified, a.frame()), (verified, b.frame())])[1]
+    assert 1 == join([(verified, a.frame()), (unverified, b.frame())])[1]
+    assert 1 == join([(unverified, a.frame()), (verified, b.frame())])[1]
+
+
+def test_frames_of_unknown_kinds_are_not_cut() -> None:
+    """A tunnel's inner segments, fragments and plain frames are refused; what is truncated is not read."""
+    packet = Packet(bytes(3000))
+    frame, segments = packet.frame(), Segments()
+    inner, plain = packet.vnet(1000), packet.vnet()
+    inner.csum_start += 50
+    fragment = bytearray(frame)
+    fragment[14 + 6] = 0x20
+    for vnet, data in ((inner, frame), (plain, frame), (packet.vnet(1000), bytes(fragment))):
+        assert not LIB.segments_read(ctypes.byref(segments), ctypes.byref(vnet), bytes(data), len(data))
+    vnet = packet.vnet(1000)
+    assert not LIB.segments_read(ctypes.byref(segments), ctypes.byref(vnet), frame[:40], 40)
+
+
+def test_frames_that_no_host_would_send_pass_the_sanitisers(tmp_path: Path) -> None:
+    """500 frames with bytes changed at random, and cut short, run without a report of the sanitisers."""
+    subprocess.run(["make", "-s", "-C", str(CORE), "fuzz-replay"], check=True, timeout=120)
+    rng = np.random.default_rng(4)
+    files = []
+    for i in range(500):
+        packet = Packet(
+            bytes(300), int(rng.choice([TCP, UDP])), int(rng.choice([4, 6])), bool(rng.integers(2))
+        )
+        data = np.frombuffer(bytes(packet.vnet(100)) + packet.frame(), np.uint8).copy()
+        data[rng.integers(0, 90, int(rng.integers(0, 4)))] = rng.integers(0, 256)
+        files.append(tmp_path / str(i))
+        files[-1].write_bytes(data[: int(rng.integers(10, len(data)))].tobytes())
+    replay = LIBRARY.with_name("segments-fuzz-replay")
+    done = subprocess.run([replay, *files], capture_output=True, text=True, timeout=120)
+
+    assert (0, "") == (done.returncode, done.stderr)
