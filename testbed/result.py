@@ -253,7 +253,8 @@ def from_json(values: Mapping[str, Any], place: str) -> Record:
 
 def _facts(values: Mapping[str, Any]) -> Facts:
     events = tuple(Happening(**event) for event in values["events"])
-    return Facts(**{**values, "uplinks": tuple(values["uplinks"]), "events": events})
+    names = {name: tuple(values[name]) for name in ("uplinks", "metered") if name in values}
+    return Facts(**{**values, **names, "events": events})
 
 
 def _verdict(values: Mapping[str, Any]) -> Verdict:

@@ -87,6 +87,15 @@ class Actor(ABC):
                 f"{device.name}: {self.event.title} failed: {(done.stderr or done.stdout).strip()}"
             )
 
+    def divert(self, device: DeviceAccess, *chains: str) -> None:
+        """Give a device's firewall the table of this fault: all of its chains at once. Raises RunError."""
+        rules = "\n".join(f"chain fault{number} {{ {chain} }}" for number, chain in enumerate(chains))
+        self.run(device, "nft", f"table ip {TABLE} {{\n{rules}\n}}")
+
+    def restore(self, device: DeviceAccess) -> None:
+        """Take the table of this fault away. Raises RunError."""
+        self.run(device, "nft", f"delete table ip {TABLE}")
+
 
 class StandIn:
     """A small server that answers in place of a failed one; a module of this package, on a device."""

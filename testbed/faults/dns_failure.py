@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from testbed.faults.actor import TABLE, Actor, Site, StandIn
+from testbed.faults.actor import Actor, Site, StandIn
 from testbed.model.event import Event
 from testbed.model.topology import NodeKind
 
 PORT = 8053
-SILENT = "chain dns { type filter hook input priority filter; meta l4proto { tcp, udp } th dport 53 drop; }"
-SERVFAIL = f"chain dns {{ type nat hook prerouting priority dstnat; udp dport 53 redirect to :{PORT}; }}"
+SILENT = "type filter hook input priority filter; meta l4proto { tcp, udp } th dport 53 drop;"
+SERVFAIL = f"type nat hook prerouting priority dstnat; udp dport 53 redirect to :{PORT};"
 
 
 class DnsFailure(Actor):
@@ -29,10 +29,9 @@ class DnsFailure(Actor):
         ]
 
     def apply(self) -> None:
-        chain = SERVFAIL if self.event.answer == "servfail" else SILENT
         for router in self._routers:
-            self.run(router, "nft", f"table ip {TABLE} {{ {chain} }}")
+            self.divert(router, SERVFAIL if self.event.answer == "servfail" else SILENT)
 
     def undo(self) -> None:
         for router in self._routers:
-            self.run(router, "nft", f"delete table ip {TABLE}")
+            self.restore(router)

@@ -49,12 +49,13 @@ class Player:
     def _as_happened(self, event: Happening) -> Happening:
         for actor in self._actors:
             planned = (actor.event.kind, actor.event.uplink, actor.event.at)
-            if planned == (event.kind, event.uplink, event.start_ns):
+            if planned == (
+                event.kind,
+                "",
+                event.start_ns,
+            ):  # an uplink's fault is the link's, to the nanosecond
                 start_ns = self._applied.get(actor, event.start_ns)
-                # A link's part of the event ends by its schedule, whatever was undone before.
-                whole = actor.undo_ns == actor.event.end_ns
-                end_ns = self._undone.get(actor, event.end_ns) if whole else event.end_ns
-                return replace(event, start_ns=start_ns, end_ns=end_ns)
+                return replace(event, start_ns=start_ns, end_ns=self._undone.get(actor, event.end_ns))
         return event
 
     def _steps(self) -> Sequence[tuple[int, Actor, Do, dict[Actor, int]]]:

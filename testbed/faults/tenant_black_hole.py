@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.faults.actor import TABLE, Actor
+from testbed.faults.actor import Actor
 
 
 class TenantBlackHole(Actor):
@@ -10,11 +10,7 @@ class TenantBlackHole(Actor):
 
     def apply(self) -> None:
         port = self.site.endpoint.port
-        rules = (
-            f"table ip {TABLE} {{ chain black_hole {{ "
-            f"type filter hook input priority filter; tcp dport {port} drop; }} }}"
-        )
-        self.run(self.site.tenant, "nft", rules)
+        self.divert(self.site.tenant, f"type filter hook input priority filter; tcp dport {port} drop;")
 
     def undo(self) -> None:
-        self.run(self.site.tenant, "nft", f"delete table ip {TABLE}")
+        self.restore(self.site.tenant)

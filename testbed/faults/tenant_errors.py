@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.errors import RunError
-from testbed.faults.actor import TABLE, Actor, Site, StandIn
+from testbed.faults.actor import Actor, Site, StandIn
 from testbed.model.event import Event
 
 PORT = 8503
@@ -27,13 +27,10 @@ class TenantErrors(Actor):
 
     def apply(self) -> None:
         port = self.site.endpoint.port
-        rules = (
-            f"table ip {TABLE} {{ "
-            f"chain new {{ type nat hook prerouting priority dstnat; tcp dport {port} redirect to :{PORT}; }} "
-            f"chain old {{ type filter hook input priority filter; tcp dport {port} reject with tcp reset; }} }}"
-        )
-        self.run(self.site.tenant, "nft", rules)
+        new = f"type nat hook prerouting priority dstnat; tcp dport {port} redirect to :{PORT};"
+        old = f"type filter hook input priority filter; tcp dport {port} reject with tcp reset;"
+        self.divert(self.site.tenant, new, old)
 
     def undo(self) -> None:
-        self.run(self.site.tenant, "nft", f"delete table ip {TABLE}")
+        self.restore(self.site.tenant)
         self.close()  # what is still connected to the stand-in has to come again

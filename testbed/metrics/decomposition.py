@@ -8,8 +8,8 @@ import numpy as np
 
 from testbed.metrics.carrier import Carrier, carrier
 from testbed.metrics.evidence import Evidence, Happening, Probes
-from testbed.metrics.measurement import Window
-from testbed.metrics.requests import Requests
+from testbed.metrics.measurement import Ask, Window
+from testbed.metrics.requests import Requests, requests
 from testbed.metrics.return_to_preferred import returned_at
 
 
@@ -17,11 +17,14 @@ from testbed.metrics.return_to_preferred import returned_at
 class Decomposition:
     """The moments after one event, in ns since the run's start; None for what did not come.
 
+    Of a fault of the tenant or the resolver (``uplink`` is empty) there are those of the service alone.
+
     ``impairment_ns``      the event's start
     ``first_lost_ns``      sending of the first heartbeat of the gap that the event caused
     ``first_backup_ns``    first marked packet on the uplink that took over (10 ms bins)
     ``first_good_ns``      sending of the first answered heartbeat after the gap
-    ``service_back_ns``    first whole answer from the tenant (not the cache) after the first lost heartbeat
+    ``service_lost_ns``    first request, under way during the event, that got no whole answer
+    ``service_back_ns``    first whole answer from the tenant (not the cache) to a request after the first loss
     ``recovered_ns``       the event's end
     ``returned_ns``        the uplink carries the heartbeat again for good, until its next event
     """
@@ -36,14 +39,18 @@ class Decomposition:
     service_back_ns: int | None
     recovered_ns: int
     returned_ns: int | None
+    service_lost_ns: int | None = None
 
 
 def decompose(evidence: Evidence) -> tuple[Decomposition, ...]:
-    """Return one decomposition for each event on the uplink that carried the heartbeat when it began."""
+    """Return one decomposition for each event on the uplink that carried the heartbeat when it began,
+    and for each fault of the tenant or the resolver."""
     seen = carrier(evidence.links)
     events = sorted(evidence.facts.events, key=lambda event: event.start_ns)
     return tuple(
-        _decompose(evidence, seen, event) for event in events if _holder(seen, event.start_ns) == event.uplink
+        _of_uplink(evidence, seen, event) if event.uplink else _of_service(evidence, event)
+        for event in events
+        if event.uplink in ("", _holder(seen, event.start_ns))
     )
 
 
@@ -53,7 +60,24 @@ def _holder(seen: Carrier, t_ns: int) -> str | None:
     return before[-1] if before else None
 
 
-def _decompose(evidence: Evidence, seen: Carrier, event: Happening) -> Decomposition:
+def _of_service(evidence: Evidence, event: Happening) -> Decomposition:
+    lost = _service_lost(evidence, event)
+    return Decomposition(
+        uplink="",
+        kind=event.kind,
+        impairment_ns=event.start_ns,
+        first_lost_ns=None,
+        first_backup_ns=None,
+        backup=None,
+        first_good_ns=None,
+        service_lost_ns=lost,
+        service_back_ns=_service_back(evidence, lost, evidence.facts.duration_ns),
+        recovered_ns=event.end_ns,
+        returned_ns=None,
+    )
+
+
+def _of_uplink(evidence: Evidence, seen: Carrier, event: Happening) -> Decomposition:
     ends = [e.start_ns for e in evidence.facts.faults(event.uplink) if e.start_ns > event.start_ns]
     horizon = min([*ends, evidence.facts.duration_ns])
     first_lost, first_good = _gap(evidence.probes(evidence.facts.heartbeat), event, horizon)
@@ -67,6 +91,7 @@ def _decompose(evidence: Evidence, seen: Carrier, event: Happening) -> Decomposi
         first_backup_ns=backup.t_ns if backup else None,
         backup=backup.uplink if backup else None,
         first_good_ns=first_good,
+        service_lost_ns=_service_lost(evidence, event),
         service_back_ns=_service_back(evidence, first_lost, horizon),
         recovered_ns=event.end_ns,
         returned_ns=returned_at(seen, event.uplink, Window(event.end_ns, horizon)),
@@ -94,16 +119,22 @@ def _gap(probes: Probes, event: Happening, horizon_ns: int) -> tuple[int | None,
     return int(probes.t_ns[starts[longest]]), first_good
 
 
+def _service_lost(evidence: Evidence, event: Happening) -> int | None:
+    """Return when the first request was due that was under way during the event and got no whole answer."""
+    asked = _requests(evidence)
+    caught = ~asked.whole & (asked.done_ns > event.start_ns) & (asked.t_ns < event.end_ns)
+    return int(asked.t_ns[caught].min()) if caught.any() else None
+
+
 def _service_back(evidence: Evidence, first_lost_ns: int | None, horizon_ns: int) -> int | None:
     """Return when the first request after the loss that needed the tenant had its whole answer."""
     if first_lost_ns is None:
         return None
-    backs = []
-    for table in evidence.samples.values():
-        if "ttfb_ns" in table.column_names:
-            asked = Requests.of(table)
-            fetched = (
-                asked.whole & ~asked.cached & (asked.t_ns >= first_lost_ns) & (asked.done_ns < horizon_ns)
-            )
-            backs += [int(t) for t in asked.done_ns[fetched]]
-    return min(backs, default=None)
+    asked = _requests(evidence)
+    fetched = asked.whole & ~asked.cached & (asked.t_ns >= first_lost_ns) & (asked.done_ns < horizon_ns)
+    return int(asked.done_ns[fetched].min()) if fetched.any() else None
+
+
+def _requests(evidence: Evidence) -> Requests:
+    """Return the requests of all http-get streams."""
+    return requests(evidence, Ask("", Window(np.iinfo(np.int64).min, np.iinfo(np.int64).max)))

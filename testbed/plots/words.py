@@ -100,7 +100,8 @@ def sequence(axes: Axes, record: Record) -> None:
         return
     found = record.decomposition[0]
     height = 1 / 7
-    axes.text(0, 1 - height / 2, f"after the {found.uplink} {found.kind}", color=style.GREY, va="center")
+    what = f"{found.uplink} {found.kind}".strip().replace("_", " ")
+    axes.text(0, 1 - height / 2, f"after the {what}", color=style.GREY, va="center")
     axes.text(1, 1 - height / 2, "time since", color=style.GREY, va="center", ha="right")
     axes.axhline(1 - height, color=style.FAINT, linewidth=0.6)
     for line, (what, when) in enumerate(_moments(found), start=1):
@@ -111,11 +112,16 @@ def sequence(axes: Axes, record: Record) -> None:
 
 def _moments(found: Decomposition) -> Iterator[tuple[str, str]]:
     start, end = found.impairment_ns, found.recovered_ns
+    if not found.uplink:
+        yield "first failed request sent", _since(found.service_lost_ns, start)
+        yield f"{found.kind.replace('_', ' ')} over", _since(end, start)
+        yield "first answer from the tenant (since its end)", _since(found.service_back_ns, end)
+        return
     yield "first lost heartbeat sent", _since(found.first_lost_ns, start)
     yield f"first packet on {found.backup or 'another uplink'}", _since(found.first_backup_ns, start)
     yield "first good heartbeat sent", _since(found.first_good_ns, start)
     yield "first answer from the tenant", _since(found.service_back_ns, start)
-    yield f"{found.kind} over", _since(end, start)
+    yield f"{found.kind.replace('_', ' ')} over", _since(end, start)
     yield f"back on {found.uplink} (since its end)", _since(found.returned_ns, end)
 
 

@@ -32,6 +32,7 @@ def test_every_step_of_a_blackout():
         service_back_ns=33 * S + 250 * MS,
         recovered_ns=55 * S,
         returned_ns=60 * S,
+        service_lost_ns=31 * S,
     )
 
     assert (expected,) == decompose(kept)

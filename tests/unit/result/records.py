@@ -41,6 +41,8 @@ def record(*verdicts: Verdict, state: State = State.COMPLETE, **more: object) ->
             ("starlink", "lte"),
             "heartbeat",
             (Happening("outage", "starlink", 30 * S, 55 * S, "dark"),),
+            metered=("lte",),
+            tariffs={"lte": 4.5e-9},
         ),
         "inputs": (
             Input("scenario", "starlink-blackout.yaml", "ab" * 32),
