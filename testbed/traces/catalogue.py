@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.error
+import http.client
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from testbed import load
 from testbed.errors import HostError, InputError, did_you_mean
@@ -16,6 +17,9 @@ from testbed.errors import HostError, InputError, did_you_mean
 FILE = Path(__file__).parents[2] / "scenarios" / "catalogue.yaml"
 _TIMEOUT_S = 60.0
 _LARGEST = 2 << 30
+_BLOCK = 1 << 16
+Progress = Callable[[int, int | None], None]
+"""Is told how many bytes are here, and how many there will be, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -80,31 +84,49 @@ def terms(dataset: Dataset) -> str:
     return "\n".join([dataset.title, *(f"  {name:<9} {text}" for name, text in rows)])
 
 
-def fetch(dataset: Dataset, path: str, target: Path) -> None:
-    """Download one file of a dataset to ``target``, whole or not at all.
+def fetch(dataset: Dataset, path: str, target: Path, progress: Progress = lambda done, total: None) -> None:
+    """Download one file of a dataset to ``target``, whole or not at all; tell ``progress`` how many bytes are here.
 
     Raises HostError where the network fails, InputError where the content is not the expected one.
     """
     address = f"{dataset.address}/{path}"
-    try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
-            data = answer.read(_LARGEST + 1)
-    except (urllib.error.URLError, OSError) as error:
-        raise HostError(f"{address}: {error}; serve it from a folder with --from DIR") from error
-    if len(data) > _LARGEST:
-        raise InputError(address, "larger than 2 GiB", "download it by hand and pull it with --from DIR")
-    _check(data, dataset.files[path], address)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(target.name + ".part")
-    unfinished.write_bytes(data)
-    unfinished.replace(target)
+    try:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer, unfinished.open("wb") as file:
+            found = _copy(answer, file, address, progress)
+        _compare(found, dataset.files[path], address)
+        unfinished.replace(target)
+    except (OSError, http.client.HTTPException) as error:
+        raise HostError(f"{address}: {error}; serve it from a folder with --from DIR") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _copy(answer: http.client.HTTPResponse, file: IO[bytes], address: str, progress: Progress) -> str:
+    """Copy an answer's body to a file; return its SHA-256. Raises HostError where it ends too early."""
+    told = answer.headers["Content-Length"]
+    total = int(told) if told and told.isdigit() else None
+    digest, done = hashlib.sha256(), 0
+    while block := answer.read(_BLOCK):
+        done += len(block)
+        if done > _LARGEST:
+            raise InputError(address, "larger than 2 GiB", "download it by hand and pull it with --from DIR")
+        file.write(block)
+        digest.update(block)
+        progress(done, total)
+    if total is not None and done < total:
+        raise HostError(f"{address}: ended after {done} of {total} bytes; try again")
+    return digest.hexdigest()
 
 
 def check(path: Path, entry: Entry) -> None:
     """Check a file against the catalogue's SHA-256, where it has one. Raises InputError."""
-    _check(path.read_bytes() if entry.sha256 else b"", entry, str(path))
+    if entry.sha256:
+        with path.open("rb") as file:
+            _compare(hashlib.file_digest(file, "sha256").hexdigest(), entry, str(path))
 
 
-def _check(data: bytes, entry: Entry, where: str) -> None:
-    if entry.sha256 and (found := hashlib.sha256(data).hexdigest()) != entry.sha256:
+def _compare(found: str, entry: Entry, where: str) -> None:
+    if entry.sha256 and found != entry.sha256:
         raise InputError(where, f"SHA-256 {found}", f"the catalogue says {entry.sha256}")

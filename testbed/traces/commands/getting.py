@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from testbed import units
 from testbed.errors import InputError
 from testbed.model.trace import Trace
 from testbed.traces import catalogue, store
@@ -56,7 +58,7 @@ def add_getting(commands: Subparsers[argparse.ArgumentParser]) -> None:
 def _pull(args: argparse.Namespace) -> int:
     known = catalogue.read()
     if not args.name:
-        print("\n".join(known.names))
+        print("\n".join(_listed(known)))
         return 0
     dataset, path = known.find(args.name)
     print(catalogue.terms(dataset))
@@ -67,8 +69,24 @@ def _pull(args: argparse.Namespace) -> int:
     local = _served(args.source, dataset, path)
     if local is None:
         local = Path(out).with_name(f"{dataset.name}--{Path(path).name}")
-        catalogue.fetch(dataset, path, local)
+        catalogue.fetch(dataset, path, local, _shown if sys.stderr.isatty() else lambda done, total: None)
+        print(f"downloaded {local}: {units.format_size(local.stat().st_size)}")
     return save(_of_dataset(store.import_file(local, dataset.files[path].format), dataset), out)
+
+
+def _listed(known: catalogue.Catalogue) -> Iterator[str]:
+    for name, dataset in known.datasets.items():
+        yield f"{name}: {dataset.title} ({dataset.licence})"
+        yield from (f"  {name}/{path}" for path in dataset.files)
+        if not dataset.files:
+            yield f"  {dataset.note}"
+
+
+def _shown(done: int, total: int | None) -> None:
+    """Show on the terminal how much is here, in one line that is written over."""
+    of = f" of {units.format_size(total)}" if total else ""
+    end = "\n" if done == total else ""
+    print(f"\r  {units.format_size(done)}{of}\x1b[K", end=end, file=sys.stderr, flush=True)
 
 
 def _served(source: str | None, dataset: catalogue.Dataset, path: str) -> Path | None:

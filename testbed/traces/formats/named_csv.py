@@ -2,8 +2,9 @@
 
 time      t_s t_ms t_ns (since the start), epoch_s epoch_ms epoch_ns timestamp wall_time_ns, time (ISO 8601)
 delay     rtt_ms rtt_us rtt_ns, up_delay_ms down_delay_ms (or uplink_..., downlink_...); empty or -1: lost
-rate      up_mbps down_mbps (or uplink_throughput_Mbps ..., throughput_mbps: direction by the file's name)
-loss      loss_pct (share of the probes lost, both ways)
+rate      up_mbps down_mbps, of frames; or uplink_throughput_Mbps ..., throughput_mbps (direction by the file's
+          name): throughput is taken for TCP payload
+loss      loss_pct (share of the probes lost, both ways); uplink_packet_loss downlink_packet_loss (0 to 1)
 
 A probe's time is taken for its send time, except in nuwins' ping CSV, which has receive times and leaves
 lost probes out. Other columns are not read, and the notes say so.
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import InputError, Place
-from testbed.model.trace import Loss, Series, SeriesName, Trait
+from testbed.model.trace import FRAMINGS, Layer, Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base, dish_grpc, tables
 
 Int = NDArray[np.int64]
@@ -58,6 +59,8 @@ _VALUES: Mapping[str, _Column] = {
     "downlink_throughput_Mbps": _Column(SeriesName.DOWN_RATE, 10**6, False),
     "throughput_mbps": _Column(SeriesName.DOWN_RATE, 10**6, False),
     "loss_pct": _Column(SeriesName.LOSS, 10**4, False),
+    "uplink_packet_loss": _Column(SeriesName.UP_LOSS, 10**6, False),
+    "downlink_packet_loss": _Column(SeriesName.DOWN_LOSS, 10**6, False),
 }
 
 
@@ -90,7 +93,13 @@ def _read(path: Path) -> base.Recording:
     if not utc:
         notes += ("times without a zone: the start is unknown",)
     traits = (Trait.ICMP, Trait.LOSS_OMITTED) if received else ()
-    return base.Recording(series, base.end_of(t), origin if utc else None, (), {}, traits, notes)
+    framing = {
+        _towards(path, _VALUES[name].series, table): FRAMINGS[Layer.TCP]
+        for name in table.names
+        if name in _VALUES and "throughput" in name
+    }
+    start = origin if utc else None
+    return base.Recording(series, base.end_of(t), start, (), {}, traits, notes, framing)
 
 
 def _stamps(table: tables.Table, name: str) -> tuple[Int, bool]:
@@ -122,9 +131,10 @@ def _series_of(path: Path, table: tables.Table, name: str) -> tuple[Int, NDArray
     values = kept.scaled(name, column.scale)
     if column.probes:
         kept.check_rtt(name, values)
-    if column.series is SeriesName.LOSS:
+    if column.series in (SeriesName.LOSS, SeriesName.UP_LOSS, SeriesName.DOWN_LOSS):
         for row in np.flatnonzero(values > 10**6)[:1]:
-            raise table.refuse(int(row), f"{name} is {cells[row]}", "write a share from 0 to 100")
+            expected = f"write a share from 0 to {10**6 // column.scale}"
+            raise table.refuse(int(row), f"{name} is {cells[row]}", expected)
     return values, np.where(lost, Loss.UNKNOWN, Loss.NONE).astype(np.uint8)
 
 

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from testbed.errors import HostError, InputError
+from testbed.errors import InputError
 from testbed.model.trace import SeriesName
 from testbed.traces import catalogue, commands, store
 from tests.unit.traces.recordings import recording
@@ -123,27 +123,6 @@ def test_nothing_is_taken_without_consent(capsys, tmp_path):
 
     assert "not taken" in capsys.readouterr().out
     assert not (tmp_path / "isl.parquet").exists()
-
-
-def dataset_at(address, sha256=""):
-    return catalogue.Dataset(
-        "a test", address, "CC0", "nobody", {"x.txt": catalogue.Entry("csv", sha256)}, name="d"
-    )
-
-
-def test_a_download_is_whole_or_not_at_all(tmp_path):
-    """A fetched file is as it was; another hash or an unreachable address leaves nothing behind."""
-    (tmp_path / "x.txt").write_text("t_s,rtt_ms\n0,1\n")
-    target = tmp_path / "got" / "x.txt"
-
-    catalogue.fetch(dataset_at(tmp_path.as_uri()), "x.txt", target)
-    assert "t_s,rtt_ms\n0,1\n" == target.read_text()
-    target.unlink()
-    with pytest.raises(InputError, match="the catalogue says 00"):
-        catalogue.fetch(dataset_at(tmp_path.as_uri(), "00"), "x.txt", target)
-    with pytest.raises(HostError, match="serve it from a folder with --from DIR"):
-        catalogue.fetch(dataset_at((tmp_path / "nowhere").as_uri()), "x.txt", target)
-    assert not target.exists()
 
 
 def test_the_catalogue_names_licence_citation_and_a_known_format():

@@ -352,6 +352,7 @@ nuttcp-t: connect to 192.0.2.1 with mss=1408, RTT=44.571 ms af=inet
          SeriesName.UP_RATE, Framing(Layer.UDP, 1300)),
         ("1\n1\n2\n5\n9\n", SeriesName.DOWN_RATE, Framing(Layer.IP, 1500)),
         ("10,100,20,25,0\n12,110,21,26,100\n", SeriesName.DOWN_RATE, Framing(Layer.TCP, 1448)),
+        ("uplink_throughput_Mbps,wall_time_ns\n10,0\n", SeriesName.UP_RATE, Framing(Layer.TCP, 1448)),
     ],
 )  # fmt: skip
 def test_a_rate_says_what_was_counted(text, name, framing, tmp_path):
@@ -366,6 +367,18 @@ def test_iperf3_tells_the_size_of_its_segments():
     trace = store.import_file(recording(SAMPLES["iperf3-json"]))
 
     assert {SeriesName.DOWN_RATE: Framing(Layer.TCP, 1388)} == trace.framing
+
+
+def test_the_emulator_s_combined_csv_has_losses_by_direction(tmp_path):
+    """With a header and the wall clock: rates, delays and shares of losses of each direction."""
+    names = "uplink_delay_ms,downlink_delay_ms,uplink_packet_loss,downlink_packet_loss,wall_time_ns"
+    text = f"{names}\n20.5,25,0.1,0\n".replace("0\n", "0,1700000000000000000\n")
+
+    trace = store.import_file(written(tmp_path, text))
+
+    assert {"up_delay", "down_delay", "up_loss", "down_loss"} == set(trace.series)
+    assert [100_000] == trace.series[SeriesName.UP_LOSS].value.tolist()
+    assert 1_700_000_000 * 10**9 == trace.provenance.start_ns
 
 
 def test_plain_csv_takes_its_units_from_its_names(tmp_path):
@@ -386,6 +399,8 @@ def test_plain_csv_takes_its_units_from_its_names(tmp_path):
         ("t_ms,rtt_ms\n0,1e9\n", ":2: rtt_ms is 1e9; a round trip takes less than 10 minutes"),
         ("t_ms,down_mbps\n0,-1\n", ":2: down_mbps is '-1'; write a number"),
         ("t_ms,rtt_ms\n", ": the table has no rows; give the whole recording"),
+        ("t_ms,loss_pct\n0,101\n", ":2: loss_pct is 101; write a share from 0 to 100"),
+        ("t_ms,uplink_packet_loss\n0,2\n", ":2: uplink_packet_loss is 2; write a share from 0 to 1"),
     ],
 )
 def test_a_bad_cell_is_refused_with_its_line(text, message, tmp_path):
