@@ -9,6 +9,7 @@ from testbed.metrics import (
     backhaul,
     backhaul_offload,
     byte_hit_ratio,
+    calls,
     correctness,
     edge_served,
     failovers,
@@ -19,9 +20,11 @@ from testbed.metrics import (
     metered,
     packets_lost,
     return_to_preferred,
+    sessions,
     stale_age,
     stranded,
     ttfb,
+    uploads,
 )
 from testbed.metrics.measurement import Metric
 
@@ -48,4 +51,15 @@ METRICS: Mapping[str, Metric] = {
     "ttfb_p50": ttfb.BY_PERCENT[50],
     "ttfb_p95": ttfb.BY_PERCENT[95],
     "ttfb_p99": ttfb.BY_PERCENT[99],
+    "sessions_survived": sessions.SURVIVED,
+    "resets": sessions.RESETS,
+    "stall": sessions.STALL,
+    "stranded_sessions": sessions.STRANDED,
+    "call_delay_p95": calls.DELAY_P95,
+    "call_jitter": calls.JITTER,
+    "call_loss": calls.LOSS,
+    "mos": calls.MOS,
+    "uploads_durable": uploads.DURABLE,
+    "uploads_acknowledged": uploads.ACKNOWLEDGED,
+    "upload_p95": uploads.P95,
 }

@@ -40,6 +40,8 @@ class Metric:
 
 
 _HEARTBEAT, _REQUESTS = ("udp-echo",), ("http-get",)
+_CALLS, _UPLOADS = ("udp-call",), ("http-put",)
+_FLOWS = ("tcp-transfer", "https-keepalive", "udp-call")
 
 METRICS: Mapping[str, Metric] = {
     "interruption": Metric(Unit.DURATION, _HEARTBEAT, "longest gap of the heartbeat"),
@@ -74,6 +76,21 @@ METRICS: Mapping[str, Metric] = {
     "ttfb_p50": Metric(Unit.DURATION, _REQUESTS, "median time to first byte"),
     "ttfb_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte"),
     "ttfb_p99": Metric(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte"),
+    "sessions_survived": Metric(
+        Unit.SHARE, _FLOWS, "flows whose session was there, and alive, at the end", together=True
+    ),
+    "resets": Metric(Unit.COUNT, _FLOWS, "sessions that were reset or closed", together=True),
+    "stall": Metric(Unit.DURATION, _FLOWS, "longest time without progress of a flow", together=True),
+    "stranded_sessions": Metric(
+        Unit.COUNT, _FLOWS, "sessions left on another uplink after the return", together=True
+    ),
+    "call_delay_p95": Metric(Unit.DURATION, _CALLS, "95th percentile of the one-way delay"),
+    "call_jitter": Metric(Unit.DURATION, _CALLS, "95th percentile of the interarrival jitter"),
+    "call_loss": Metric(Unit.SHARE, _CALLS, "packets of the call that did not arrive"),
+    "mos": Metric(Unit.MOS, _CALLS, "mean opinion score of the call's worst ten seconds"),
+    "uploads_durable": Metric(Unit.SHARE, _UPLOADS, "acknowledged uploads that the tenant has bit for bit"),
+    "uploads_acknowledged": Metric(Unit.SHARE, _UPLOADS, "uploads that were acknowledged"),
+    "upload_p95": Metric(Unit.DURATION, _UPLOADS, "95th percentile of the time to the acknowledgement"),
 }
 
 _PARSERS: Mapping[Unit, Callable[[str], float]] = {

@@ -13,6 +13,8 @@ from testbed.model.quantities import Duration, Frequency, Rate, Size
 
 HEARTBEAT_BYTES = 76
 """Of a heartbeat's payload: a length that hardly anything else has, in a tunnel too; see docs/probes.md."""
+SESSION_ENDS = ("reset", "closed", "gave up")
+"""How a session ends before its time: an error of the connection, the other end, the client's patience."""
 CALL_HEADER_BYTES = 24
 """Of a call's packet: what it must hold to be told apart and timed."""
 

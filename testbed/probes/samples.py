@@ -30,6 +30,7 @@ REQUESTS = pa.schema(
         pa.field("cache", pa.string()),  # the response's X-Cache-Status
         pa.field("error", pa.string()),  # null: the response came whole
         pa.field("sha256_ok", pa.bool_()),  # null: not 200, or not whole
+        pa.field("age_ns", pa.int64()),  # of the content, by the response's Age or Date; null: it has neither
     ]
 )
 TRANSFER = pa.schema(
@@ -38,7 +39,7 @@ TRANSFER = pa.schema(
         pa.field("session", pa.int32(), nullable=False),  # number of the connection, from 0
         pa.field("end", pa.string(), nullable=False),  # client | tenant: who saw it
         pa.field("direction", pa.string(), nullable=False),  # up | down: where the data flows
-        pa.field("event", pa.string(), nullable=False),  # connected | progress | one of ENDS | unreachable
+        pa.field("event", pa.string(), nullable=False),  # connected | progress | unreachable | SESSION_ENDS
         pa.field("bytes", pa.int64(), nullable=False),  # of this session, arrived at the receiver so far
         pa.field("reason", pa.string()),
     ]
@@ -47,7 +48,7 @@ KEEPALIVE = pa.schema(
     [
         pa.field("t_ns", pa.int64(), nullable=False),  # when the request was sent, or connecting began
         pa.field("session", pa.int32(), nullable=False),
-        pa.field("event", pa.string(), nullable=False),  # answered | one of ENDS | unreachable | interrupted
+        pa.field("event", pa.string(), nullable=False),  # answered | unreachable | SESSION_ENDS
         pa.field("connect_ns", pa.int64()),  # TCP and TLS handshakes; null: the connection was there
         pa.field("status", pa.int32()),
         pa.field("latency_ns", pa.int64()),  # from sending until the answer, or until it went wrong
@@ -55,8 +56,6 @@ KEEPALIVE = pa.schema(
         pa.field("reason", pa.string()),
     ]
 )
-ENDS = ("reset", "closed", "gave up")
-"""How a session ends before its time: by an error of the connection, by the other end, by the client's patience."""
 CALL = pa.schema(
     [
         pa.field("direction", pa.string(), nullable=False),  # up | down

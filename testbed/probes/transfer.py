@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.model.traffic import TcpTransfer
+from testbed.model.traffic import SESSION_ENDS, TcpTransfer
 from testbed.probes import samples
 from testbed.probes.probe import Live, Site
 from testbed.probes.script import Row, Script, ScriptedProbe
@@ -46,7 +46,7 @@ class Transfer(ScriptedProbe):
 
     def heard(self, row: Row) -> bool | None:
         if "event" not in row or row["end"] != self._receiver:
-            return False if row.get("event") in (*samples.ENDS, "unreachable") else None
+            return False if row.get("event") in (*SESSION_ENDS, "unreachable") else None
         if row["session"] == self._session and row["t_ns"] > self._at_ns:
             self._rate_bps = (row["bytes"] - self._arrived) * 8e9 / (row["t_ns"] - self._at_ns)
         self._session, self._arrived, self._at_ns = row["session"], row["bytes"], row["t_ns"]

@@ -42,7 +42,7 @@ def test_every_metric_survives_a_run_without_samples(name: str):
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_is_documented_with_its_minimum(name: str):
     """docs/metrics.md has a section for the metric that names its minimum number of samples."""
-    section = re.search(rf"^## .*`{name}`.*?(?=^## |\Z)", DOC, re.MULTILINE | re.DOTALL)
+    section = re.search(rf"^###? .*`{name}`.*?(?=^###? |\Z)", DOC, re.MULTILINE | re.DOTALL)
 
     assert section is not None
     assert str(METRICS[name].minimum_samples) in section.group()

@@ -1,0 +1,164 @@
+"""Long-lived flows and their sessions, read from the samples of transfers, keep-alive connections and calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from testbed.metrics.evidence import Evidence, integers, texts
+from testbed.metrics.measurement import Window
+from testbed.model.traffic import SESSION_ENDS
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A session's progress in one direction: when something arrived (ns), and how many bytes it was."""
+
+    direction: str
+    t_ns: NDArray[np.int64]
+    bytes: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One session of a flow: a connection, or a call. ``ended_ns`` is None where the run's end found it open.
+
+    ``end`` is one of SESSION_ENDS, ``""`` where it did not end.
+    """
+
+    flow: str
+    number: int
+    began_ns: int
+    tracks: tuple[Track, ...]
+    ended_ns: int | None = None
+    end: str = ""
+    reason: str = ""
+
+    def open_at(self, t_ns: int) -> bool:
+        """Return whether it had begun and not ended by then."""
+        return self.began_ns <= t_ns and (self.ended_ns is None or self.ended_ns > t_ns)
+
+
+Reader = Callable[[str, pa.Table, int], Iterator[Session]]
+
+
+@dataclass(frozen=True)
+class Stall:
+    """The longest time without progress; ``open``: it had not ended when the window did."""
+
+    start_ns: int = 0
+    end_ns: int = 0
+    open: bool = False
+    moments: int = field(default=0, compare=False)
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+def flows(evidence: Evidence, of: str = "") -> dict[str, tuple[Session, ...]]:
+    """Return the sessions of each flow in the order of their numbers; of one flow where ``of`` names it."""
+    found = {}
+    for name, table in evidence.samples.items():
+        if of in ("", name) and (read := _reader(table)):
+            found[name] = tuple(read(name, table, evidence.facts.duration_ns))
+    return found
+
+
+def stall(tracks: tuple[Track, ...], window: Window) -> Stall:
+    """Return the longest time in the window in which nothing arrived, in the direction that is worse off.
+
+    At the window's edges a stall counts from, or up to, the edge.
+    """
+    worst = Stall()
+    for direction in sorted({track.direction for track in tracks}):
+        arrived = np.sort(np.concatenate([t.t_ns for t in tracks if t.direction == direction]))
+        arrived = arrived[window.holds(arrived)]
+        edges = np.concatenate(([window.start_ns], arrived, [window.end_ns]))
+        gaps = np.diff(edges)
+        longest = int(gaps.argmax())
+        found = Stall(int(edges[longest]), int(edges[longest + 1]), longest == len(gaps) - 1, len(arrived))
+        worst = max(worst, found, key=lambda s: s.duration_ns)
+    return worst
+
+
+def silence(tracks: tuple[Track, ...], window: Window) -> int:
+    """Return for how long, when the window ends, nothing has arrived in the direction that is worse off, in ns."""
+    return max(
+        (window.end_ns - max([window.start_ns, *t.t_ns[window.holds(t.t_ns)]]) for t in tracks), default=0
+    )
+
+
+def rhythm(tracks: tuple[Track, ...]) -> int:
+    """Return the usual time between two arrivals of the slowest direction, in ns; 0 where that cannot be told."""
+    return max((int(np.median(np.diff(t.t_ns))) for t in tracks if len(t.t_ns) > 1), default=0)
+
+
+def _reader(table: pa.Table) -> Reader | None:
+    columns = set(table.column_names)
+    if {"session", "end", "direction", "event"} <= columns:
+        return _transfers
+    if {"session", "event", "latency_ns"} <= columns:
+        return _connections
+    return _calls if {"direction", "seq", "delay_ns"} <= columns else None
+
+
+def _transfers(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
+    """Yield the sessions of a tcp-transfer: progress is what the receiver has, an end what either end sees."""
+    for number in np.unique(integers(table, "session")):
+        mine = table.filter(pc.equal(table["session"], int(number))).sort_by("t_ns")
+        event, end, t_ns = texts(mine, "event"), texts(mine, "end"), integers(mine, "t_ns")
+        began = t_ns[(event == "connected") & (end == "client")]
+        if len(began) == 0:
+            continue  # it could not be reached
+        direction = str(texts(mine, "direction")[0])
+        arrived = (event == "progress") & (end == ("tenant" if direction == "up" else "client"))
+        count = integers(mine, "bytes")[arrived]
+        track = Track(direction, t_ns[arrived], np.diff(count, prepend=0))
+        over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (t_ns < end_ns))
+        if len(over) == 0:
+            yield Session(name, int(number), int(began[0]), (track,))
+        else:
+            first = int(over[0])
+            reason = f"{end[first]}: {texts(mine, 'reason')[first]}"
+            yield Session(
+                name, int(number), int(began[0]), (track,), int(t_ns[first]), str(event[first]), reason
+            )
+
+
+def _connections(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
+    """Yield the sessions of an https-keepalive: progress is an answer."""
+    table = table.sort_by("t_ns")
+    for number in np.unique(integers(table, "session")):
+        mine = table.filter(pc.equal(table["session"], int(number)))
+        event, done_ns = texts(mine, "event"), integers(mine, "t_ns") + integers(mine, "latency_ns")
+        answered = event == "answered"
+        reached = answered | np.isin(event, SESSION_ENDS)
+        if not reached.any():
+            continue
+        track = Track("up", done_ns[answered], integers(mine, "bytes")[answered])
+        began = int(integers(mine, "t_ns")[reached][0])
+        over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (done_ns < end_ns))
+        if len(over) == 0:
+            yield Session(name, int(number), began, (track,))
+        else:
+            first = int(over[0])
+            reason = str(texts(mine, "reason")[first])
+            yield Session(name, int(number), began, (track,), int(done_ns[first]), str(event[first]), reason)
+
+
+def _calls(name: str, table: pa.Table, _: int) -> Iterator[Session]:
+    """Yield the one session of a udp-call: progress is what arrives, in both directions."""
+    tracks = []
+    for direction in ("up", "down"):
+        mine = table.filter(pc.and_(pc.equal(table["direction"], direction), pc.is_valid(table["delay_ns"])))
+        arrived = integers(mine, "t_ns") + integers(mine, "delay_ns")
+        order = np.argsort(arrived)
+        tracks.append(Track(direction, arrived[order], integers(mine, "bytes")[order]))
+    if table.num_rows:
+        yield Session(name, 0, int(integers(table, "t_ns").min()), tuple(tracks))

@@ -1,0 +1,144 @@
+"""The session ledger: what became of each session of each flow, and on which uplink it stayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from testbed.metrics.carrier import carrier
+from testbed.metrics.evidence import Evidence, integers
+from testbed.metrics.flows import Session, Stall, Track, flows, rhythm, silence, stall
+from testbed.metrics.measurement import Window
+from testbed.model.traffic import HEARTBEAT_BYTES
+
+SILENT_NS = 3_000_000_000
+"""When nothing has arrived for so long (three beats, if they are slower) at the window's end, a session has stalled."""
+SETTLE_NS = 1_000_000_000
+"""After a return, packets of the old uplink are still on their way."""
+SLOT_NS = 1_000_000_000
+STRANDED_SLOTS = 2
+"""In so many slots a session must have been carried elsewhere to be called stranded."""
+HEARTBEAT_FRAME_BYTES = HEARTBEAT_BYTES + 8 + 20 + 14  # UDP, IP and Ethernet headers
+
+
+class Fate(StrEnum):
+    """What became of a session."""
+
+    SURVIVED = "survived"
+    STALLED = "stalled"
+    RESET = "reset"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One session in the ledger; times in ns since the run's start.
+
+    ``stall_ns`` is its longest time without progress, from ``stall_start_ns``; ``stranded_ns`` how long, after
+    the heartbeat had returned to the preferred uplink, it was certainly carried by another, ``stranded_on``.
+    """
+
+    flow: str
+    session: int
+    fate: Fate
+    began_ns: int
+    ended_ns: int | None
+    reason: str
+    stall_ns: int
+    stall_start_ns: int
+    stranded_ns: int = 0
+    stranded_on: str | None = None
+
+
+def ledger(evidence: Evidence) -> tuple[Entry, ...]:
+    """Return an entry for each session of each flow of a run."""
+    return tuple(_entry(evidence, session) for each in flows(evidence).values() for session in each)
+
+
+def fate(session: Session, window: Window) -> Fate:
+    """Return what had become of a session by the window's end."""
+    if session.ended_ns is not None and session.ended_ns < window.end_ns:
+        return Fate.STALLED if session.end == "gave up" else Fate.RESET
+    patience_ns = max(SILENT_NS, 3 * rhythm(session.tracks))
+    silent_ns = silence(session.tracks, lifetime(session, window))
+    return Fate.STALLED if silent_ns > patience_ns else Fate.SURVIVED
+
+
+def lifetime(session: Session, window: Window) -> Window:
+    """Return the part of the window in which the session was open."""
+    end_ns = window.end_ns if session.ended_ns is None else min(session.ended_ns, window.end_ns)
+    start_ns = max(session.began_ns, window.start_ns)
+    return Window(start_ns, max(start_ns, end_ns))
+
+
+def returns(evidence: Evidence, window: Window) -> tuple[Window, ...]:
+    """Return the times in the window when the preferred uplink carried the heartbeat again after another had."""
+    seen = carrier(evidence.links)
+    ends = [t.t_ns for t in seen.takeovers[1:]] + [window.end_ns]
+    found = []
+    for takeover, end_ns in zip(seen.takeovers, ends, strict=False):
+        after = Window(max(takeover.t_ns + SETTLE_NS, window.start_ns), min(end_ns, window.end_ns))
+        if takeover.before and takeover.uplink == evidence.facts.preferred and after.duration_ns >= SLOT_NS:
+            found.append(after)
+    return tuple(found)
+
+
+def stranded(evidence: Evidence, session: Session, window: Window) -> tuple[int, str | None]:
+    """Return for how long after a return the session was certainly carried by another uplink, and by which.
+
+    Certain: in slots of a second in which more bytes of it arrived than the preferred uplink let out in
+    that direction, the heartbeat's own frames not counted. Flows beside it on the preferred uplink make it
+    less certain, never falsely so.
+    """
+    if evidence.links is None:
+        return 0, None
+    total, elsewhere = 0, dict.fromkeys(evidence.facts.uplinks[1:], 0)
+    for after in returns(evidence, window):
+        alive = lifetime(session, after)
+        edges = np.arange(alive.start_ns, alive.end_ns + 1, SLOT_NS)
+        if len(edges) < 2:
+            continue
+        for track in session.tracks:
+            lost_to = _slots_elsewhere(evidence.links, evidence.facts.preferred, track, edges)
+            total = max(total, int(lost_to.sum()) * SLOT_NS)
+            for name in elsewhere:
+                elsewhere[name] += int(_net(evidence.links, name, track.direction, edges)[lost_to].sum())
+    if total < STRANDED_SLOTS * SLOT_NS:
+        return 0, None
+    return total, max(elsewhere, key=lambda name: elsewhere[name], default=None)
+
+
+def _slots_elsewhere(
+    links: pa.Table, preferred: str, track: Track, edges: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    arrived, _ = np.histogram(track.t_ns, edges, weights=track.bytes)
+    return np.asarray((arrived > 0) & (arrived > _net(links, preferred, track.direction, edges)), np.bool_)
+
+
+def _net(links: pa.Table, uplink: str, direction: str, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what an uplink let out in each slot, in bytes, without the heartbeat."""
+    mine = links.filter(pc.and_(pc.equal(links["link"], uplink), pc.equal(links["direction"], direction)))
+    net = integers(mine, "bytes_out") - HEARTBEAT_FRAME_BYTES * integers(mine, "marked_out")
+    counted, _ = np.histogram(integers(mine, "t_ns"), edges, weights=net)
+    return np.asarray(counted, np.float64)
+
+
+def _entry(evidence: Evidence, session: Session) -> Entry:
+    longest: Stall = stall(session.tracks, lifetime(session, evidence.whole))
+    stranded_ns, on = stranded(evidence, session, evidence.whole)
+    return Entry(
+        flow=session.flow,
+        session=session.number,
+        fate=fate(session, evidence.whole),
+        began_ns=session.began_ns,
+        ended_ns=session.ended_ns,
+        reason=session.reason,
+        stall_ns=longest.duration_ns,
+        stall_start_ns=longest.start_ns,
+        stranded_ns=stranded_ns,
+        stranded_on=on,
+    )

@@ -1,0 +1,82 @@
+"""sessions_survived, resets, stall, stranded_sessions: what a failover costs those who are connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from testbed.metrics.evidence import Evidence
+from testbed.metrics.flows import Session, flows, stall
+from testbed.metrics.ledger import Fate, fate, lifetime, returns, stranded
+from testbed.metrics.measurement import Ask, Measurement, Metric
+from testbed.model.objective import Unit
+
+
+def _none_reason(ask: Ask) -> str:
+    return f"no session of {ask.of or 'any flow'} in the window"
+
+
+def _alive(evidence: Evidence, ask: Ask) -> Iterator[Session]:
+    """Yield the sessions that were open at some time of the window."""
+    for sessions in flows(evidence, ask.of).values():
+        for session in sessions:
+            if session.began_ns < ask.window.end_ns and lifetime(session, ask.window).duration_ns > 0:
+                yield session
+
+
+def _survived(evidence: Evidence, ask: Ask) -> Measurement:
+    """Return the share of the flows whose first session in the window was there, and alive, at its end."""
+    first: dict[str, Session] = {}
+    for session in _alive(evidence, ask):
+        first.setdefault(session.flow, session)
+    if not first:
+        return SURVIVED.answer(None, 0, reason=_none_reason(ask))
+    fates = {flow: fate(session, ask.window) for flow, session in first.items()}
+    share = sum(f is Fate.SURVIVED for f in fates.values()) / len(fates)
+    return SURVIVED.answer(share, len(fates), details={flow: str(f) for flow, f in fates.items()})
+
+
+def _resets(evidence: Evidence, ask: Ask) -> Measurement:
+    """Count the sessions that ended in the window by an error or by the other end."""
+    alive = list(_alive(evidence, ask))
+    if not alive:
+        return RESETS.answer(None, 0, reason=_none_reason(ask))
+    reset = [s for s in alive if s.ended_ns is not None and fate(s, ask.window) is Fate.RESET]
+    details = {"resets": [{"flow": s.flow, "t_ns": s.ended_ns, "reason": s.reason} for s in reset]}
+    return RESETS.answer(len(reset), len(alive), details=details)
+
+
+def _stall(evidence: Evidence, ask: Ask) -> Measurement:
+    """Return the longest time in which a flow made no progress, in whatever session."""
+    found = {
+        name: stall(tuple(track for session in sessions for track in session.tracks), ask.window)
+        for name, sessions in flows(evidence, ask.of).items()
+        if sessions
+    }
+    if not found:
+        return STALL.answer(None, 0, reason=_none_reason(ask))
+    flow, worst = max(found.items(), key=lambda item: item[1].duration_ns)
+    return STALL.answer(
+        worst.duration_ns,
+        min(s.moments for s in found.values()),
+        lower_bound=worst.open and ask.window.end_ns >= evidence.facts.duration_ns,
+        details={"flow": flow, "start_ns": worst.start_ns, "end_ns": worst.end_ns},
+    )
+
+
+def _stranded(evidence: Evidence, ask: Ask) -> Measurement:
+    """Count the sessions that another uplink went on carrying after the heartbeat had returned."""
+    back = returns(evidence, ask.window)
+    if not back:
+        reason = f"the heartbeat did not return to {evidence.facts.preferred} in the window"
+        return STRANDED.answer(None, 0, reason=reason)
+    alive = [s for s in _alive(evidence, ask) if any(lifetime(s, after).duration_ns > 0 for after in back)]
+    found = {f"{s.flow} {s.number}": stranded(evidence, s, ask.window) for s in alive}
+    on = {name: {"on": uplink, "ns": ns} for name, (ns, uplink) in found.items() if ns}
+    reason = "" if alive else "no session was open after the return"
+    return STRANDED.answer(len(on), len(alive), reason=reason, details={"stranded": on})
+
+
+SURVIVED = Metric(Unit.SHARE, "flows", 1, _survived)
+RESETS = Metric(Unit.COUNT, "sessions", 1, _resets)
+STALL = Metric(Unit.DURATION, "arrivals", 20, _stall)
+STRANDED = Metric(Unit.COUNT, "sessions after the return", 1, _stranded)
