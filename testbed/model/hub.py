@@ -9,7 +9,7 @@ from typing import Literal
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
-from testbed.model.quantities import Rate
+from testbed.model.quantities import Duration, Rate
 from testbed.model.traffic import HEARTBEAT_BYTES
 
 
@@ -19,6 +19,7 @@ class HubProfile:
 
     ``timers`` are those of ``ping-tracked`` and ``overflow``, ``bfd`` those of ``bgp-bfd``; what the chosen
     ``failover`` does not use is kept, so that a scenario can exchange it and nothing else.
+    ``fresh`` is how long the cache serves an object without asking the tenant whether it has changed.
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
 
@@ -27,6 +28,7 @@ class HubProfile:
     bfd: Bfd = field(default_factory=Bfd)
     overflow: Overflow = field(default_factory=Overflow)
     cache: bool = True
+    fresh: Duration = 600 * 10**9
     qos: bool = False
     shape: Mapping[str, Rate] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -55,6 +57,10 @@ class HubProfile:
         if self.qos and self.tunnelled:
             found = f"qos with failover {self.failover}, whose tunnels hide the packets' marks"
             yield Problem(self.place.at("qos"), found, "choose another failover")
+        if self.fresh < 10**6:
+            yield Problem(
+                self.place.at("fresh"), f"fresh is {self.fresh} ns", "write 1 ms or more, such as 10 s"
+            )
         for uplink, rate_bps in self.shape.items():
             if rate_bps < 64_000:
                 found = f"shape of {uplink} is {units.format_rate(rate_bps)}"

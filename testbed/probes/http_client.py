@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -68,6 +69,7 @@ class Client:
             row["ttfb_ns"] = time.monotonic_ns() - begun_ns
             row["status"] = response.status
             row["cache"] = response.headers.get("X-Cache-Status")
+            row["age_ns"] = age_ns(response.headers, time.time())
             digest, received = hashlib.sha256(), 0
             async for chunk in response.content.iter_any():
                 digest.update(chunk)
@@ -75,6 +77,17 @@ class Client:
                 row["bytes"] = received
             if response.status == 200:
                 row["sha256_ok"] = digest.hexdigest() == sha256
+
+
+def age_ns(headers: Mapping[str, str], now_s: float) -> int | None:
+    """Return how old a response's content is (RFC 9111, 4.2.3): by its Age, else by its Date; to a second."""
+    if headers.get("Age", "").isdecimal():
+        return int(headers["Age"]) * 10**9
+    try:
+        made = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return max(0, round(now_s - made.timestamp())) * 10**9
 
 
 def _print(row: Mapping[str, object]) -> None:

@@ -34,8 +34,10 @@ def heartbeat(
     )
 
 
-def links(*marked: tuple[str, int, int], direction: str = "up", per_bin: int = 1) -> pa.Table:
-    """10 ms bins with marked packets on each (uplink, from, to)."""
+def links(
+    *marked: tuple[str, int, int], direction: str = "up", per_bin: int = 1, size: int = 100
+) -> pa.Table:
+    """10 ms bins with marked packets and ``size`` bytes on each (uplink, from, to)."""
     rows = [(t, uplink) for uplink, start, end in marked for t in range(start, end, STEP)]
     return pa.table(
         {
@@ -44,6 +46,7 @@ def links(*marked: tuple[str, int, int], direction: str = "up", per_bin: int = 1
             "direction": pa.array([direction] * len(rows), pa.string()),
             "marked_out": pa.array([per_bin] * len(rows), pa.uint32()),
             "queue_bytes_max": pa.array([0] * len(rows), pa.uint32()),
+            "bytes_out": pa.array([size] * len(rows), pa.uint64()),
         }
     )
 
@@ -63,6 +66,7 @@ def request(t_ns: int, cache: str | None = "HIT", **more: object) -> dict[str, o
         "cache": cache,
         "error": None,
         "sha256_ok": True,
+        "age_ns": 0,
     }
     return usual | more
 
@@ -87,6 +91,7 @@ _COLUMNS = pa.schema(
         ),
         *(("size", pa.int64()), ("status", pa.int32()), ("ttfb_ns", pa.int64()), ("total_ns", pa.int64())),
         *(("bytes", pa.int64()), ("cache", pa.string()), ("error", pa.string()), ("sha256_ok", pa.bool_())),
+        ("age_ns", pa.int64()),
     ]
 )
 
@@ -101,11 +106,14 @@ def evidence(
     outages: Sequence[tuple[int, int]] = (),
     links: pa.Table | None = None,
     schedule: pa.Table | None = None,
+    events: Sequence[Happening] = (),
     **samples: pa.Table,
 ) -> Evidence:
-    """Evidence of a run with starlink before lte and the given outages of starlink."""
-    events = tuple(Happening("outage", "starlink", start, end) for start, end in outages)
-    facts = Facts(duration_ns, ("starlink", "lte"), "heartbeat", events)
+    """Evidence of a run with starlink before lte, 4.50 USD/GB, and the given outages of starlink and events."""
+    all_events = (*(Happening("outage", "starlink", start, end) for start, end in outages), *events)
+    facts = Facts(
+        duration_ns, ("starlink", "lte"), "heartbeat", all_events, metered=("lte",), tariffs={"lte": 4.5e-9}
+    )
     return Evidence(facts, samples, links, schedule)
 
 

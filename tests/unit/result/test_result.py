@@ -17,7 +17,14 @@ from testbed.verdict import Outcome
 from tests.unit.result.records import START, S, record, verdict
 
 DOC = Path(__file__).parents[3] / "docs" / "result-schema.md"
-FREE = ("versions.packages", "versions.tools", "fidelity.links", "verdicts[].details", "files")
+FREE = (
+    "facts.tariffs",
+    "versions.packages",
+    "versions.tools",
+    "fidelity.links",
+    "verdicts[].details",
+    "files",
+)
 
 
 def test_record_survives_the_file(tmp_path: Path):
