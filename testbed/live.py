@@ -98,6 +98,8 @@ def _words(live: Live) -> str:
     last = "–" if live.last_ns is None else format_duration(live.last_ns)
     if live.state in (ProbeState.STARTING, ProbeState.FAILED):
         return str(live.state)
+    if live.text:
+        return live.text
     return (
         f"{live.answered} answered, {live.failed} failed in the last second, last {last}, {live.total} in all"
     )

@@ -19,6 +19,7 @@ from testbed.errors import InputError
 from testbed.metrics.carrier import Carrier, carrier
 from testbed.metrics.decomposition import Decomposition
 from testbed.metrics.evidence import Evidence, Facts, Happening
+from testbed.metrics.ledger import Entry, Fate
 from testbed.model.bench import VIRTUAL
 from testbed.model.objective import Unit
 from testbed.provenance import Host, Versions
@@ -101,12 +102,13 @@ class Record:
     fidelity: Fidelity | None = None
     verdicts: tuple[Verdict, ...] = ()
     decomposition: tuple[Decomposition, ...] = ()
+    sessions: tuple[Entry, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
+    bench: str = VIRTUAL
 
     @property
     def title(self) -> str:
-    bench: str = VIRTUAL
         """The scenario's name, and what was changed in it for this run."""
         return f"{self.scenario} with {', '.join(self.changes)}" if self.changes else self.scenario
 
@@ -278,5 +280,6 @@ _READERS: Mapping[str, Any] = {
     ),
     "verdicts": lambda values: tuple(map(_verdict, values)),
     "decomposition": lambda values: tuple(Decomposition(**value) for value in values),
+    "sessions": lambda values: tuple(Entry(**{**value, "fate": Fate(value["fate"])}) for value in values),
     "changes": tuple,
 }

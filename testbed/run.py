@@ -31,6 +31,7 @@ from testbed.link.native import read_bins
 from testbed.live import Watch
 from testbed.metrics.decomposition import decompose
 from testbed.metrics.evidence import Facts
+from testbed.metrics.ledger import ledger
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
 from testbed.model.bench import VIRTUAL
@@ -149,7 +150,9 @@ class Run:
         error = rtt_error(evidence, evidence.facts.heartbeat).value
         verdicts = evaluate(self._plan.scenario, evidence, "" if fidelity.valid else _MISSED)
         fidelity = replace(fidelity, rtt_error_p95_ns=error)
-        self._writer.update(fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence))
+        self._writer.update(
+            fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
+        )
 
     def _report(self) -> None:
         """Write what is made from the results alone, and say how it ended."""

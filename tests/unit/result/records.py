@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from testbed.metrics.decomposition import Decomposition
 from testbed.metrics.evidence import Facts, Happening
+from testbed.metrics.ledger import Entry, Fate
 from testbed.metrics.measurement import Ask, Measurement, Window
 from testbed.model.objective import Objective, Unit
 from testbed.provenance import Host, Versions
@@ -60,6 +61,7 @@ def record(*verdicts: Verdict, state: State = State.COMPLETE, **more: object) ->
         "decomposition": (
             Decomposition("starlink", "outage", 30 * S, 30 * S, 32 * S, "lte", 32 * S, None, 55 * S, 60 * S),
         ),
+        "sessions": (Entry("sync", 0, Fate.RESET, 0, 33 * S, "client: ECONNRESET", 3 * S, 30 * S, 0, None),),
         "files": {"junit.xml": 900},
     }
     return Record(**fields | {"verdicts": verdicts, "state": state} | more)  # type: ignore[arg-type]
