@@ -27,6 +27,9 @@ class Recipe(NamedTuple):
 RECIPES: Mapping[str, Recipe] = {
     "starlink-bent-pipe": Recipe("starlink-bent-pipe", 120, 11),
     "lte-suburban": Recipe("lte", 120, 7),
+    "lte-rural": Recipe("lte-rural", 120, 7),
+    "starlink-kenya": Recipe("starlink-kenya-2025", 120, 11),
+    "geo": Recipe("geo", 120, 7),
 }
 
 
