@@ -122,7 +122,7 @@ class SshAccess(DeviceAccess):
         within_s = self._ssh.answers_within / 1e9
         deadline_s = time.monotonic() + within_s
         while True:
-            done = self.run(["true"], timeout_s=within_s)
+            done = self.run(["true"])
             if done.returncode == 0:
                 return
             said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]

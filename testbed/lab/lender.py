@@ -49,6 +49,10 @@ class Lender:
         if error := json.loads(answer)["error"]:
             raise RunError(f"NIC {nic} cannot become the port {port}: {error}")
 
+    def close(self) -> None:
+        """Want no NIC any more; all go home when no process has the run's end."""
+        self._socket.close()
+
 
 @contextmanager
 def lending(names: Sequence[str], log: Path) -> Iterator[int | None]:
@@ -74,7 +78,11 @@ def lending(names: Sequence[str], log: Path) -> Iterator[int | None]:
         with ours:
             yield ours.fileno()
     finally:
-        if process.wait(timeout=_ENDS_S) != 0:
+        try:
+            status = process.wait(timeout=_ENDS_S)
+        except subprocess.TimeoutExpired as late:
+            raise HostError(f"the NICs of the bench are not back after {_ENDS_S:g} s") from late
+        if status != 0:
             raise HostError(f"not every NIC of the bench is back as it was: {log.read_text().strip()}")
 
 
@@ -84,7 +92,7 @@ class _Shelf:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._home = os.open(_HOME, os.O_RDONLY)
-        self._lent: list[tuple[Nic, str, int]] = []
+        self._lent: list[tuple[Nic, int]] = []
         self._locks = ExitStack()
 
     def lend(self, name: str, port: str, there: int) -> None:
@@ -98,18 +106,19 @@ class _Shelf:
         nic = nics.read().get(name)
         if nic is None:
             raise HostError("this host no longer has it")
-        target = ["name", port, "netns", f"/proc/self/fd/{there}"]
-        nics.ip("link", "set", "dev", name, "alias", nics.ALIAS + name, *target, fds=[there])
-        self._lent.append((nic, port, there))
+        self._lent.append((nic, there))  # what fails now may have happened by half
+        nics.ip("link", "set", "dev", name, "alias", nics.ALIAS + name)
+        nics.ip("link", "set", "dev", name, "name", port, "netns", f"/proc/self/fd/{there}", fds=[there])
 
     def take_back(self) -> list[str]:
         """Bring every NIC home; return what went wrong."""
         faults = []
         while self._lent:
-            nic, port, there = self._lent.pop()
+            nic, there = self._lent.pop()
             try:
-                move = ["name", nic.name, "netns", f"/proc/self/fd/{self._home}"]
-                nics.ip("link", "set", "dev", port, *move, inside=there, fds=[self._home])
+                if (port := nics.named_by_alias(nic.name, inside=there)) is not None:
+                    move = ["name", nic.name, "netns", f"/proc/self/fd/{self._home}"]
+                    nics.ip("link", "set", "dev", port, *move, inside=there, fds=[self._home])
                 nics.ip("-batch", "-", stdin="\n".join(nic.settings))
             except HostError as error:
                 faults.append(f"{nic.name}: {error}")

@@ -79,6 +79,12 @@ def problems(bench: Bench, nics: Mapping[str, Nic]) -> Iterator[Problem]:
             yield Problem(place, f"NIC {name!r} is a port of {nic.bridge!r}", "take it out of there first")
 
 
+def named_by_alias(name: str, inside: int) -> str | None:
+    """Return what the lent NIC is called in the network namespace of the open file ``inside``, if it is there."""
+    links = _asked("-details", "link", "show", inside=inside)
+    return next((link["ifname"] for link in links if link.get("ifalias") == ALIAS + name), None)
+
+
 def lock(name: str) -> TextIO | None:
     """Mark a NIC as lent as long as the returned file is open; None where it is lent already."""
     LOCKS.mkdir(parents=True, exist_ok=True)
@@ -133,8 +139,8 @@ def ip(*arguments: str, stdin: str = "", inside: int | None = None, fds: Iterabl
     return done.stdout
 
 
-def _asked(*question: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(ip("-json", *question) or "[]")
+def _asked(*question: str, inside: int | None = None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(ip("-json", *question, inside=inside) or "[]")
     return [entry for entry in found if entry]  # ip writes {} for what it filtered out
 
 

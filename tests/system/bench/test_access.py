@@ -180,7 +180,7 @@ def test_another_user_becomes_root_by_sudo(
         chmod 711 /root
         install -d -o engineer -m 700 /root/engineer/.ssh
         install -o engineer -m 600 /root/.ssh/authorized_keys /root/engineer/.ssh/
-        echo 'engineer ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/engineer
+        echo 'engineer ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers
     """)
     access = SshAccess(
         "hub", next_door, replace(SSH, user="engineer"), hardware.folder / "client", tmp_path / "ssh"
