@@ -57,10 +57,8 @@ class HubProfile:
         if self.qos and self.tunnelled:
             found = f"qos with failover {self.failover}, whose tunnels hide the packets' marks"
             yield Problem(self.place.at("qos"), found, "choose another failover")
-        if self.fresh < 10**6:
-            yield Problem(
-                self.place.at("fresh"), f"fresh is {self.fresh} ns", "write 1 ms or more, such as 10 s"
-            )
+        if self.fresh < 10**9 or self.fresh % 10**9:
+            yield Problem(self.place.at("fresh"), "fresh is not whole seconds", "write 1 s or more")
         for uplink, rate_bps in self.shape.items():
             if rate_bps < 64_000:
                 found = f"shape of {uplink} is {units.format_rate(rate_bps)}"
