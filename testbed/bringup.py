@@ -217,6 +217,7 @@ def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any
         "overflow_enter": overflow.enter,
         "overflow_leave": overflow.leave,
         "overflow_share": overflow.share,
+        "overflow_retry_s": overflow.retry / 10**9,
     }
 
 

@@ -114,7 +114,8 @@ class Overflow:
     The preferred uplink is measured every ``interval``. Its queueing delay is its round-trip time
     less the lowest one seen. ``enter`` measurements in a row above ``busy`` send new flows to the
     second uplink; ``leave`` in a row below ``calm``, with no more than ``share`` of the throughput of
-    the congested time on both uplinks together, bring them back.
+    the congested time on both uplinks together, bring them back. So does ``retry`` below ``calm``,
+    whatever they carry: the preferred uplink's capacity may have grown.
     """
 
     interval: Duration = 500 * MS
@@ -123,6 +124,7 @@ class Overflow:
     enter: int = 2
     leave: int = 10
     share: Share = 0.7
+    retry: Duration = 30 * S
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def problems(self) -> Iterable[Problem]:
@@ -134,6 +136,9 @@ class Overflow:
         for key in ("enter", "leave"):
             if getattr(self, key) < 1:
                 yield Problem(self.place.at(key), f"{key} is {getattr(self, key)}", "write 1 or more")
+        if self.retry < self.leave * self.interval:
+            found = "retry is shorter than leave takes"
+            yield Problem(self.place.at("retry"), found, "write leave x interval or more")
         if not 0 < self.share < 1:
             found = f"share is {format_share(self.share)}"
             yield Problem(self.place.at("share"), found, "write more than 0 % and less than 100 %")

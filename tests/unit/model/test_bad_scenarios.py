@@ -57,7 +57,7 @@ BAD = {
     "missing trace": (
         "{fixed: {delay: 25 ms}}",
         "{trace: starlink-bent-pip}",
-        "s.yaml:4: no trace 'starlink-bent-pip'; did you mean 'starlink-bent-pipe'?",
+        "s.yaml:4: no trace 'starlink-bent-pip'; did you mean 'starlink-bent-pipe' or 'starlink-kenya'?",
     ),
     "trace and fixed values": (
         "{fixed: {delay: 25 ms}}",
@@ -110,6 +110,11 @@ BAD = {
         "uplinks:",
         "hub: {failover: overflow, overflow: {busy: 50 ms, calm: 50 ms}}\nuplinks:",
         "s.yaml:3: calm is not below busy; leave a gap between the two, or flows go to and fro",
+    ),
+    "overflow that tries again at once": (
+        "uplinks:",
+        "hub: {overflow: {retry: 1 s}}\nuplinks:",
+        "s.yaml:3: retry is shorter than leave takes; write leave x interval or more",
     ),
     "overflow that never returns": (
         "uplinks:",

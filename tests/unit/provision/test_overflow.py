@@ -26,7 +26,7 @@ def overflow() -> ModuleType:
 
 def seen(overflow: ModuleType, *measurements: tuple[float, float, float]) -> str:
     """Return for each (queueing delay in ms, Mbit/s on the preferred uplink, on both) whether flows overflow."""
-    congestion = overflow.Congestion(busy_ms=100, calm_ms=40, enter=2, leave=3, share=0.7)
+    congestion = overflow.Congestion(busy_ms=100, calm_ms=40, enter=2, leave=3, retry=6, share=0.7)
     return "".join(".O"[congestion.observe(q, p * MBIT, b * MBIT)] for q, p, b in measurements)
 
 
@@ -54,6 +54,13 @@ def test_flows_come_back_when_the_preferred_uplink_can_carry_them_all(overflow: 
 
     assert ".O" + "OOOO" == seen(overflow, *full, *[(5, 10, 25)] * 4)
     assert ".O" + "OO.." == seen(overflow, *full, *[(5, 8, 14)] * 4)
+
+
+def test_flows_are_tried_again_after_a_while(overflow: ModuleType) -> None:
+    """The cell's other users may have gone: after a long time with a short queue its capacity is found anew."""
+    full, carried_by_both = [(150.0, 3.0, 3.0)] * 2, (5.0, 1.0, 9.0)
+
+    assert ".O" + "OOOOO." + ".." == seen(overflow, *full, *[carried_by_both] * 8)
 
 
 def test_calm_must_last(overflow: ModuleType) -> None:

@@ -72,30 +72,37 @@ class Lowest:
 class Congestion:
     """Whether the preferred uplink is congested, with hysteresis."""
 
-    def __init__(self, busy_ms: float, calm_ms: float, enter: int, leave: int, share: float) -> None:
+    def __init__(
+        self, busy_ms: float, calm_ms: float, enter: int, leave: int, retry: int, share: float
+    ) -> None:
         self.overflowing = False
-        self._busy_ms, self._calm_ms, self._enter, self._leave = busy_ms, calm_ms, enter, leave
-        self._share = share
-        self._streak = 0
+        self._busy_ms, self._calm_ms, self._share = busy_ms, calm_ms, share
+        self._enter, self._leave, self._retry = enter, leave, retry
+        self._streak = self._short = 0
         self._full_bps = 0.0
 
     def observe(self, queueing_ms: float, preferred_bps: float, both_bps: float) -> bool:
         """Take a measurement in; return whether new flows overflow from now on.
 
         The throughput of the congested preferred uplink is what it can carry: flows come back when the
-        two uplinks together carry clearly less.
+        two uplinks together carry clearly less, or when its queue has been short for so long that it may
+        carry more by now.
         """
-        busy = queueing_ms > self._busy_ms
+        busy, short = queueing_ms > self._busy_ms, queueing_ms < self._calm_ms
         if busy:
             self._full_bps = max(self._full_bps, preferred_bps)
-        calm = queueing_ms < self._calm_ms and both_bps <= self._share * self._full_bps
-        self._streak = self._streak + 1 if (calm if self.overflowing else busy) else 0
-        if self._streak >= (self._leave if self.overflowing else self._enter):
-            self.overflowing, self._streak = not self.overflowing, 0
-            if not self.overflowing:
-                self._full_bps = 0.0
-        elif not self.overflowing and not busy:
+        elif not self.overflowing:
             self._full_bps = 0.0
+        calm = short and both_bps <= self._share * self._full_bps
+        self._streak = self._streak + 1 if (calm if self.overflowing else busy) else 0
+        self._short = self._short + 1 if short else 0
+        if self.overflowing:
+            change = self._streak >= self._leave or self._short >= self._retry
+        else:
+            change = self._streak >= self._enter
+        if change:
+            self.overflowing, self._streak, self._short = not self.overflowing, 0, 0
+            self._full_bps *= self.overflowing
         return self.overflowing
 
 
@@ -163,7 +170,7 @@ def main(settings: dict) -> None:
     """Measure and steer until killed."""
     subprocess.run(["sh", "-euc", ROUTING.format(**settings)], check=True)
     nft(RULES.format(**settings))
-    keys = ("busy_ms", "calm_ms", "enter", "leave", "share")
+    keys = ("busy_ms", "calm_ms", "enter", "leave", "retry", "share")
     congestion, lowest = Congestion(**{key: settings[key] for key in keys}), Lowest()
     pings = Pings(settings["preferred"], settings["target"], settings["interval_s"])
     preferred, second = Meter(settings["preferred"]), Meter(settings["second"])
