@@ -23,7 +23,7 @@ class Decomposition:
     ``first_lost_ns``      sending of the first heartbeat of the gap that the event caused
     ``first_backup_ns``    first marked packet on the uplink that took over (10 ms bins)
     ``first_good_ns``      sending of the first answered heartbeat after the gap
-    ``service_lost_ns``    first request, under way during the event, that got no whole answer
+    ``service_lost_ns``    the first request under way during the event went wrong
     ``service_back_ns``    first whole answer from the tenant (not the cache) to a request after the first loss
     ``recovered_ns``       the event's end
     ``returned_ns``        the uplink carries the heartbeat again for good, until its next event
@@ -71,7 +71,9 @@ def _of_service(evidence: Evidence, event: Happening) -> Decomposition:
         backup=None,
         first_good_ns=None,
         service_lost_ns=lost,
-        service_back_ns=_service_back(evidence, lost, evidence.facts.duration_ns),
+        service_back_ns=_service_back(
+            evidence, lost and event.start_ns, evidence.facts.duration_ns, lost or 0
+        ),
         recovered_ns=event.end_ns,
         returned_ns=None,
     )
@@ -120,18 +122,22 @@ def _gap(probes: Probes, event: Happening, horizon_ns: int) -> tuple[int | None,
 
 
 def _service_lost(evidence: Evidence, event: Happening) -> int | None:
-    """Return when the first request was due that was under way during the event and got no whole answer."""
+    """Return when the first request that was under way during the event had failed."""
     asked = _requests(evidence)
-    caught = ~asked.whole & (asked.done_ns > event.start_ns) & (asked.t_ns < event.end_ns)
-    return int(asked.t_ns[caught].min()) if caught.any() else None
+    over = asked.done_ns < np.iinfo(np.int64).max
+    caught = ~asked.whole & over & (asked.done_ns > event.start_ns) & (asked.t_ns < event.end_ns)
+    return int(asked.done_ns[caught].min()) if caught.any() else None
 
 
-def _service_back(evidence: Evidence, first_lost_ns: int | None, horizon_ns: int) -> int | None:
-    """Return when the first request after the loss that needed the tenant had its whole answer."""
+def _service_back(
+    evidence: Evidence, first_lost_ns: int | None, horizon_ns: int, after_ns: int = 0
+) -> int | None:
+    """Return when the first request after the loss that needed the tenant had its whole answer, if after that."""
     if first_lost_ns is None:
         return None
     asked = _requests(evidence)
-    fetched = asked.whole & ~asked.cached & (asked.t_ns >= first_lost_ns) & (asked.done_ns < horizon_ns)
+    fetched = asked.whole & ~asked.cached & (asked.t_ns >= first_lost_ns)
+    fetched &= (asked.done_ns > after_ns) & (asked.done_ns < horizon_ns)
     return int(asked.done_ns[fetched].min()) if fetched.any() else None
 
 

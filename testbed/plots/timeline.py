@@ -29,9 +29,13 @@ BIN_WIDTHS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 600)
 def name_events(axes: Axes, result: Result) -> None:
     """Write above the panel what each event is, as far as there is room; every one of them is shaded."""
     free_from = 0.0
+    together: dict[tuple[int, int], list[str]] = {}
     for event in sorted(result.record.facts.events, key=lambda e: e.start_ns):
-        middle = (event.start_ns + event.end_ns) / 2 / result.record.duration_ns
-        text = event.title or f"{event.uplink} {event.kind}"
+        name = event.title or f"{event.uplink} {event.kind}"
+        together.setdefault((event.start_ns, event.end_ns), []).append(name)
+    for (start_ns, end_ns), titles in together.items():
+        middle = (start_ns + end_ns) / 2 / result.record.duration_ns
+        text = ", ".join(titles)
         half = len(text) * LETTER_WIDTH / 2
         if middle - half >= free_from or free_from == 0.0:
             style.note(

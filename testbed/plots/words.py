@@ -113,7 +113,7 @@ def sequence(axes: Axes, record: Record) -> None:
 def _moments(found: Decomposition) -> Iterator[tuple[str, str]]:
     start, end = found.impairment_ns, found.recovered_ns
     if not found.uplink:
-        yield "first failed request sent", _since(found.service_lost_ns, start)
+        yield "first request failed", _since(found.service_lost_ns, start)
         yield f"{found.kind.replace('_', ' ')} over", _since(end, start)
         yield "first answer from the tenant (since its end)", _since(found.service_back_ns, end)
         return
