@@ -17,8 +17,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#define FEATURES_MAX 256
 
 static uint32_t ethtool(int fd, struct ifreq *request, uint32_t command, uint32_t value)
 {
@@ -113,7 +114,7 @@ static int32_t namespace_id(int fd)
 }
 
 /* Namespaces have no names of their own, but the processes in them can be seen. */
-static int open_namespace(int32_t id)
+static int find_namespace(int32_t id)
 {
 	DIR *processes = opendir("/proc");
 	const struct dirent *entry;
@@ -137,24 +138,72 @@ static int open_namespace(int32_t id)
 	return found;
 }
 
-/* All kinds that segments.h does not know. Without ethtool their frames are counted as unasked losses. */
+/* Many links go to few namespaces: those found stay open. */
+static int open_namespace(int32_t id)
+{
+	static struct { int32_t id; int fd; } known[16];
+	static unsigned n;
+
+	for (unsigned i = 0; i < n && i < 16; i++)
+		if (known[i].id == id)
+			return known[i].fd;
+	int fd = find_namespace(id);
+
+	if (fd >= 0) {
+		if (n >= 16)
+			close(known[n % 16].fd);
+		known[n++ % 16].id = id;
+		known[(n - 1) % 16].fd = fd;
+	}
+	return fd;
+}
+
+/* The kinds that segments.h does not know. Left on, their frames would be counted as unasked losses. */
+static const char *const unknown_kinds[] = {
+	"tx-sctp-segmentation", "tx-gre-segmentation", "tx-gre-csum-segmentation", "tx-ipxip4-segmentation",
+	"tx-ipxip6-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation", "tx-gso-list",
+};
+
+static bool unknown(const char *kind)
+{
+	for (size_t i = 0; i < sizeof unknown_kinds / sizeof unknown_kinds[0]; i++)
+		if (!strcmp(kind, unknown_kinds[i]))
+			return true;
+	return false;
+}
+
+/* Features are numbered in the order of their names, which differs from kernel to kernel. */
+static void switch_off_unknown(int fd, struct ifreq *request)
+{
+	struct {
+		struct ethtool_gstrings head;
+		char names[FEATURES_MAX][ETH_GSTRING_LEN];
+	} strings = { .head = { .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES } };
+	struct {
+		struct ethtool_sfeatures head;
+		struct ethtool_set_features_block blocks[FEATURES_MAX / 32];
+	} set = { .head = { .cmd = ETHTOOL_SFEATURES } };
+
+	request->ifr_data = (void *)&strings;
+	if (ioctl(fd, SIOCETHTOOL, request) || strings.head.len > FEATURES_MAX)
+		return;
+	for (unsigned i = 0; i < strings.head.len; i++)
+		if (unknown(strings.names[i]))
+			set.blocks[i / 32].valid |= 1u << i % 32;
+	set.head.size = (strings.head.len + 31) / 32;
+	request->ifr_data = (void *)&set;
+	ioctl(fd, SIOCETHTOOL, request);	/* what cannot be changed stays */
+}
+
 static void tunnel_segmentation_off(int index)
 {
-	char name[IF_NAMESIZE];
-	pid_t child = if_indextoname((unsigned)index, name) ? fork() : -1;
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (!child) {
-		int null = open("/dev/null", O_WRONLY);
-
-		dup2(null, STDERR_FILENO);	/* of features that cannot be changed */
-		execlp("ethtool", "ethtool", "-K", name, "tx-sctp-segmentation", "off", "tx-gre-segmentation", "off",
-		       "tx-gre-csum-segmentation", "off", "tx-ipxip4-segmentation", "off", "tx-ipxip6-segmentation",
-		       "off", "tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off", "tx-gso-list",
-		       "off", (char *)NULL);
-		_exit(127);
-	}
-	if (child > 0)
-		waitpid(child, NULL, 0);
+	if (fd >= 0 && if_indextoname((unsigned)index, request.ifr_name))
+		switch_off_unknown(fd, &request);
+	if (fd >= 0)
+		close(fd);
 }
 
 /*
@@ -184,8 +233,6 @@ static void peer_tunnel_segmentation_off(int index)
 	}
 	if (home >= 0)
 		close(home);
-	if (there >= 0)
-		close(there);
 }
 
 static bool is_veth(int fd, struct ifreq *request)
