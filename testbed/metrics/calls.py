@@ -18,8 +18,9 @@ from testbed.model.objective import Unit
 
 PACKET_MS = 20.0
 """Speech in a packet: it waits so long at the sender before it is one."""
-BUFFER_NS = 60_000_000
-"""De-jitter buffer: a packet that is later than the fastest of its window by more comes too late to be heard."""
+BUFFERS_NS = tuple(range(20_000_000, 200_000_001, 20_000_000))
+"""De-jitter buffers: a packet that is later than the fastest of its window by more comes too late to be heard. The
+one that sounds best is taken for each window: what an adaptive buffer does at its best."""
 WINDOW_NS = 10_000_000_000
 WINDOW_PACKETS = 100
 """With fewer packets sent in ten seconds, there is nothing to hear and no score."""
@@ -79,7 +80,12 @@ def heard(packets: Packets, window: Window) -> Iterator[Heard]:
 def _score(packets: Packets, start_ns: int) -> Heard:
     if not packets.arrived.any():
         return Heard(packets.direction, start_ns, 1.0, float("inf"), 1.0, 1.0)
-    play_ns = int(packets.delay_ns[packets.arrived].min()) + BUFFER_NS
+    least_ns = int(packets.delay_ns[packets.arrived].min())
+    return max((_played(packets, start_ns, least_ns + b) for b in BUFFERS_NS), key=lambda score: score.mos)
+
+
+def _played(packets: Packets, start_ns: int, play_ns: int) -> Heard:
+    """Return the score of packets that are played ``play_ns`` after they were sent."""
     missed = ~packets.arrived | (packets.delay_ns > play_ns)
     loss, delay_ms = float(missed.mean()), play_ns / 1e6 + PACKET_MS
     ratio = burst_ratio(missed)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import matplotlib
-import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from testbed.plots import bounds, style, timeline, words
+from testbed.metrics.flows import flows as sessions_of
+from testbed.plots import bounds, flows, style, timeline, words
 from testbed.result import Result
 
 SIZE_INCHES = (11.7, 8.9)
 DPI = 160
 STEM = "timeline"
+SESSIONS = "(sessions)"  # the panel of all flows; no traffic can have this name
 
 
 def write(result: Result, *, svg: bool = False) -> Path:
@@ -33,14 +37,14 @@ def draw(result: Result) -> Figure:
     """Return the timeline figure of a run, finished or not."""
     figure = Figure(figsize=SIZE_INCHES)
     FigureCanvasAgg(figure)
-    streams = {name: t for name, t in result.evidence.samples.items() if "ttfb_ns" in t.column_names}
-    panels = _panels(figure, streams)
+    drawings = dict(_drawings(result))
+    panels = _panels(figure, drawings)
     timeline.carrier_band(panels["carrier"], result)
     timeline.round_trips(panels["rtt"], result)
     for direction in ("down", "up"):
         timeline.throughput(panels[direction], result, direction)
-    for name, table in streams.items():
-        timeline.requests(panels[name], result, name, table)
+    for name, drawing in drawings.items():
+        drawing.draw(panels[name])
     for name, axes in panels.items():
         if name != "carrier":
             timeline.shade_events(axes, result)
@@ -51,9 +55,32 @@ def draw(result: Result) -> Figure:
     return figure
 
 
-def _panels(figure: Figure, streams: dict[str, pa.Table]) -> dict[str, Axes]:
-    names = ["carrier", "rtt", "down", "up", *streams]
-    heights = [0.28, 2.6, 1.15, 0.75, *(1.9 for _ in streams)]
+@dataclass(frozen=True)
+class _Drawing:
+    """What a panel below the throughput shows, and how high it is against the others."""
+
+    height: float
+    draw: Callable[[Axes], None]
+
+
+def _drawings(result: Result) -> Iterator[tuple[str, _Drawing]]:
+    """Yield the panel of each stream of samples, by what its columns say it is; sessions share one."""
+    rows = len(sessions_of(result.evidence))
+    for name, table in result.evidence.samples.items():
+        columns = set(table.column_names)
+        if "ttfb_ns" in columns:
+            yield name, _Drawing(1.9, partial(timeline.requests, result=result, name=name, table=table))
+        elif "acknowledged_ns" in columns:
+            yield name, _Drawing(1.5, partial(flows.stored, result=result, name=name))
+        elif {"direction", "delay_ns"} <= columns:
+            yield name, _Drawing(1.1, partial(flows.call, result=result, name=name, table=table))
+    if rows:
+        yield SESSIONS, _Drawing(0.25 + 0.3 * rows, partial(flows.sessions, result=result))
+
+
+def _panels(figure: Figure, drawings: Mapping[str, _Drawing]) -> dict[str, Axes]:
+    names = ["carrier", "rtt", "down", "up", *drawings]
+    heights = [0.28, 2.6, 1.15, 0.75, *(drawing.height for drawing in drawings.values())]
     grid = figure.add_gridspec(
         len(names), 1, height_ratios=heights, left=0.075, right=0.985, top=0.905, bottom=0.285, hspace=0.32
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from matplotlib.axes import Axes
 
@@ -14,9 +15,8 @@ from testbed.verdict import Verdict
 def mark(axes: Mapping[str, Axes], result: Result) -> None:
     """Mark every verdict that has a place in a panel (``rtt``, ``carrier``, or an http-get stream's name)."""
     for verdict in result.record.verdicts:
-        marker = _MARKERS.get(
-            verdict.metric.partition("_p")[0] if verdict.metric.startswith("ttfb") else verdict.metric
-        )
+        percentile = verdict.metric.startswith(("ttfb_p", "upload_p"))
+        marker = _MARKERS.get(verdict.metric.partition("_p")[0] if percentile else verdict.metric)
         if marker is not None and verdict.value is not None:
             marker(axes, verdict)
 
@@ -56,19 +56,22 @@ def _stretch(axes: Axes, start_ns: int, verdict: Verdict, height: float) -> None
     label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8})
 
 
-def _ttfb(axes: Mapping[str, Axes], verdict: Verdict) -> None:
+def _line(per: float, axes: Mapping[str, Axes], verdict: Verdict) -> None:
+    """Draw the bound across the panel of its stream; ``per`` is the axis' unit in the metric's."""
     panel = axes.get(verdict.of)
     if panel is None:
         return
     colour = style.OUTCOME_COLOURS[verdict.outcome]
-    panel.axhline(verdict.bound / 1e6, color=colour, linewidth=0.9, linestyle="--")
+    panel.axhline(verdict.bound / per, color=colour, linewidth=0.9, linestyle="--")
+    below = verdict.relation == "at least"
     panel.annotate(
         f"{verdict.title}: {verdict.measured}",
-        (1, verdict.bound / 1e6),
+        (1, verdict.bound / per),
         xycoords=("axes fraction", "data"),
-        xytext=(-2, 2),
+        xytext=(-2, -3 if below else 2),
         textcoords="offset points",
         ha="right",
+        va="top" if below else "bottom",
         fontsize=7.5,
         color=colour,
         weight="bold",
@@ -78,5 +81,7 @@ def _ttfb(axes: Mapping[str, Axes], verdict: Verdict) -> None:
 _MARKERS: Mapping[str, Callable[[Mapping[str, Axes], Verdict], None]] = {
     "interruption": _interruption,
     "return_to_preferred": _return,
-    "ttfb": _ttfb,
+    "ttfb": partial(_line, 1e6),
+    "upload": partial(_line, 1e9),
+    "mos": partial(_line, 1.0),
 }

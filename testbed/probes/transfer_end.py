@@ -31,6 +31,8 @@ CHUNK = memoryview(bytes(256 * 1024))
 CONNECT_S = 5.0
 AGAIN_S = 1.0
 """After a session ended, and after an attempt that failed, the client waits this long."""
+CONGESTION_CONTROL = b"cubic"
+"""RFC 9438, whatever this host's default is: a run must not depend on it."""
 _SIOCOUTQ = 0x5411  # bytes that the other end has not acknowledged (tcp(7))
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, do not send what is left
 
@@ -153,10 +155,16 @@ def tell(
     print(json.dumps(row), flush=True)
 
 
+def prepare(connection: socket.socket, plan: Mapping[str, Any]) -> None:
+    """Give a socket the plan's mark, and the congestion control of all transfers."""
+    connection.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, plan["tos"])
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION_CONTROL)
+
+
 def connect(plan: Mapping[str, Any]) -> socket.socket:
     """Open a session and introduce it. Raises OSError."""
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    connection.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, plan["tos"])
+    prepare(connection, plan)
     connection.settimeout(CONNECT_S)
     try:
         connection.connect((plan["address"], plan["port"]))
@@ -203,7 +211,7 @@ def as_tenant(plan: Mapping[str, Any], listener: socket.socket) -> None:
 
 def _serve(plan: Mapping[str, Any], connection: socket.socket, stop: int) -> None:
     connection.settimeout(CONNECT_S)
-    connection.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, plan["tos"])
+    prepare(connection, plan)
     head = b""
     with suppress(OSError):
         while b"\n" not in head and (part := connection.recv(4096)):
@@ -222,7 +230,7 @@ def main() -> None:
     listener = None
     if plan["end"] == "tenant":
         listener = socket.create_server((plan["address"], plan["port"]))
-        listener.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, plan["tos"])
+        prepare(listener, plan)  # its answer to a SYN bears the mark already
     print(json.dumps({"ready": True}), flush=True)
     start = sys.stdin.readline()
     if start and listener:

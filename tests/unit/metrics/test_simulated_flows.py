@@ -83,13 +83,13 @@ def test_delays_are_those_of_the_schedules():
 
     assert 60 * MS == measured("call_delay_p95", kept)
     assert 0 == measured("call_loss", kept) == measured("call_jitter", kept)
-    assert mean_opinion_score(transmission_rating(60 + 60 + 20, 0)) == pytest.approx(measured("mos", kept))
+    assert mean_opinion_score(transmission_rating(60 + 20 + 20, 0)) == pytest.approx(measured("mos", kept))
 
 
 def test_random_loss_costs_what_the_model_says():
     """Five per cent asked of the link: the loss is found, and the median score is that of random loss."""
     kept = call_over(schedule(40 * MS, 0.05), schedule(40 * MS, 0.05))
-    expected = mean_opinion_score(transmission_rating(120, 0.05))
+    expected = mean_opinion_score(transmission_rating(80, 0.05))
 
     assert 0.05 == pytest.approx(measured("call_loss", kept), abs=0.01)
     assert expected == pytest.approx(METRICS["mos"].measure(kept, ask("call")).details["median"], abs=0.15)
@@ -103,7 +103,7 @@ def test_a_cut_is_a_stall_of_its_length():
     assert 3020 * MS == measured("stall", kept)
     assert 0.3 == pytest.approx(METRICS["mos"].measure(kept, ask("call")).details["loss"], abs=0.002)
     assert measured("mos", kept) == pytest.approx(
-        mean_opinion_score(transmission_rating(120, 0.3, 105)), abs=0.01
+        mean_opinion_score(transmission_rating(80, 0.3, 105)), abs=0.01
     )
 
 
