@@ -185,6 +185,7 @@ def hub_variables(
         "hub_lan": {"interface": lan, "address": hub.ports[lan]},
         "hub_failover": scenario.hub.failover,
         "hub_cache": scenario.hub.cache,
+        "cache_connect_timeout": f"{scenario.hub.connect_timeout // 10**6}ms",
         "cache_fresh": f"{scenario.hub.fresh // 10**9}s",
         "hub_qos": scenario.hub.qos,
         "qos_rates_kbps": {name: rate_bps // 1000 for name, rate_bps in scenario.hub.shape.items()},

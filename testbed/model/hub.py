@@ -20,6 +20,8 @@ class HubProfile:
     ``timers`` are those of ``ping-tracked`` and ``overflow``, ``bfd`` those of ``bgp-bfd``; what the chosen
     ``failover`` does not use is kept, so that a scenario can exchange it and nothing else.
     ``fresh`` is how long the cache serves an object without asking the tenant whether it has changed.
+    ``connect_timeout`` is what the cache grants each step of a connection to the tenant, TCP's and TLS's:
+    more than the slowest uplink's round trip, and no more than clients should wait for stale content.
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
 
@@ -29,6 +31,7 @@ class HubProfile:
     overflow: Overflow = field(default_factory=Overflow)
     cache: bool = True
     fresh: Duration = 600 * 10**9
+    connect_timeout: Duration = 10**9
     qos: bool = False
     shape: Mapping[str, Rate] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -57,6 +60,9 @@ class HubProfile:
         if self.qos and self.tunnelled:
             found = f"qos with failover {self.failover}, whose tunnels hide the packets' marks"
             yield Problem(self.place.at("qos"), found, "choose another failover")
+        if self.connect_timeout < 100 * 10**6:
+            found = f"connect_timeout is {units.format_duration(self.connect_timeout)}"
+            yield Problem(self.place.at("connect_timeout"), found, "write 100 ms or more")
         if self.fresh < 10**9 or self.fresh % 10**9:
             yield Problem(self.place.at("fresh"), "fresh is not whole seconds", "write 1 s or more")
         for uplink, rate_bps in self.shape.items():

@@ -111,6 +111,11 @@ BAD = {
         "hub: {failover: overflow, overflow: {busy: 50 ms, calm: 50 ms}}\nuplinks:",
         "s.yaml:3: calm is not below busy; leave a gap between the two, or flows go to and fro",
     ),
+    "a connection without time": (
+        "uplinks:",
+        "hub: {connect_timeout: 10 ms}\nuplinks:",
+        "s.yaml:3: connect_timeout is 10 ms; write 100 ms or more",
+    ),
     "overflow that tries again at once": (
         "uplinks:",
         "hub: {overflow: {retry: 1 s}}\nuplinks:",
