@@ -37,10 +37,14 @@ class Player:
         if self._failure is not None:
             raise self._failure
 
+    def join(self) -> None:
+        """Wait until all faults are over, or one could not be applied."""
+        self._thread.join()
+
     def stop(self) -> None:
         """End the playing; faults that are not undone stay."""
         self._stopped.set()
-        self._thread.join()
+        self.join()
 
     def as_happened(self, facts: Facts) -> Facts:
         """Return the facts with the times at which the faults had really been applied and undone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from testbed.metrics.evidence import Evidence
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
 from testbed.model.link import Direction, LinkSchedule, State
-from tests.unit.metrics.hand_made import MS, STEP, S, ask, evidence
+from tests.unit.metrics.hand_made import MS, STEP, S, ask, evidence, lessons, request
 
 if not LIBRARY.exists():
     pytest.skip(f"{LIBRARY.name} is not built: run make", allow_module_level=True)
@@ -117,3 +118,66 @@ def test_promise_is_what_the_engine_keeps():
 
     assert 0 == measured.value == measured.details["largest_ns"]
     assert measured.samples > 5000
+
+
+def test_bytes_are_what_went_through_the_links(blackout: Evidence):
+    """Every heartbeat has 100 bytes each way; what the cut swallowed was not carried."""
+    on_lte = (SENT >= AWAY) & (SENT < BACK)
+    on_starlink = ~on_lte
+    up = on_starlink & ((SENT < 30 * S) | (SENT >= 55 * S))  # dropped where it arrives at the cut
+    down = up & ((SENT + 20 * MS < 30 * S) | (SENT + 20 * MS >= 55 * S))
+
+    assert 200 * on_lte.sum() == METRICS["metered_bytes"].measure(blackout, ask()).value
+    assert 200 * on_lte.sum() * 4.5e-9 == METRICS["metered_cost"].measure(blackout, ask()).value
+    over_starlink = METRICS["backhaul_bytes"].measure(blackout, ask(end_ns=91 * S, uplink="starlink")).value
+    assert 100 * (up.sum() + down.sum()) == over_starlink
+
+
+def test_stranded_is_what_the_hub_left_on_lte(blackout: Evidence):
+    """From Starlink's recovery at 55 s until the hub went back: 6.38 s, and each packet that left LTE then."""
+    on_lte = SENT[(SENT >= AWAY) & (SENT < BACK)]
+    up, down = (on_lte + 35 * MS >= 55 * S), (on_lte + 70 * MS >= 55 * S)
+    stranded = METRICS["stranded_time"].measure(blackout, ask()).value
+
+    assert 100 * (up.sum() + down.sum()) == METRICS["stranded_bytes"].measure(blackout, ask()).value
+    assert stranded is not None
+    assert 0 <= stranded - (BACK - 55 * S) <= 45 * MS
+
+
+def test_restlessness_is_what_the_hub_did(blackout: Evidence):
+    """Away in the outage and back within a minute: one flap, and no false alarm."""
+    assert 1 == METRICS["flaps"].measure(blackout, ask()).value
+    assert 0 == METRICS["false_alarms"].measure(blackout, ask()).value
+
+
+@pytest.mark.parametrize(("gap_ns", "false"), [(500 * MS, 1), (2 * S, 0)])
+def test_a_hub_that_leaves_at_a_gap_of_the_trace(gap_ns: int, false: int):
+    """Half a second of nothing is a handover, two seconds are an outage, whoever counts the packets."""
+    cut = schedule([0, 30 * S, 30 * S + gap_ns], [20 * MS] * 3, [State.PASS, State.CUT, State.PASS])
+    good = LinkSchedule.constant(delay_ns=35 * MS)
+    kept = run({"starlink": (cut, cut), "lte": (good, good)}, (SENT >= 31 * S) & (SENT < 40 * S))
+    without_event = replace(kept, facts=replace(kept.facts, events=()))
+
+    assert false == METRICS["false_alarms"].measure(without_event, ask()).value
+
+
+def test_offload_and_edge_are_what_the_cache_kept_away():
+    """30 of 40 answers of 100 kB come from the cache at once, 10 as 70 packets each over a link of 40 ms."""
+    link = SimulatedLink(LinkSchedule.constant(delay_ns=40 * MS), direction=Direction.DOWN)
+    link.start(0)
+    rows = []
+    for t_ns in range(0, 40 * S, S):
+        cached, first_ns = t_ns % (4 * S) != 0, 2 * MS
+        if not cached:
+            first_ns = int(link.send(t_ns + np.arange(70), 1514).depart_ns[0]) - t_ns
+        cache = "HIT" if cached else "MISS"
+        rows.append(request(t_ns, cache, ttfb_ns=first_ns, size=100_000, bytes=100_000))
+    kept = evidence(links=bins_table(link.bins(), NAMES), lessons=lessons(*rows))
+    link.close()
+
+    fetched = 10 * 70 * 1514
+    assert (4_000_000 - fetched) / 4_000_000 == METRICS["backhaul_offload"].measure(
+        kept, ask("lessons")
+    ).value
+    assert 30 / 40 == METRICS["edge_served"].measure(kept, ask("lessons")).value
+    assert 40 * MS == METRICS["ttfb_p95"].measure(kept, ask("lessons")).value
