@@ -13,6 +13,8 @@ from pathlib import Path
 from testbed import load, paths
 from testbed.errors import InputError, Place, Problem, did_you_mean
 from testbed.lab import bench as benches
+from testbed.link import needs
+from testbed.link.backends import BACKENDS
 from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.scenario import Scenario, question, read_scenario
@@ -49,6 +51,7 @@ class Plan:
     changes: Sequence[Override] = ()
     bench: Bench | None = None
     bench_path: Path | None = None
+    link: str = "native"
 
     @property
     def name(self) -> str:
@@ -80,8 +83,12 @@ def find_topology(name: str) -> Path:
     return _find(name, paths.TOPOLOGIES, "topology", "")
 
 
-def make(path: Path, changes: Sequence[Override] = (), bench_path: Path | None = None) -> Plan:
+def make(
+    path: Path, changes: Sequence[Override] = (), bench_path: Path | None = None, link: str = "native"
+) -> Plan:
     """Read and resolve a scenario with ``changes`` to it, on a bench or with a virtual hub.
+
+    ``link`` is the back end that will emulate its links, one of testbed.link.backends.
 
     Raises InputError with every problem found.
     """
@@ -90,6 +97,7 @@ def make(path: Path, changes: Sequence[Override] = (), bench_path: Path | None =
     topology = load.read(topology_path, Topology)
     bench = benches.read(bench_path) if bench_path else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
+    problems += _hub_problems(scenario, topology)
     problems += bench.misfits(topology) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
@@ -98,6 +106,9 @@ def make(path: Path, changes: Sequence[Override] = (), bench_path: Path | None =
             links[name] = _link(scenario, profile)
         except InputError as error:
             problems += error.problems
+            continue
+        played = [needs.Played(profile.place, schedule) for schedule in links[name].pair]
+        problems += needs.problems(link, BACKENDS[link].capabilities, played)
     for traffic in scenario.traffic.values():
         if isinstance(traffic, HttpGet):
             place = traffic.place.at("catalogue")
@@ -120,6 +131,7 @@ def make(path: Path, changes: Sequence[Override] = (), bench_path: Path | None =
         changes=changes,
         bench=bench,
         bench_path=bench_path,
+        link=link,
     )
 
 
@@ -161,6 +173,16 @@ def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem
         if name not in scenario.uplinks:
             found = f"uplink {name!r} of topology {scenario.topology} has no trace and no fixed values"
             yield Problem(scenario.place.at("uplinks"), found, f"add '{name}: {{trace: ...}}'")
+
+
+def _hub_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    failover, place = scenario.hub.failover, scenario.hub.place.at("failover")
+    if scenario.hub.tunnelled and topology.edge is None:
+        found = f"topology {scenario.topology} has no edge, where the tunnels of {failover} end"
+        yield Problem(place, found, "choose another topology or failover")
+    if failover == "overflow" and len(topology.uplinks) < 2:
+        found = f"topology {scenario.topology} has one uplink, which leaves nowhere to overflow to"
+        yield Problem(place, found, "choose another topology or failover")
 
 
 def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from testbed import paths, plan
+from testbed.errors import InputError
 from testbed.model.failover import MS, Bfd, PingTracking, Promise, S, tunnelled_frame_bytes
 from testbed.model.hub import HubProfile
 
@@ -31,3 +35,34 @@ def test_the_chosen_failover_promises(hub: HubProfile, promise: Promise | None) 
 def test_a_tunnel_pads_to_sixteen_bytes(payload: int, frame: int) -> None:
     """Payloads from 69 to 84 bytes make one and the same frame."""
     assert frame == tunnelled_frame_bytes(payload)
+
+
+@pytest.mark.parametrize(
+    ("failover", "kind", "gone", "message"),
+    [
+        ("bgp-bfd", "router", "", "has no edge, where the tunnels of bgp-bfd end"),
+        ("overflow", "edge", "  lte:", "has one uplink, which leaves nowhere to overflow to"),
+    ],
+)
+def test_a_failover_that_the_topology_cannot_have(
+    failover: str, kind: str, gone: str, message: str, tmp_path: Path
+) -> None:
+    """Tunnels need an edge, overflow a second uplink; the scenario's line says so before anything starts."""
+    lines = (paths.TOPOLOGIES / "hub-two-uplinks.yaml").read_text().splitlines()
+    kept = [
+        line.replace("kind: edge", f"kind: {kind}") for line in lines if not (gone and line.startswith(gone))
+    ]
+    (tmp_path / "t.yaml").write_text("\n".join(kept))
+    uplinks = "starlink: {fixed: {delay: 25 ms}}" + ("" if gone else ", lte: {fixed: {delay: 40 ms}}")
+    (tmp_path / "s.yaml").write_text(
+        f"topology: {tmp_path}/t.yaml\nduration: 9 s\nhub: {{failover: {failover}}}\nuplinks: {{{uplinks}}}\n"
+        "traffic: {beat: {kind: udp-echo, from: client, to: tenant, every: 10 ms}}\n"
+        "objectives: [{metric: interruption, of: beat, at_most: 3 s}]\n"
+    )
+
+    with pytest.raises(InputError) as refusal:
+        plan.make(tmp_path / "s.yaml")
+
+    assert f"s.yaml:3: topology {tmp_path}/t.yaml {message}; choose another topology or failover" == str(
+        refusal.value
+    ).removeprefix(f"{tmp_path}/")
