@@ -30,23 +30,42 @@ static uint32_t ethtool(int fd, struct ifreq *request, uint32_t command, uint32_
 	return ioctl(fd, SIOCETHTOOL, request) ? 0 : argument.data;
 }
 
-static void receive_offloads_off(int fd, struct ifreq *request)
+static void set_receive_offloads(int fd, struct ifreq *request, bool gro, bool lro)
 {
-	uint32_t flags = ethtool(fd, request, ETHTOOL_GFLAGS, 0);
+	uint32_t flags = ethtool(fd, request, ETHTOOL_GFLAGS, 0), wanted = flags & ~(uint32_t)ETH_FLAG_LRO;
 
-	ethtool(fd, request, ETHTOOL_SGRO, 0);
-	if (flags & ETH_FLAG_LRO)
-		ethtool(fd, request, ETHTOOL_SFLAGS, flags & ~(uint32_t)ETH_FLAG_LRO);
+	ethtool(fd, request, ETHTOOL_SGRO, gro);
+	if (flags != (wanted |= lro ? ETH_FLAG_LRO : 0))
+		ethtool(fd, request, ETHTOOL_SFLAGS, wanted);
 }
 
-static void write_file(const char *path, const char *text)
+/* Whether the host talks IPv6 on the interface; returns what was before. */
+static bool set_ipv6(const char *name, bool on)
 {
-	FILE *f = fopen(path, "w");
+	char path[96];
+
+	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%.15s/disable_ipv6", name);
+	FILE *f = fopen(path, "r+");
 
 	if (!f)
-		return;
-	fputs(text, f);
+		return false;
+	bool before = fgetc(f) == '0';
+
+	rewind(f);
+	fputc(on ? '0' : '1', f);
 	fclose(f);
+	return before;
+}
+
+static int set_up(int fd, struct ifreq *request, bool up)
+{
+	if (ioctl(fd, SIOCGIFFLAGS, request))
+		return -1;
+	if (up)
+		request->ifr_flags |= IFF_UP;
+	else
+		request->ifr_flags &= (short)~IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, request);
 }
 
 /* A RTM_NEWLINK answer's attribute, or NULL. */
@@ -246,25 +265,40 @@ static bool is_veth(int fd, struct ifreq *request)
 int device_prepare(const char *name, struct device *d)
 {
 	struct ifreq request = { 0 };
-	char path[96];
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), failed;
 
 	if (fd < 0)
 		return -1;
-	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%.15s/disable_ipv6", name);
-	write_file(path, "1");
 	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
-	receive_offloads_off(fd, &request);
+	failed = ioctl(fd, SIOCGIFFLAGS, &request);
+	d->up = request.ifr_flags & IFF_UP;
+	failed |= ioctl(fd, SIOCGIFMTU, &request);
+	d->mtu = (unsigned)request.ifr_mtu;
+	d->gro = ethtool(fd, &request, ETHTOOL_GGRO, 0);
+	d->lro = ethtool(fd, &request, ETHTOOL_GFLAGS, 0) & ETH_FLAG_LRO;
 	d->veth = is_veth(fd, &request);
 	d->segments = ethtool(fd, &request, ETHTOOL_GTSO, 0);
+	d->ipv6 = set_ipv6(name, false);
+	set_receive_offloads(fd, &request, false, false);
 	peer_tunnel_segmentation_off((int)if_nametoindex(name));
-	failed = ioctl(fd, SIOCGIFMTU, &request);
-	d->mtu = (unsigned)request.ifr_mtu;
-	failed |= ioctl(fd, SIOCGIFFLAGS, &request);
-	request.ifr_flags |= IFF_UP;
-	failed |= ioctl(fd, SIOCSIFFLAGS, &request);
+	failed |= set_up(fd, &request, true);
 	close(fd);
 	return failed ? -1 : 0;
+}
+
+void device_give_back(const char *name, const struct device *d)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+	set_receive_offloads(fd, &request, d->gro, d->lro);
+	set_ipv6(name, d->ipv6);
+	if (!d->up)
+		set_up(fd, &request, false);
+	close(fd);
 }
 
 uint64_t device_drops(int index)

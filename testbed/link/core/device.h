@@ -9,6 +9,7 @@ struct device {
 	unsigned mtu;
 	bool segments;			/* takes frames of many TCP segments */
 	bool veth;
+	bool gro, lro, ipv6, up;	/* what it was like before */
 };
 
 /*
@@ -18,6 +19,9 @@ struct device {
  * interface cannot be had.
  */
 int device_prepare(const char *name, struct device *d);
+
+/* Makes the interface again what it was before; what was done at a veth's other end stays. */
+void device_give_back(const char *name, const struct device *d);
 
 /* Frames that the kernel dropped on their way in from this interface, ever. */
 uint64_t device_drops(int index);

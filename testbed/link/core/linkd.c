@@ -91,8 +91,10 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 2;
 	}
-	if (setup_read(&s, "linkd.conf"))
+	if (setup_read(&s, "linkd.conf")) {
+		setup_close(&s);
 		return 2;
+	}
 	listener = control_listen("linkd.sock");
 	if (signals < 0 || listener < 0 || pthread_create(&thread, NULL, engine_run, &s.engine)) {
 		perror("linkd");
@@ -104,5 +106,6 @@ int main(int argc, char **argv)
 	pthread_join(thread, NULL);
 	engine_count_drops(&s.engine);
 	evidence_flush(s.engine.evidence);
+	setup_close(&s);
 	return 0;
 }

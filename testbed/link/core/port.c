@@ -77,11 +77,11 @@ int port_open(struct port *p, const char *name, unsigned frames, bool xdp)
 {
 	memset(p, 0, sizeof *p);
 	snprintf(p->name, sizeof p->name, "%s", name);
-	p->index = (int)if_nametoindex(name);
-	if (!p->index || device_prepare(name, &p->device)) {
+	if (!if_nametoindex(name) || device_prepare(name, &p->device)) {
 		fprintf(stderr, "interface %s: %s\n", name, strerror(errno));
 		return -1;
 	}
+	p->index = (int)if_nametoindex(name);
 	p->frame_size = slot_size(p->device.mtu);
 	p->frames = frames;
 	p->in = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -95,6 +95,12 @@ int port_open(struct port *p, const char *name, unsigned frames, bool xdp)
 	if (xdp && p->device.veth)
 		xdp_open(&p->xdp, p->index, p->device.mtu);
 	return 0;
+}
+
+void port_close(struct port *p)
+{
+	if (p->index)
+		device_give_back(p->name, &p->device);
 }
 
 static struct tpacket2_hdr *slot(struct port *p)

@@ -31,6 +31,9 @@ struct port {
 /* Opens the interface with a ring of this many frames, and AF_XDP if `xdp` and where it is to be had; on failure says why on stderr. */
 int port_open(struct port *p, const char *name, unsigned frames, bool xdp);
 
+/* Gives the interface back as it was. */
+void port_close(struct port *p);
+
 /* Takes the next frame out of the ring; false: it is empty. */
 bool port_receive(struct port *p, struct arrival *a);
 

@@ -248,3 +248,9 @@ int setup_read(struct setup *s, const char *file)
 	free(p.lines);
 	return failed ? -1 : 0;
 }
+
+void setup_close(struct setup *s)
+{
+	for (unsigned i = 0; s->engine.ports && i < s->engine.n_lanes; i++)
+		port_close(&s->engine.ports[i]);
+}

@@ -30,4 +30,7 @@ struct setup {
  */
 int setup_read(struct setup *s, const char *file);
 
+/* Gives the interfaces back as they were; after a failed setup_read() as well. */
+void setup_close(struct setup *s);
+
 #endif
