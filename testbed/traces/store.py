@@ -40,6 +40,7 @@ from testbed.model.trace import (
     Trait,
 )
 from testbed.traces import catalogue, formats
+from testbed.traces.formats import base
 
 FORMAT_VERSION = 1
 KEY = b"testbed.trace"
@@ -141,7 +142,7 @@ def import_file(path: Path, format_name: str = "") -> Trace:
         made_by=f"{format.name} {format.version}",
         parents=(Parent(path.name, digest.result()),),
         traits=recording.traits,
-        notes=recording.notes,
+        notes=recording.notes + (base.open_end(path) if format.by_line else ()),
     )
     return Trace(
         name=path.stem,

@@ -65,13 +65,17 @@ class Head:
 
 @dataclass(frozen=True)
 class Format:
-    """One importer: its name, what it reads, whether a file is of its kind, and the reading."""
+    """One importer: its name, what it reads, whether a file is of its kind, and the reading.
+
+    ``by_line``: each line stands for itself, so that a last one without end may have lost some of it.
+    """
 
     name: str
     reads: str
     recognises: Callable[[Head], bool]
     read: Callable[[Path], Recording]
     version: int = 1
+    by_line: bool = False
 
 
 @contextmanager
@@ -141,6 +145,14 @@ def finished(path: Path) -> tuple[list[str], tuple[str, ...]]:
     if end == len(data):
         return found, ()
     return found, (f"line {len(found) + 1} is unfinished and left out: the recording was cut short there",)
+
+
+def open_end(path: Path) -> tuple[str, ...]:
+    """Return a note where a text file's last line has no end."""
+    with readable(path), path.open("rb") as file:
+        file.seek(-1, 2)
+        ended = file.read() in (b"\n", b"\r")
+    return () if ended else ("the last line has no end: its last figure may have been cut short",)
 
 
 def increasing(t_ns: ArrayLike) -> NDArray[np.int64]:

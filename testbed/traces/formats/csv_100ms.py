@@ -61,4 +61,6 @@ def _column(table: tables.Table, name: str, scale: int) -> NDArray[np.int64]:
     return values
 
 
-FORMAT = base.Format("csv-100ms", "rates, one-way delays, losses, time in ms; no header", _recognises, _read)
+FORMAT = base.Format(
+    "csv-100ms", "rates, one-way delays, losses, time in ms; no header", _recognises, _read, by_line=True
+)

@@ -165,4 +165,6 @@ def iso_ns(text: str) -> int:
 
 
 HISTORY = base.Format("dish-history", "get_history of a Starlink dish", _is_history, _read_history)
-STATUS = base.Format("dish-status", "get_status replies of a Starlink dish", _is_status, _read_status)
+STATUS = base.Format(
+    "dish-status", "get_status replies of a Starlink dish", _is_status, _read_status, by_line=True
+)

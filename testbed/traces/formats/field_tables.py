@@ -25,6 +25,8 @@ Columns = Mapping[str, Sequence[Any]]
 _TIMES = ("@timestamp", "datetimestamp_utc", "time", "timestamp")
 _LATENCY, _DROP = "pop_ping_latency_ms", "pop_ping_drop_rate"
 _DOWN, _UP = "downlink_throughput_bps", "uplink_throughput_bps"
+_LOUDEST = 1000.0
+"""No dBm, dB (or tenths of one) or CQI comes near it."""
 _RADIO = {
     "lte.lRssi": "RSSI dBm",
     "lte.lRsrp": "RSRP dBm",
@@ -145,12 +147,20 @@ def _read_lte(path: Path) -> base.Recording:
     context: dict[str, Series] = {}
     for modem in sorted(set(map(str, names))):
         mine = [i for i, name in enumerate(names) if str(name) == modem]
+        if found := base.leap(stamps[mine]):
+            raise InputError(
+                str(path),
+                f"record {mine[found[0]]}: {found[1]}",
+                "split the recording where its clock changes",
+            )
         mine.sort(key=lambda i: stamps[i])
         for field, title in _RADIO.items():
             with documents.shape(path, "a RouterOS LTE recording", field):
                 rows = [
                     (stamps[i] - start, float(columns[field][i])) for i in mine if columns[field][i] != ""
                 ]
+                if any(abs(value) >= _LOUDEST for _, value in rows):
+                    raise ValueError(f"a value of {max(abs(value) for _, value in rows):g}")
                 if rows:
                     t = base.increasing([t for t, _ in rows])
                     context[f"{modem} {title}"] = Series.of(t, [round(v * 1000) for _, v in rows])
@@ -172,6 +182,7 @@ DISH_CSV = base.Format(
     "starlink-grpc-tools, CSV with header",
     _is_dish_csv,
     lambda p: _dish(p, tables.read_csv(p).columns),
+    by_line=True,
 )
 LTE_PARQUET = base.Format(
     "routeros-lte", "RouterOS LTE monitor, Parquet (context)", _is_lte_parquet, _read_lte

@@ -5,6 +5,7 @@ The sender's intervals of an upload are write() batches, not what left: zeros th
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from testbed.errors import InputError
 from testbed.model.trace import FRAMINGS, Framing, Layer, Series, SeriesName, Trait
 from testbed.traces.formats import base, documents
+
+_TOUCHING_NS = 20 * 10**6
 
 
 def _recognises(head: base.Head) -> bool:
@@ -35,6 +38,10 @@ def _read(path: Path) -> base.Recording:
     kept = [entry for entry in sums if not entry[3]]
     if not kept:
         raise InputError(str(path), "no reporting intervals", "record with: iperf3 -J -i 0.1 -R -c HOST")
+    for number, (one, other) in enumerate(itertools.pairwise(kept), 1):
+        if abs(other[0] - one[1]) > _TOUCHING_NS:
+            found = f"interval {number}: begins at {other[0] / 1e9:g} s, the one before ends at {one[1] / 1e9:g} s"
+            raise InputError(str(path), found, "give the whole result of one test")
     t = base.increasing([entry[0] for entry in kept])
     name = SeriesName.DOWN_RATE if reverse else SeriesName.UP_RATE
     return base.Recording(

@@ -27,4 +27,4 @@ def _read(path: Path) -> base.Recording:
     return ping_lines.recording(ping_lines.parse(path, base.lines(path), _stamp))
 
 
-FORMAT = base.Format("iputils-ping", "output of ping, with or without -D", _recognises, _read)
+FORMAT = base.Format("iputils-ping", "output of ping, with or without -D", _recognises, _read, by_line=True)

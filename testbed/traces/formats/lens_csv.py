@@ -61,4 +61,4 @@ def _ping(path: Path, table: tables.Table) -> base.Recording:
     )
 
 
-FORMAT = base.Format("lens-csv", "LENS dataset's CSV of irtt or ping", _recognises, _read)
+FORMAT = base.Format("lens-csv", "LENS dataset's CSV of irtt or ping", _recognises, _read, by_line=True)

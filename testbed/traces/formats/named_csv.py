@@ -143,4 +143,6 @@ def _towards(path: Path, name: SeriesName, table: tables.Table) -> SeriesName:
     return SeriesName.UP_RATE if upwards and name is SeriesName.DOWN_RATE else name
 
 
-FORMAT = base.Format("csv", "plain CSV with named columns, such as t_s,rtt_ms", _recognises, _read)
+FORMAT = base.Format(
+    "csv", "plain CSV with named columns, such as t_s,rtt_ms", _recognises, _read, by_line=True
+)

@@ -66,16 +66,26 @@ def _read_mahimahi(path: Path) -> base.Recording:
     # mahimahi repeats the file with its last delivery's time as the period, so that a delivery at
     # the end is one at 0 of the next round.
     period = int(at_ms[-1])
-    counts = np.bincount(at_ms % period, minlength=period)
-    begins = np.concatenate(([0], np.flatnonzero(np.diff(counts)) + 1))
+    begins, counts = _steps(at_ms % period, period)
     upwards = path.suffix == ".up" or "up" in path.stem.lower().replace("-", "_").split("_")
     name, way = (SeriesName.UP_RATE, "up") if upwards else (SeriesName.DOWN_RATE, "down")
     return base.Recording(
-        series={name: Series.of(begins * MS, counts[begins] * DELIVERY_BITS * 1000)},
+        series={name: Series.of(begins * MS, counts * DELIVERY_BITS * 1000)},
         duration_ns=period * MS,
         notes=(f"{len(at_ms)} deliveries of 1,500 bytes; direction {way} by the file's name",),
         framing={name: FRAMINGS[Layer.IP]},
     )
+
+
+def _steps(at_ms: NDArray[np.int64], period: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return when the number of deliveries a millisecond changes, and to what; a silence takes no memory."""
+    busy, counts = np.unique(at_ms, return_counts=True)
+    edges = np.unique(np.concatenate(([0], busy, busy + 1)))
+    edges = edges[edges < period]
+    found = np.zeros(len(edges), np.int64)
+    found[np.searchsorted(edges, busy)] = counts
+    changes = np.diff(found, prepend=-1) != 0
+    return edges[changes], found[changes]
 
 
 def _is_leocc(head: base.Head) -> bool:
@@ -125,8 +135,12 @@ def _losses_beside(path: Path, count: int, lost: Loss) -> NDArray[np.uint8]:
     return np.where(marks > 0, lost, Loss.NONE).astype(np.uint8)
 
 
-MAHIMAHI = base.Format("mahimahi", "delivery trace: one millisecond a line", _is_mahimahi, _read_mahimahi)
-NS_DELAYS = base.Format(
-    "ns-delays", "one-way delays in ns, a 'loss' file beside it", _is_ns_delays, _read_ns_delays
+MAHIMAHI = base.Format(
+    "mahimahi", "delivery trace: one millisecond a line", _is_mahimahi, _read_mahimahi, by_line=True
 )
-LEOCC = base.Format("leocc-delay", "one-way delays in whole ms, 10 ms apart", _is_leocc, _read_leocc)
+NS_DELAYS = base.Format(
+    "ns-delays", "one-way delays in ns, a 'loss' file beside it", _is_ns_delays, _read_ns_delays, by_line=True
+)
+LEOCC = base.Format(
+    "leocc-delay", "one-way delays in whole ms, 10 ms apart", _is_leocc, _read_leocc, by_line=True
+)

@@ -65,5 +65,9 @@ def _check_sequence(path: Path, numbers: list[int]) -> None:
 
 
 FORMAT = base.Format(
-    "probe-tsv", "epoch, sequence number, RTT by tabs (stop-and-wait prober)", _recognises, _read
+    "probe-tsv",
+    "epoch, sequence number, RTT by tabs (stop-and-wait prober)",
+    _recognises,
+    _read,
+    by_line=True,
 )

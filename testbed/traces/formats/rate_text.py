@@ -96,7 +96,7 @@ _IPERF = re.compile(
 )
 _IPERF_OTHER = re.compile(
     r"(\s*|Connecting to host .*|Reverse mode, .*|Accepted connection .*|Server listening .*|-[ -]*|- - .*"
-    r"|\[ *(ID|\d+|SUM)\] +(Interval|local|Sent|\(sender|\d+\.\d+-\d+\.\d+).*|iperf (Done|3).*|iperf3: .*"
+    r"|\[ *(ID|\d+|SUM)\] +(Interval|local|Sent|\(sender).*|iperf (Done|3).*|iperf3: .*"
     r"|warning: .*|CPU Utilization.*|(snd|rcv)_tcp_congestion .*|Linux .*|Control connection .*|Time: .*"
     r"|\s*Cookie: .*|\s*Target Bitrate: .*|Test Complete.*|Starting Test: .*|\s*TCP MSS: .*)\Z"
 )
@@ -109,13 +109,14 @@ def _recognises_iperf(head: base.Head) -> bool:
 
 def _read_iperf(path: Path) -> base.Recording:
     log = RateLog(path, upload=True, by_sender=True)
-    streams, end_s = set[str](), 0.0
+    streams, end_s, done = set[str](), 0.0, False
     rows: list[tuple[int, re.Match[str]]] = []
     for number, line in body(path, log):
+        done |= line.startswith("iperf Done")
         if line.startswith("Reverse mode"):
             log.upload = log.by_sender = False
         if interval := _IPERF.match(line):
-            if not interval[6].rstrip().endswith(("sender", "receiver")):
+            if not interval[6].rstrip().endswith(("sender", "receiver", "(omitted)")):
                 rows.append((number, interval))
                 streams.add(interval[1])
         elif line.startswith("iperf3: error"):
@@ -136,6 +137,8 @@ def _read_iperf(path: Path) -> base.Recording:
             raise InputError(Place(str(path), number), found, "give the whole recording of one test")
         log.add(number, f"{end - end_s:.6f}", interval[4], interval[5])
         end_s = end
+    if not done:
+        log.notes.append("no 'iperf Done': the test did not end in order, or the text is cut short")
     return recording(log)
 
 
@@ -152,8 +155,9 @@ def _recognises_nuttcp(head: base.Head) -> bool:
 
 
 def _read_nuttcp(path: Path) -> base.Recording:
-    log = RateLog(path)  # nuttcp's intervals are the receiver's, both ways
+    log, done = RateLog(path), False  # nuttcp's intervals are the receiver's, both ways
     for number, line in body(path, log):
+        done |= " real seconds" in line
         if interval := _NUTTCP.match(line):
             log.add(number, interval[1], interval[2], interval[3])
         elif not _NUTTCP_OTHER.match(line):
@@ -168,10 +172,14 @@ def _read_nuttcp(path: Path) -> base.Recording:
             log.layer, log.payload_bytes = Layer.UDP, int(datagrams[1])
         elif segments := _NUTTCP_MSS.match(line):
             log.payload_bytes = int(segments[1])
+    if not done:
+        log.notes.append("no summary: the test did not end in order, or the text is cut short")
     return recording(log)
 
 
 IPERF3 = base.Format(
-    "iperf3-text", "iperf3 as text, also with times in front", _recognises_iperf, _read_iperf
+    "iperf3-text", "iperf3 as text, also with times in front", _recognises_iperf, _read_iperf, by_line=True
 )
-NUTTCP = base.Format("nuttcp", "nuttcp as text, also with times in front", _recognises_nuttcp, _read_nuttcp)
+NUTTCP = base.Format(
+    "nuttcp", "nuttcp as text, also with times in front", _recognises_nuttcp, _read_nuttcp, by_line=True
+)

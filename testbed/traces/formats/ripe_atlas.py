@@ -16,6 +16,9 @@ import numpy as np
 from testbed.errors import InputError
 from testbed.model.trace import Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base, documents
+from testbed.units import format_duration
+
+_LONGEST_PAUSE_NS = 30 * 86400 * 10**9
 
 
 def _recognises(head: base.Head) -> bool:
@@ -46,7 +49,7 @@ def _read(path: Path) -> base.Recording:
                 )
             rows.setdefault(int(result["prb_id"]), []).extend(_packets(path, number, result))
     start = min(t for probe in rows.values() for t, _ in probe)
-    series = {probe: _series(found, start) for probe, found in sorted(rows.items())}
+    series = {probe: _series(path, probe, found, start) for probe, found in sorted(rows.items())}
     end = base.end_of(*(s.t_ns for s in series.values()))
     notes = (f"{len(series)} probes, {sum(map(len, series.values()))} packets",)
     single = next(iter(series.values()))
@@ -71,8 +74,12 @@ def _packets(path: Path, number: int, result: dict[str, Any]) -> list[tuple[int,
     return found
 
 
-def _series(rows: Sequence[tuple[int, int]], start: int) -> Series:
+def _series(path: Path, probe: int, rows: Sequence[tuple[int, int]], start: int) -> Series:
     ordered = sorted(rows)
+    stamps = np.array([t for t, _ in ordered], np.int64)
+    for leap in np.flatnonzero(np.diff(stamps) > _LONGEST_PAUSE_NS)[:1]:
+        found = f"probe {probe} pauses for {format_duration(int(np.diff(stamps)[leap]))}"
+        raise InputError(str(path), found, "split the recording where its clock changes")
     rtt = np.array([rtt for _, rtt in ordered], np.int64)
     t = base.increasing([t - start for t, _ in ordered])
     return Series.of(t, rtt, np.where(rtt < 0, Loss.UNKNOWN, Loss.NONE))

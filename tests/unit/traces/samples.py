@@ -1,9 +1,15 @@
-"""A small file of each text format, written as its tool writes it; every number in them is invented."""
+"""A small file of each format, written as its tool writes it; every number in them is invented."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 PING = "\n".join(
     ["PING host (192.0.2.1) 56(84) bytes of data."]
@@ -120,3 +126,70 @@ SAMPLES: Mapping[str, tuple[str, int, int]] = {
     "ns-delays": ("25000000\n24000000\n26000000\n", 3, 0),
 }
 """Format -> its text, and how many readings and losses are in it."""
+
+
+# --- tables: columns of starlink-grpc-tools and of RouterOS
+
+DISH_COLUMNS: Mapping[str, Sequence[Any]] = {
+    "time": [1_700_000_000 + n for n in range(6)],
+    "pop_ping_latency_ms": [30.5, 31.0, None, 33.5, 34.0, 35.0],
+    "pop_ping_drop_rate": [0.0, 0.0, 1.0, 0.25, 0.0, 0.0],
+    "downlink_throughput_bps": [1e6] * 6,
+    "uplink_throughput_bps": [2e5] * 6,
+}
+MODEM_COLUMNS: Mapping[str, Sequence[Any]] = {
+    "identity": ["a", "b"] * 3,
+    "@timestamp": [f"2025-03-27T11:50:0{n}.500000+01:00" for n in range(6)],
+    **{
+        f"lte.l{name}": ["-87", "-83", "", "-85", "-84", "-82"]
+        for name in ("Rssi", "Rsrp", "Rsrq", "NrRsrp", "NrRsrq")
+    },
+    **{f"lte.l{name}": ["10", "17", "11", "16", "", "15"] for name in ("Sinr", "Cqi", "NrSinr")},
+}
+
+
+def parquet(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Return a table as Parquet."""
+    file = io.BytesIO()
+    pq.write_table(pa.table(dict(columns)), file)
+    return file.getvalue()
+
+
+def dish_parquet(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Return the dish's table as FjordLink's Parquet has it: prefixed names, ISO times."""
+    stamps = [f"2025-03-20T14:39:{second % 60:02}+01:00" for second in columns["time"]]
+    fields = {f"dish_status.{name}": values for name, values in columns.items() if name != "time"}
+    return parquet({"@timestamp": stamps, **fields})
+
+
+def sqlite(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Return a table `status` as an SQLite file."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"CREATE TABLE status ({', '.join(columns)})")
+    rows = zip(*columns.values(), strict=True)
+    connection.executemany(f"INSERT INTO status VALUES ({', '.join('?' * len(columns))})", rows)
+    connection.commit()
+    return connection.serialize()
+
+
+def csv(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Return a table as CSV with a header; None is an empty cell."""
+    rows = [
+        ",".join("" if cell is None else str(cell) for cell in row)
+        for row in zip(*columns.values(), strict=True)
+    ]
+    return "\n".join([",".join(columns), *rows, ""]).encode()
+
+
+TABLES: Mapping[str, tuple[bytes, int, int]] = {
+    "grpc-tools-parquet": (dish_parquet(DISH_COLUMNS), 6, 1),
+    "grpc-tools-sqlite": (sqlite(DISH_COLUMNS), 6, 1),
+    "grpc-tools-csv": (csv(DISH_COLUMNS), 6, 1),
+    "routeros-lte": (parquet(MODEM_COLUMNS), 2, 0),
+}
+"""Format -> its bytes, and how many readings and losses are in it."""
+
+FILES: Mapping[str, tuple[bytes, int, int]] = {
+    name: (text.encode(), readings, lost) for name, (text, readings, lost) in SAMPLES.items()
+} | dict(TABLES)
+"""Every format there is."""

@@ -149,7 +149,7 @@ def test_the_catalogue_s_files_are_of_their_format(name):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("info starlink-bentpipe", "no trace 'starlink-bentpipe'; did you mean 'starlink-bent-pipe'?"),
+        ("info starlink-bentpipe", "no trace 'starlink-bentpipe'; did you mean 'starlink-bent-pipe'"),
         ("synth starlink-ils --duration 1h --seed 1 -o x.parquet", "no profile 'starlink-ils'; did you mean"),
         (
             "cut lte-suburban --to 1h -o x.parquet",

@@ -372,9 +372,8 @@ def test_iperf3_tells_the_size_of_its_segments():
 def test_the_emulator_s_combined_csv_has_losses_by_direction(tmp_path):
     """With a header and the wall clock: rates, delays and shares of losses of each direction."""
     names = "uplink_delay_ms,downlink_delay_ms,uplink_packet_loss,downlink_packet_loss,wall_time_ns"
-    text = f"{names}\n20.5,25,0.1,0\n".replace("0\n", "0,1700000000000000000\n")
 
-    trace = store.import_file(written(tmp_path, text))
+    trace = store.import_file(written(tmp_path, f"{names}\n20.5,25,0.1,0,1700000000000000000\n"))
 
     assert {"up_delay", "down_delay", "up_loss", "down_loss"} == set(trace.series)
     assert [100_000] == trace.series[SeriesName.UP_LOSS].value.tolist()
