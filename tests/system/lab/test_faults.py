@@ -1,0 +1,170 @@
+"""Each fault in a built network: what it breaks, what it leaves alone, and that it can be taken back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import RunError
+from testbed.faults import Actor, Site, actors_for
+from testbed.lab.network import Network
+from testbed.model.event import Event
+from testbed.tenant.backend import Endpoint
+from testbed.tenant.certificates import issue
+from tests.system.lab.conftest import NAME, sh
+
+ADDRESS, RESOLVER, S = "203.0.113.10", "198.51.100.9", 10**9
+SERVE = (
+    "import http.server as h; h.ThreadingHTTPServer(('', {port}), h.BaseHTTPRequestHandler).serve_forever()"
+)
+CONNECT = (
+    "import socket, sys\n"
+    "try: socket.create_connection(('{address}', {port}), 2).close(); print('open')\n"
+    "except OSError as error: print(type(error).__name__)\n"
+)
+KEEP = (
+    "import socket, sys\n"
+    "s = socket.create_connection(('{address}', 443), 5); print('open', flush=True); sys.stdin.readline()\n"
+    "try: s.sendall(b'GET / HTTP/1.0'); s.recv(1); print('answered')\n"
+    "except OSError as error: print(type(error).__name__)\n"
+)
+GET = (
+    "import http.client as h, ssl\n"
+    "c = h.HTTPSConnection('{name}', context=ssl.create_default_context(cafile='{authority}'), timeout=5)\n"
+    "c.request('GET', '/content/a.jpg'); a = c.getresponse(); a.read()\n"
+    "print(a.status, a.headers['x-ms-error-code'])\n"
+)
+QUERY = (
+    "import socket\n"
+    "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2)\n"
+    "name = b''.join(bytes([len(p)]) + p for p in b'{name}'.split(b'.')) + bytes(1)\n"
+    "s.sendto(bytes.fromhex('123401000001000000000000') + name + bytes([0, 1, 0, 1]), ('{resolver}', 53))\n"
+    "try: print('code', s.recv(512)[3] & 15)\n"
+    "except TimeoutError: print('silent')\n"
+)
+
+
+@pytest.fixture(scope="module")
+def site(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The network with something that listens where the tenant's service would, and beside it."""
+    tenant = network.devices["tenant"]
+    servers = [
+        tenant.popen([sys.executable, "-c", SERVE.format(port=port)], stderr=subprocess.DEVNULL)
+        for port in (443, 8080)
+    ]
+    files = issue(tmp_path_factory.mktemp("tls"), NAME, ADDRESS, datetime.now(UTC))
+    endpoint = Endpoint(NAME, ADDRESS, 443, "content", files.authority, files)
+    sh(network.devices["dish"], f"echo {ADDRESS} {NAME} >> /etc/hosts")
+    for port in (443, 8080):
+        sh(
+            tenant,
+            f'for _ in $(seq 100); do {sys.executable} -c "{connecting(port, "127.0.0.1")}" && exit; done',
+        )
+    yield Site(network, endpoint, tmp_path_factory.mktemp("logs"))
+    for server in servers:
+        server.kill()
+        server.wait()
+
+
+def connecting(port: int, address: str) -> str:
+    return f"import socket; socket.create_connection(('{address}', {port}), 1)"
+
+
+def python(site: Site, device: str, script: str, **values: object) -> str:
+    done = site.devices[device].run([sys.executable, "-c", script.format(**values)])
+    assert 0 == done.returncode, done.stderr
+    return done.stdout.strip()
+
+
+@contextmanager
+def applied(event: Event, site: Site) -> Iterator[Actor]:
+    """The event's fault while the block lasts."""
+    (actor,) = actors_for([event], site)
+    actor.open()
+    actor.apply()
+    try:
+        yield actor
+    finally:
+        actor.undo()
+        actor.close()
+
+
+def test_a_black_hole_swallows_the_service_alone(site: Site) -> None:
+    """Nothing comes back from its port, other ports answer; afterwards it is as before."""
+    with applied(Event(0, tenant_black_hole=S), site):
+        assert "TimeoutError" == python(site, "dish", CONNECT, address=ADDRESS, port=443)
+        assert "open" == python(site, "dish", CONNECT, address=ADDRESS, port=8080)
+
+    assert "open" == python(site, "dish", CONNECT, address=ADDRESS, port=443)
+
+
+def test_a_busy_tenant_refuses_by_its_own_name(site: Site) -> None:
+    """A new request is answered 503 ServerBusy under the tenant's certificate; afterwards the old one is back."""
+    with applied(Event(0, tenant_errors=S), site):
+        found = python(site, "dish", GET, name=NAME, authority=site.endpoint.authority)
+        assert "503 ServerBusy" == found
+
+    assert "open" == python(site, "dish", CONNECT, address=ADDRESS, port=443)
+
+
+def test_a_busy_tenant_resets_what_is_open(site: Site) -> None:
+    """A connection from before learns it with its next packet."""
+    with site.devices["dish"].popen(
+        [sys.executable, "-c", KEEP.format(address=ADDRESS)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as client:
+        assert client.stdout
+        assert "open\n" == client.stdout.readline()
+        with applied(Event(0, tenant_errors=S), site):
+            said, _ = client.communicate("go on\n", timeout=20)
+
+    assert "ConnectionResetError\n" == said
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("silent", "silent"), ("servfail", "code 2")])
+def test_the_resolver_fails_as_it_is_told_to(site: Site, answer: str, expected: str) -> None:
+    """It says nothing, or SERVFAIL; afterwards it knows the name again."""
+    ask = {"name": NAME, "resolver": RESOLVER}
+    with applied(Event(0, dns_failure=S, answer=answer), site):  # type: ignore[arg-type]
+        assert expected == python(site, "dish", QUERY, **ask)
+
+    assert "code 0" == python(site, "dish", QUERY, **ask)
+
+
+def test_a_rebooting_dish_takes_its_port_and_its_leases_along(site: Site) -> None:
+    """The hub's port loses its carrier and nobody leases; afterwards the same address is leased."""
+    hub = site.devices["hub"]
+    lease = "udhcpc -i wan0 -n -q -f -t 3 -T 1 -s /run/lease"
+    sh(hub, "ip link set wan0 up; printf '#!/bin/sh\\nenv\\n' > /run/lease; chmod +x /run/lease")
+    with applied(Event(0, "starlink", reboot=60 * S), site):
+        assert "0\n" == sh(hub, "cat /sys/class/net/wan0/carrier")
+        assert "ip=" not in sh(hub, f"{lease} || true")
+
+    assert "1\n" == sh(hub, "cat /sys/class/net/wan0/carrier")
+    assert "ip=100.64.10.100" in sh(hub, lease)
+    assert [] == list(site.network.failed_services())
+
+
+def test_a_fault_that_cannot_be_applied_says_why(site: Site) -> None:
+    """The device, the fault and what the tool said."""
+    with (
+        applied(Event(0, tenant_black_hole=S), site) as actor,
+        pytest.raises(RunError, match="dish: tenant black hole 1 s failed: .*Cannot find device"),
+    ):
+        actor.run(site.devices["dish"], "ip", "link", "set", "nothing", "down")
+
+
+def test_a_tenant_of_somebody_else_cannot_be_made_busy(site: Site, tmp_path: Path) -> None:
+    """Nobody can stand in for a service whose certificate is not at hand."""
+    elsewhere = Site(site.network, Endpoint(NAME, ADDRESS, 443, "content", None), tmp_path)
+
+    with pytest.raises(RunError, match="tenant errors 1 s: only a tenant of the lab"):
+        list(actors_for([Event(0, tenant_errors=S)], elsewhere))
