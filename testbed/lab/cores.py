@@ -15,6 +15,8 @@ from pathlib import Path
 LOCKS = Path("/run/lock")
 ENGINE = "linkd"
 HEARTBEAT = ("irtt", "anchor")
+SCHED_DEADLINE = 6
+PRIORITY = 20
 
 
 @contextmanager
@@ -41,6 +43,9 @@ def dedicate(core: int, proc: Path = Path("/proc")) -> None:
     Call it in the run's sandbox, where no other process can be seen. What starts later inherits its
     parent's cores. The engine has real-time priority and sleeps between packets, so that the heartbeat
     has the core for itself then; where the engine may not have that priority, nothing is moved.
+
+    On a core of its own it runs under SCHED_FIFO: SCHED_DEADLINE, which shares cores better, cannot be
+    bound to one.
     """
     tasks = [(task, _comm(task)) for task in proc.glob("[0-9]*/task/[0-9]*")]
     engine = {int(task.name) for task, comm in tasks if comm == ENGINE and _real_time(task)}
@@ -48,6 +53,8 @@ def dedicate(core: int, proc: Path = Path("/proc")) -> None:
     for task, comm in tasks if engine else ():
         timely = int(task.name) in engine or comm in HEARTBEAT
         with suppress(ProcessLookupError):  # it ended meanwhile
+            if int(task.name) in engine:
+                os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(PRIORITY))
             os.sched_setaffinity(int(task.name), {core} if timely else others)
 
 
@@ -65,5 +72,5 @@ def _comm(task: Path) -> str:
 
 def _real_time(task: Path) -> bool:
     with suppress(ProcessLookupError):
-        return os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO
+        return os.sched_getscheduler(int(task.name)) in (os.SCHED_FIFO, SCHED_DEADLINE)
     return False

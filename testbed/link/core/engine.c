@@ -296,6 +296,7 @@ static void start(struct engine *e, int64_t realtime, int64_t now)
 		l->device_drops = device_drops(l->in->index);
 		l->recorder.counters->device_drops = 0;
 	}
+	e->stats->scheduling = (uint64_t)waking_scheduling();
 	e->stats->started_ns = realtime;
 }
 
@@ -376,7 +377,6 @@ void *engine_run(void *argument)
 
 	waking_choose(&e->waking);
 	e->stats->spin = (uint64_t)e->waking.spin;
-	e->stats->scheduling = (uint64_t)e->waking.scheduling;
 	e->next_ns = FOREVER;
 	e->looked_ns = e->due_ns = now_ns();
 	while (!e->stopping) {
@@ -394,6 +394,7 @@ void *engine_run(void *argument)
 	}
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		record_until(&e->lanes[i].recorder, FOREVER);
+	e->stats->scheduling = (uint64_t)waking_scheduling();	/* it may have been given a processor of its own */
 	return NULL;
 }
 

@@ -34,19 +34,26 @@ static bool granted(struct attributes a)
  * A thread that needs its processor all the time loses it for 50 ms of each second under SCHED_FIFO (the
  * kernel's fair server), under SCHED_DEADLINE for a fraction of a millisecond at a time.
  */
-static enum scheduling best_scheduling(void)
+static bool ask_for_real_time(void)
 {
-	if (granted((struct attributes){ .policy = SCHED_DEADLINE, .runtime = PERIOD * SHARE / 100,
-					 .deadline = PERIOD, .period = PERIOD }))
-		return DEADLINE;
-	return granted((struct attributes){ .policy = SCHED_FIFO, .priority = PRIORITY }) ? FIFO : FAIR;
+	return granted((struct attributes){ .policy = SCHED_DEADLINE, .runtime = PERIOD * SHARE / 100,
+					    .deadline = PERIOD, .period = PERIOD }) ||
+	       granted((struct attributes){ .policy = SCHED_FIFO, .priority = PRIORITY });
+}
+
+enum scheduling waking_scheduling(void)
+{
+	long policy = syscall(SYS_sched_getscheduler, 0);
+
+	return policy == SCHED_DEADLINE ? DEADLINE : policy == SCHED_FIFO ? FIFO : FAIR;
 }
 
 void waking_choose(struct waking *w)
 {
-	w->scheduling = best_scheduling();
+	bool real_time = ask_for_real_time();
+
 	prctl(PR_SET_TIMERSLACK, 1);
-	if (w->spin == SPIN_AUTO && w->scheduling != FAIR)
+	if (w->spin == SPIN_AUTO && real_time)
 		w->spin = SPIN_NEAR;
 	else if (w->spin == SPIN_AUTO)
 		w->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_ALWAYS : SPIN_NEVER;

@@ -17,7 +17,6 @@ enum scheduling { FAIR, FIFO, DEADLINE };
 
 struct waking {
 	enum spin spin;
-	enum scheduling scheduling;
 	int64_t margin_ns;		/* how long before a departure to be awake */
 };
 
@@ -36,6 +35,9 @@ static inline int64_t now_ns(void)
 
 /* Takes the best scheduling that this thread is permitted, and the way of waiting that goes with it. */
 void waking_choose(struct waking *w);
+
+/* What this thread is scheduled by now: others may have moved it to a processor of its own. */
+enum scheduling waking_scheduling(void);
 
 /*
  * Sleeps until the epoll `watch` has news or `next_ns` (FOREVER: unknown) is near; not at all when
