@@ -30,7 +30,8 @@ def path_series(
 ) -> dict[SeriesName, Series]:
     """Return RTT and loss series of the dish's own pings; a second without any answer is a lost probe."""
     latency, share = np.array(latency_ms, np.float64), np.array(drop, np.float64)
-    latency = np.where(np.isnan(latency) & (share > 0), 0, latency)  # no answer at all, in newer firmware
+    silent = np.isnan(latency) | (latency == -1)  # no answer at all, in the words of several firmwares
+    latency = np.where(silent & (share > 0), 0, latency)
     if not (np.all(np.isfinite(latency)) and np.all((latency >= 0) & (latency * 1e6 <= base.MAX_RTT_NS))):
         raise ValueError("a latency is no number of ms up to 10 minutes")
     if not np.all((share >= 0) & (share <= 1)):
