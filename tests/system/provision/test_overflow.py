@@ -12,7 +12,7 @@ from testbed.provision import Step
 from tests.system.provision.conftest import Lab
 from tests.system.provision.test_hub import until
 
-# 6 Mbit/s in one flow of UDP, into 4 Mbit/s with a queue of 400 ms.
+# Up to 6 Mbit/s in one flow of UDP, however busy the machine; into 1 Mbit/s with a queue of 400 ms.
 FLOOD = """
 import socket, time
 flow = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -20,7 +20,7 @@ while True:
     flow.sendto(bytes(1200), ("203.0.113.10", 9))
     time.sleep(0.0016)
 """
-NARROW = "tc qdisc replace dev net0 root tbf rate 4mbit burst 16k latency 400ms"
+NARROW = "tc qdisc replace dev net0 root tbf rate 1mbit burst 8k latency 400ms"
 BY = {"100.64.10.100": "starlink", "192.168.8.100": "lte"}
 
 
