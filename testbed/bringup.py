@@ -20,6 +20,7 @@ from testbed.lab.bench import BenchHub
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
 from testbed.link.backend import LinkSpec
+from testbed.link.backends import BACKENDS
 from testbed.link.native import NativeBackend, read_bins
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.hub import HubProfile
@@ -88,7 +89,7 @@ def bring_up(
         tenant.open()
         network.start_services({tenant.endpoint.host: tenant.endpoint.address})
         (folder / "link").mkdir()
-        links = NativeBackend(
+        links = BACKENDS[plan.link](
             folder / "link",
             network.devices[EMULATOR].popen,
             spin=spin,

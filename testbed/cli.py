@@ -29,6 +29,7 @@ from testbed import (
 from testbed.errors import TestbedError
 from testbed.lab import bench
 from testbed.link import commands as links
+from testbed.link.backends import BACKENDS
 from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
@@ -122,16 +123,20 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default=VIRTUAL,
         help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
     )
+    run.add_argument(
+        "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
+    )
     run.add_argument("--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)")
     run.set_defaults(func=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     changes = tuple(map(Override.parse, options.changes))
-    made = plan.make(plan.find_scenario(options.scenario), changes, bench.find(options.bench))
+    made = plan.make(plan.find_scenario(options.scenario), changes, bench.find(options.bench), options.link)
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0
+    launch.check(made)
     folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
     with screen.choose(made.name, options.json) as shown:
         return launch.run(launch.Job.of(made, folder), shown.show)

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from testbed import paths
 from testbed.errors import HostError
+from testbed.link.netem import NetemBackend
 from testbed.tenant.azurite import SERVER, azurite_folder, node_binary
 
 _TIMEOUT_S = 10.0
@@ -32,7 +33,6 @@ _NAT = """
     nft add rule ip t c oifname x masquerade
 """
 _RULE = "ip rule add from 192.0.2.1 lookup 101"
-_NETEM = "ip link add name v0 type veth peer name v1 && tc qdisc add dev v0 root netem delay 1ms"
 _TOOLS = {
     "ip": "iproute2",
     "ifconfig": "net-tools",
@@ -182,8 +182,8 @@ def _machine() -> Iterator[Check]:
 
 def _optional() -> Iterator[Check]:
     if os.geteuid() == 0:
-        netem = _succeeds(_in_namespace(_NETEM))
-        lost = "without it the netem back end is refused; the native engine, the default, does not need it"
+        netem = not NetemBackend.fault_of_host()
+        lost = "runs with --link netem are refused; the native engine, the default, does not need it"
         yield _useful("sch_netem", netem, "in the kernel" if netem else "not in the kernel", lost)
     ssh = shutil.which("ssh")
     advice = "hubs on benches are reached by it: apt install openssh-client; then testbed bench check FILE"

@@ -16,6 +16,7 @@ from typing import IO
 from testbed import paths, progress
 from testbed.errors import HostError, RunError
 from testbed.lab import bench, cores, lender, sandbox
+from testbed.link.backends import BACKENDS
 from testbed.plan import Plan
 from testbed.progress import Ended, Event
 
@@ -32,16 +33,24 @@ class Job:
     changes: tuple[str, ...] = ()  # KEY=VALUE, to the scenario
     bench: str | None = None  # its file
     lender: int | None = None  # the socket to ask for the bench's NICs
+    link: str = "native"  # the back end of the emulated links
 
     @classmethod
     def of(cls, made: Plan, folder: Path) -> Job:
         """Return the job of running a plan."""
         bench_file = str(made.bench_path) if made.bench_path else None
-        return cls(str(made.path), str(folder), changes=tuple(map(str, made.changes)), bench=bench_file)
+        changes = tuple(map(str, made.changes))
+        return cls(str(made.path), str(folder), changes=changes, bench=bench_file, link=made.link)
 
     @classmethod
     def read(cls, line: str) -> Job:
         return cls(**json.loads(line))
+
+
+def check(made: Plan) -> None:
+    """Raise HostError where this host cannot emulate the plan's links."""
+    if fault := BACKENDS[made.link].fault_of_host():
+        raise HostError(fault)
 
 
 def new_folder(results: Path, name: str, now: datetime) -> Path:

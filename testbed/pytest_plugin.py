@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # The parts that run and judge are imported where they are used: pytest loads this module at every
 # start, for tests of other things too, and they take longer to load than pytest itself.
 
-_SUPPORTED: Mapping[str, Sequence[str]] = {"link": ("native",), "tenant": ("azurite",)}
+_SUPPORTED: Mapping[str, Sequence[str]] = {"link": ("native", "netem"), "tenant": ("azurite",)}
 _OTHER_FOLDERS = {"catalogues", "profiles", "traces"}  # what lies beside the scenarios
 _RUNS = pytest.StashKey["Runs"]()
 _BENCH = pytest.StashKey[Path | None]()
@@ -39,7 +39,6 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterable[ScenarioItem]:
         """Check the whole scenario and yield its items. What is wrong with it is a collection error."""
-        from testbed import plan
         from testbed.model.scenario import read_scenario
 
         changes = tuple(self.config.getoption("set"))
@@ -50,7 +49,7 @@ class ScenarioFile(pytest.File):
                 scenario = read_scenario(self.path, changes)
             missing = _missing_recordings(uplink.trace for uplink in scenario.uplinks.values())
             if not missing:
-                plan.make(self.path, changes, _runs(self.config).bench_path)
+                _runs(self.config).make(self.path, changes)
         except InputError as error:
             raise self.CollectError(str(error)) from error
         count = self.config.getoption("repeat")

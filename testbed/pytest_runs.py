@@ -40,7 +40,7 @@ class Runs:
 
     def __init__(self, config: pytest.Config, bench_path: Path | None) -> None:
         self._config = config
-        self.bench_path = bench_path
+        self._bench_path, self._link = bench_path, config.getoption("link")
         self._played: dict[tuple[Path, Changes, int], Played] = {}
 
     def get(self, path: Path, changes: Changes = (), repetition: int = 1) -> Played:
@@ -55,10 +55,15 @@ class Runs:
             self._played[key] = self._play(path, changes)
         return self._played[key]
 
+    def make(self, path: Path, changes: Changes = ()) -> plan.Plan:
+        """Return a scenario ready for the session's bench and link engine. Raises InputError."""
+        return plan.make(path, changes, self._bench_path, self._link)
+
     def _play(self, path: Path, changes: Changes) -> Played:
         results = self._config.invocation_params.dir / self._config.getoption("results")
         try:
-            made = plan.make(path, changes, self.bench_path)
+            made = self.make(path, changes)
+            launch.check(made)
             folder = launch.new_folder(results, path.stem, datetime.now(UTC))
             with _screen(self._config, path.stem) as shown:
                 launch.run(launch.Job.of(made, folder), shown.show)
@@ -83,7 +88,7 @@ class Lab:
         """
         __tracebackhide__ = True  # the reason says it all
         overrides = tuple(map(Override.parse, changes))
-        made = plan.make(plan.find_scenario(str(scenario)), overrides, self._runs.bench_path)
+        made = self._runs.make(plan.find_scenario(str(scenario)), overrides)
         return self._runs.get(made.path, tuple(made.changes), self._repetition).counted()
 
 

@@ -278,7 +278,7 @@ def main() -> int:
     _interrupt_at_end_of_input()
     lender = Lender(job.lender) if job.lender is not None else None
     bench_path = Path(job.bench) if job.bench else None
-    made = plan.make(Path(job.scenario), tuple(map(Override.parse, job.changes)), bench_path)
+    made = plan.make(Path(job.scenario), tuple(map(Override.parse, job.changes)), bench_path, job.link)
     return Run(made, Path(job.folder), job.core, lender).execute()
 
 

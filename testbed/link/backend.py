@@ -123,6 +123,11 @@ class LinkBackend(ABC):
 
     capabilities = Capabilities()
 
+    @classmethod
+    def fault_of_host(cls) -> str:
+        """Return why this host cannot have this back end, and what to use instead; empty where it can."""
+        return ""
+
     @abstractmethod
     def open(self, links: Sequence[LinkSpec]) -> None:
         """Bring the links up. Until `start` they have their first segment's delay and rate, no loss

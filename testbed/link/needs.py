@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from testbed.errors import InputError, Place, Problem
 from testbed.link.backend import Capabilities, LinkSpec
-from testbed.link.layout import NO_IMPAIRMENTS, Impairments
+from testbed.link.layout import FOREVER, NO_IMPAIRMENTS, Impairments
 from testbed.model.link import Direction, LinkSchedule, State
 from testbed.units import format_duration
 
@@ -30,22 +30,25 @@ class Played:
 
 def refuse(backend: str, can: Capabilities, played: Iterable[Played]) -> None:
     """Raise InputError with everything that the back end cannot play."""
-    problems = [problem for one in played for problem in _problems(backend, can, one)]
-    if problems:
-        raise InputError.of(problems)
+    if found := problems(backend, can, played):
+        raise InputError.of(found)
 
 
-def _problems(backend: str, can: Capabilities, played: Played) -> Iterator[Problem]:
-    instead = "use --link native"
-    for found, expected in _beyond(can, played):
-        yield Problem(played.place, f"{backend} {found}", f"{expected} or {instead}" if expected else instead)
+def problems(backend: str, can: Capabilities, played: Iterable[Played]) -> list[Problem]:
+    """Return what the back end cannot play, each problem once."""
+    found: dict[str, Problem] = {}
+    for one in played:
+        for cannot, expected in _beyond(can, one):
+            instead = f"{expected} or use --link native" if expected else "use --link native"
+            problem = Problem(one.place, f"{backend} {cannot}", instead)
+            found[str(problem)] = problem
+    return list(found.values())
 
 
 def _beyond(can: Capabilities, played: Played) -> Iterator[tuple[str, str]]:
     """Yield what the back end cannot do, and what could be written instead."""
     schedule = played.schedule
-    length = np.diff(schedule.t_ns, append=schedule.end_ns)
-    instants = (length <= _INSTANT_NS) & (schedule.rate_bps > 0)
+    instants = (np.diff(_bounds(schedule)) <= _INSTANT_NS) & (schedule.rate_bps > 0)
     if not can.instants and instants.any():
         yield "cannot serve single packets at recorded instants (a delivery trace)", ""
     elif not can.hold and (at := np.flatnonzero(schedule.state == State.HOLD)).size:
@@ -81,8 +84,14 @@ def _dropping(schedule: LinkSchedule) -> tuple[NDArray[np.intp], NDArray[np.int6
     drops = (schedule.loss >= 1) | (schedule.state == State.CUT)
     edges = np.flatnonzero(np.diff(drops, prepend=False, append=False))
     starts, ends = edges[::2], edges[1::2]
-    bounds = np.append(schedule.t_ns, schedule.end_ns)
+    bounds = _bounds(schedule)
     return starts, bounds[ends] - bounds[starts]
+
+
+def _bounds(schedule: LinkSchedule) -> NDArray[np.int64]:
+    """Return the segments' starts and the end of the last one, which holds for ever unless it is repeated."""
+    repeats = schedule.repeat and len(schedule.t_ns) > 1
+    return np.append(schedule.t_ns, schedule.end_ns if repeats else FOREVER)
 
 
 def directions(spec: LinkSpec, place: Place | str = "") -> list[Played]:

@@ -146,7 +146,7 @@ def test_a_recording_that_was_not_fetched_is_a_skip(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--link", "netem"), "*--link netem is not supported; supported: native"),
+        (("--link", "simulated"), "*--link simulated is not supported; supported: native, netem"),
         (("--tenant", "azure"), "*--tenant azure is not supported; supported: azurite"),
         (("--bench", "shelv"), "*--bench: no bench 'shelv' here or in benches/; did you mean 'shelf'?"),
         (("--repeat", "0"), "*argument --repeat: '0': write a whole number from 1"),

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from testbed.link.layout import BIN, COUNTERS, RUN_STATS
-from testbed.link.netem.counters import DeviceCounters
-from testbed.link.netem.steps import Setting
+from testbed.link.netemd.counters import DeviceCounters
+from testbed.link.netemd.steps import Setting
 
 BIN_NS = 10_000_000
 LATE_NS = 5_000_000

@@ -47,16 +47,16 @@ def queues(ip: IPRoute) -> QueueStatistics:
 
 
 class MarkCounter:
-    """Counts the packets with a DSCP that come in through an interface.
+    """Counts the packets with a DSCP, or frames of a length (0: none), that come in through an interface.
 
     The filter of a packet socket lets only these pass, and the socket's statistics count them; nobody
     ever reads one.
     """
 
-    def __init__(self, interface: str, dscp: int) -> None:
+    def __init__(self, interface: str, dscp: int, length: int = 0) -> None:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
-        _attach(self._socket, incoming_with(dscp))
+        _attach(self._socket, incoming_with(dscp, length))
         self._socket.bind((interface, _ETH_P_ALL))
         self._total = 0
 
@@ -67,13 +67,18 @@ class MarkCounter:
         return self._total
 
 
-def incoming_with(dscp: int) -> Sequence[tuple[int, int, int, int]]:
-    """Return the socket filter (classic BPF: code, true, false, value) for a DSCP in IPv4 and IPv6 headers."""
-    load_byte, load_half, load_word, mask, equal, end = 0x30, 0x28, 0x20, 0x54, 0x15, 0x06
+def incoming_with(dscp: int, length: int = 0) -> Sequence[tuple[int, int, int, int]]:
+    """Return the socket filter (classic BPF: code, jump if true, if false, value) for a mark.
+
+    It looks for the DSCP in the headers of IPv4 and IPv6, and for frames of a length in bytes.
+    """
+    load_length, load_byte, load_half, load_word, mask, equal, end = 0x80, 0x30, 0x28, 0x20, 0x54, 0x15, 0x06
     packet_type = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE; 4 is outgoing
     return (
         (load_word, 0, 0, packet_type),
-        (equal, 9, 0, 4),
+        (equal, 11, 0, 4),
+        (load_length, 0, 0, 0),
+        (equal, 10, 0, length),
         (load_half, 0, 0, 12),
         (equal, 0, 3, 0x0800),
         (load_byte, 0, 0, 15),

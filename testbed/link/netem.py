@@ -5,6 +5,7 @@ Mininet's way (TCLink) with a clock: it is coarser than the native engine, and s
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,25 +15,15 @@ from testbed.link import needs
 from testbed.link.backend import Capabilities, LinkSpec
 from testbed.link.native import NativeBackend
 
-_TIMEOUT_S = 10.0
-_PROBE = "ip link add name n0 type veth peer name n1 && tc qdisc add dev n0 root netem delay 1ms"
-
-
-def fault_of_host() -> str:
-    """Return why this host has no netem; empty where it has. Tries it in a namespace of its own."""
-    command = ["unshare", "--net", "--", "sh", "-euc", _PROBE]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return "" if done.returncode == 0 else (done.stderr.strip() or f"exit status {done.returncode}")
+_TIMEOUT_S = 60.0
+_TRY = "ip link add name n0 type veth peer name n1 && tc qdisc add dev n0 root netem delay 1ms"
 
 
 class NetemBackend(NativeBackend):
-    """Drives `testbed.link.netem.daemon`, which has linkd's files, messages and evidence."""
+    """Drives `testbed.link.netemd`, which has linkd's files, messages and evidence."""
 
     kind = "netem"
-    ready_s = 60.0  # Python starts slowly on a slow machine
+    ready_s = 120.0  # Python starts slowly on a slow machine
     capabilities = Capabilities(
         hold=False,
         instants=False,
@@ -48,12 +39,25 @@ class NetemBackend(NativeBackend):
         ),
     )
 
+    @classmethod
+    def fault_of_host(cls) -> str:
+        """Try netem in a namespace of its own. Without root, which a link needs anyway, nothing is known."""
+        if os.geteuid() != 0:
+            return ""
+        command = ["unshare", "--net", "--", "sh", "-euc", _TRY]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+            said = done.stderr.strip().partition("\n")[0] if done.returncode else ""
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said = str(error)
+        return f"this host's kernel has no netem ({said}); use --link native" if said else ""
+
     def open(self, links: Sequence[LinkSpec]) -> None:
         """Refuse what netem cannot do, then start. Raises HostError on a host without it."""
         needs.refuse(self.kind, self.capabilities, [p for link in links for p in needs.directions(link)])
-        if fault := fault_of_host():
-            raise HostError(f"this host's kernel has no netem ({fault}); use --link native")
+        if fault := self.fault_of_host():
+            raise HostError(fault)
         super().open(links)
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "testbed.link.netem.daemon", str(self._folder)]
+        return [sys.executable, "-m", "testbed.link.netemd", str(self._folder)]

@@ -1,4 +1,4 @@
-"""``python -m testbed.link.netem.daemon FOLDER``: linkd's part played with netem.
+"""``python -m testbed.link.netemd FOLDER``: linkd's part played with netem.
 
 It reads FOLDER/linkd.conf, answers on FOLDER/linkd.sock and leaves the same evidence (see linkd.c); it
 changes netem over netlink where linkd forwards packets. It ends when it is told to, or with its parent.
@@ -24,10 +24,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from testbed.errors import TestbedError
 from testbed.link.layout import CERTAIN, FOREVER, unpack
-from testbed.link.netem import counters
-from testbed.link.netem.evidence import Evidence, Reading, Tally
-from testbed.link.netem.splice import Splice, queued
-from testbed.link.netem.steps import FIELDS, Steps
+from testbed.link.netemd import counters
+from testbed.link.netemd.evidence import Evidence, Reading, Tally
+from testbed.link.netemd.splice import Splice, queued
+from testbed.link.netemd.steps import FIELDS, Steps
 from testbed.model.link import Direction, LinkSchedule, State
 
 LOOK_NS = 50_000_000
@@ -39,18 +39,19 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Setup:
-    """What linkd.conf says: the mark that is counted, and the links."""
+    """What linkd.conf says: the marks that are counted (a DSCP, a length of frames), and the links."""
 
     mark: int
+    mark_length: int
     links: Sequence[tuple[str, str, str, Mapping[Direction, LinkSchedule]]]
 
     @classmethod
     def read(cls, file: Path) -> Setup:
         """Read linkd.conf and the schedules beside it."""
-        mark, links = 0, []
+        marks, links = {"mark": 0, "mark_length": 0}, []
         for word, *words in (line.split() for line in file.read_text().splitlines()):
-            if word == "mark":
-                mark = int(words[0])
+            if word in marks:
+                marks[word] = int(words[0])
             elif word == "link":
                 name, hub, net, _, *files = words
                 schedules = {
@@ -58,19 +59,24 @@ class Setup:
                     for d, f in zip(Direction, files, strict=True)
                 }
                 links.append((name, hub, net, schedules))
-        return cls(mark, links)
+        return cls(**marks, links=links)
 
 
 class Lane:
     """One direction of a link, being played."""
 
     def __init__(
-        self, link: str, direction: Direction, schedule: LinkSchedule, splice: Splice, mark: int
+        self,
+        link: str,
+        direction: Direction,
+        schedule: LinkSchedule,
+        splice: Splice,
+        marks: counters.MarkCounter,
     ) -> None:
         self.link, self.direction = link, direction
         self.steps = Steps(schedule)
         self._splice, self._wire = splice, splice.lanes[direction]
-        self._marks = counters.MarkCounter(self._wire.counted_out, mark)
+        self._marks = marks
         self._setting = self.steps.at(0)
         self._tally: Tally | None = None
         self.due_ns = FOREVER
@@ -117,7 +123,10 @@ class Player:
             splice = Splice(ip, hub, net, {d: s.queue for d, s in schedules.items()})
             stack.callback(splice.close)
             splice.open({d: Steps(s).at(0) for d, s in schedules.items()})
-            self._lanes += [Lane(name, d, s, splice, setup.mark) for d, s in schedules.items()]
+            for direction, schedule in schedules.items():
+                outlet = splice.lanes[direction].counted_out
+                marks = counters.MarkCounter(outlet, setup.mark, setup.mark_length)
+                self._lanes.append(Lane(name, direction, schedule, splice, marks))
         self.evidence = Evidence(len(self._lanes), records)
         self._start_ns = FOREVER
         self._look_ns = FOREVER

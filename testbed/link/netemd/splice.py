@@ -18,52 +18,15 @@ from pyroute2 import IPRoute, NetNS
 from pyroute2.ethtool import Ethtool
 from pyroute2.netlink.exceptions import NetlinkError
 
-from testbed.errors import HostError, RunError
-from testbed.link.netem.counters import QueueStatistics
-from testbed.link.netem.evidence import Queued
-from testbed.link.netem.steps import Setting
+from testbed.errors import RunError
+from testbed.link.netemd import qdiscs
+from testbed.link.netemd.counters import QueueStatistics
+from testbed.link.netemd.evidence import Queued
+from testbed.link.netemd.steps import Setting
 from testbed.model.link import Direction, QueueLimit
 
-Options = Mapping[str, float]
-
-FRAME_BYTES = 1600
-"""An MTU of 1,500 with its header, and some room."""
-_UNLIMITED_BYTES_S = 2**32 - 1
-_LEAST_BYTES_S = 8  # below it, the time that a burst takes overflows
-_BURST_S = 0.002
-_QUEUE_BYTES = 256 << 20
-_PACKETS_INSIDE = 200_000
-_NETEM, _RATE, _FIFO = 0x10000, 0x20000, 0x30000
-_NETEM_CLASS, _RATE_CLASS = 0x10001, 0x20001
 _INGRESS = 0xFFFFFFF2
 _ETH_P_ALL = 3
-
-
-def netem_options(setting: Setting) -> Options:
-    """Return netem's parameters, all of them each time: it forgets what it is not told.
-
-    With a rate, however high, netem keeps packets in order when the delay falls; without one it does not.
-    """
-    return {
-        "delay": round(setting.delay_ns / 1000),  # us
-        "loss": 100.0 if setting.cut else 100.0 * setting.loss,
-        "rate": _UNLIMITED_BYTES_S,
-        "limit": _PACKETS_INSIDE,
-    }
-
-
-def rate_options(setting: Setting, queue: QueueLimit) -> Options:
-    """Return the token bucket's parameters: it may send 2 ms of its rate, or a frame, at once."""
-    rate = max(setting.rate_bps // 8, _LEAST_BYTES_S) if setting.rate_bps else _UNLIMITED_BYTES_S
-    rate = min(rate, _UNLIMITED_BYTES_S)
-    limit = min(_QUEUE_BYTES, queue.bytes or _QUEUE_BYTES)
-    if queue.time_ns and setting.rate_bps:
-        limit = min(limit, max(rate * queue.time_ns // 10**9, FRAME_BYTES))
-    return {
-        "rate": rate,
-        "burst": max(FRAME_BYTES, round(rate * _BURST_S)),
-        "limit": queue.packets or limit,  # of a queue in packets, this is its packets
-    }
 
 
 @dataclass(frozen=True)
@@ -100,10 +63,11 @@ class Splice:
             Direction.UP: Lane(h, a, b, n, hub, inner_n, up),
             Direction.DOWN: Lane(n, b, a, h, net, inner_h, down),
         }
-        self._applied: dict[Direction, tuple[Options, Options]] = {}
+        self._netlink = qdiscs.Netlink()
+        self._applied: dict[Direction, Mapping[str, qdiscs.Options]] = {}
 
     def open(self, settings: Mapping[Direction, Setting]) -> None:
-        """Shape both directions, then let packets through. Raises HostError without netem."""
+        """Shape both directions, then let packets through."""
         for direction, lane in self.lanes.items():
             self._shape(direction, settings[direction])
             for name in (lane.counted_in, lane.counted_out):
@@ -117,14 +81,12 @@ class Splice:
 
     def apply(self, direction: Direction, setting: Setting) -> None:
         """Change what this setting changes, and nothing else."""
-        lane = self.lanes[direction]
-        netem, rate = netem_options(setting), rate_options(setting, lane.queue)
-        netem_before, rate_before = self._applied[direction]
-        if netem != netem_before:
-            self._ip.tc("change", "netem", lane.shaper, handle=_NETEM, **netem)
-        if rate != rate_before:
-            self._ip.tc("change", "tbf", lane.shaper, handle=_RATE, parent=_NETEM_CLASS, **rate)
-        self._applied[direction] = netem, rate
+        shaper = self.lanes[direction].shaper
+        before, options = self._applied[direction], self._options(direction, setting)
+        for kind, wanted in options.items():
+            if wanted != before[kind]:
+                self._netlink.do(qdiscs.message(kind, shaper, wanted, add=False))
+        self._applied[direction] = options
 
     def close(self) -> None:
         """Take the pair and the redirects away."""
@@ -132,24 +94,22 @@ class Splice:
             self._ip.tc("del", "clsact", lane.entrance)
         self._ip.link("del", index=self.lanes[Direction.UP].shaper)
 
+    def _options(self, direction: Direction, setting: Setting) -> Mapping[str, qdiscs.Options]:
+        rate = qdiscs.rate_options(setting, self.lanes[direction].queue)
+        return {"netem": qdiscs.netem_options(setting), "tbf": rate}
+
     def _shape(self, direction: Direction, setting: Setting) -> None:
         lane = self.lanes[direction]
-        netem, rate = netem_options(setting), rate_options(setting, lane.queue)
-        try:
-            self._ip.tc("add", "netem", lane.shaper, handle=_NETEM, **netem)
-        except NetlinkError as error:
-            raise HostError(f"this host's kernel has no netem: {error}") from error
-        self._ip.tc("add", "tbf", lane.shaper, handle=_RATE, parent=_NETEM_CLASS, **rate)
+        self._applied[direction] = self._options(direction, setting)
+        for kind, options in self._applied[direction].items():
+            self._netlink.do(qdiscs.message(kind, lane.shaper, options, add=True))
         if lane.queue.packets:
-            self._ip.tc(
-                "add", "pfifo", lane.shaper, handle=_FIFO, parent=_RATE_CLASS, limit=lane.queue.packets
-            )
-        self._applied[direction] = netem, rate
+            self._netlink.do(qdiscs.message("pfifo", lane.shaper, qdiscs.fifo_options(lane.queue), add=True))
 
 
 def queued(statistics: QueueStatistics, lane: Lane) -> Queued:
     """Return a lane's part of `counters.queues`; netem counts the drops of the token bucket behind it as well."""
-    netem, rate = statistics[lane.shaper, _NETEM], statistics[lane.shaper, _RATE]
+    netem, rate = statistics[lane.shaper, qdiscs.NETEM], statistics[lane.shaper, qdiscs.RATE]
     return Queued(netem["drops"] - rate["drops"], rate["drops"], netem["qlen"], rate["backlog"])
 
 
