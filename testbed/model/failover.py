@@ -114,8 +114,8 @@ class Overflow:
     The preferred uplink is measured every ``interval``. Its queueing delay is its round-trip time
     less the lowest one seen. ``enter`` measurements in a row above ``busy`` send new flows to the
     second uplink; ``leave`` in a row below ``calm``, with no more than ``share`` of the throughput of
-    the congested time on both uplinks together, bring them back. So does ``retry`` below ``calm``,
-    whatever they carry: the preferred uplink's capacity may have grown.
+    the congested time on both uplinks together, bring them back. So does ``retry`` without one
+    above ``busy``, whatever they carry: the preferred uplink's capacity may have grown.
     """
 
     interval: Duration = 500 * MS

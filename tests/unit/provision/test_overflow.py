@@ -57,10 +57,10 @@ def test_flows_come_back_when_the_preferred_uplink_can_carry_them_all(overflow: 
 
 
 def test_flows_are_tried_again_after_a_while(overflow: ModuleType) -> None:
-    """The cell's other users may have gone: after a long time with a short queue its capacity is found anew."""
-    full, carried_by_both = [(150.0, 3.0, 3.0)] * 2, (5.0, 1.0, 9.0)
+    """The cell's other users may have gone: after a long time without congestion its capacity is found anew."""
+    full, free, slow = [(150.0, 3.0, 3.0)] * 2, (5.0, 1.0, 9.0), (70.0, 1.0, 9.0)
 
-    assert ".O" + "OOOOO." + ".." == seen(overflow, *full, *[carried_by_both] * 8)
+    assert ".O" + "OOOOO." + ".." == seen(overflow, *full, free, slow, *[free] * 6)
 
 
 def test_calm_must_last(overflow: ModuleType) -> None:

@@ -78,30 +78,30 @@ class Congestion:
         self.overflowing = False
         self._busy_ms, self._calm_ms, self._share = busy_ms, calm_ms, share
         self._enter, self._leave, self._retry = enter, leave, retry
-        self._streak = self._short = 0
+        self._streak = self._free = 0
         self._full_bps = 0.0
 
     def observe(self, queueing_ms: float, preferred_bps: float, both_bps: float) -> bool:
         """Take a measurement in; return whether new flows overflow from now on.
 
         The throughput of the congested preferred uplink is what it can carry: flows come back when the
-        two uplinks together carry clearly less, or when its queue has been short for so long that it may
-        carry more by now.
+        two uplinks together carry clearly less, or when it has not been congested for so long that it
+        may carry more by now.
         """
-        busy, short = queueing_ms > self._busy_ms, queueing_ms < self._calm_ms
+        busy = queueing_ms > self._busy_ms
         if busy:
             self._full_bps = max(self._full_bps, preferred_bps)
         elif not self.overflowing:
             self._full_bps = 0.0
-        calm = short and both_bps <= self._share * self._full_bps
+        calm = queueing_ms < self._calm_ms and both_bps <= self._share * self._full_bps
         self._streak = self._streak + 1 if (calm if self.overflowing else busy) else 0
-        self._short = self._short + 1 if short else 0
+        self._free = 0 if busy else self._free + 1
         if self.overflowing:
-            change = self._streak >= self._leave or self._short >= self._retry
+            change = self._streak >= self._leave or self._free >= self._retry
         else:
             change = self._streak >= self._enter
         if change:
-            self.overflowing, self._streak, self._short = not self.overflowing, 0, 0
+            self.overflowing, self._streak, self._free = not self.overflowing, 0, 0
             self._full_bps *= self.overflowing
         return self.overflowing
 
