@@ -188,7 +188,10 @@ def _optional() -> Iterator[Check]:
     ssh = shutil.which("ssh")
     advice = "hubs on benches are reached by it: apt install openssh-client; then testbed bench check FILE"
     yield _useful("ssh", ssh is not None, ssh or "not on PATH", advice)
-    yield _device("tun", "/dev/net/tun", "hubs in virtual machines need it")
+    yield _device("tun", "/dev/net/tun", "hubs in virtual machines, and failover bgp-bfd, need it")
+    tools = [tool for tool in ("vtysh", "wg", "wireguard-go") if shutil.which(tool) is None]
+    found = f"not on PATH: {', '.join(tools)}" if tools else "FRR and WireGuard"
+    yield _useful("tunnels", not tools, found, "failover bgp-bfd needs them: make setup")
     yield _device("kvm", "/dev/kvm", "hubs in virtual machines run slowly without it")
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     yield _useful("chromium", browser is not None, browser or "not on PATH", "page loads cannot be measured")
