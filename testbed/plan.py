@@ -17,14 +17,18 @@ from testbed.link import needs
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
+from testbed.model.event import Kind
 from testbed.model.scenario import Scenario, question, read_scenario
-from testbed.model.topology import Topology
+from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import Trace
 from testbed.model.traffic import HttpGet
 from testbed.model.uplink import UplinkProfile
 from testbed.overrides import Override
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
+
+_METERED = ("metered_bytes", "metered_cost", "stranded_time", "stranded_bytes")
+"""Metrics about uplinks that are paid for by volume."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,7 @@ def make(
     topology = load.read(topology_path, Topology)
     bench = benches.read(bench_path) if bench_path else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
+    problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
     problems += _hub_problems(scenario, topology)
     problems += bench.misfits(topology) if bench else ()
     links: dict[str, PlannedLink] = {}
@@ -183,6 +188,32 @@ def _hub_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
     if failover == "overflow" and len(topology.uplinks) < 2:
         found = f"topology {scenario.topology} has one uplink, which leaves nowhere to overflow to"
         yield Problem(place, found, "choose another topology or failover")
+
+
+def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    for event in scenario.events:
+        reboots = event.kind is Kind.REBOOT and event.uplink in topology.uplinks
+        if reboots and topology.cpe_port(event.uplink) is None:
+            found = (
+                f"nothing to reboot: in topology {scenario.topology} no wire leads to {event.uplink}'s CPE"
+            )
+            yield Problem(event.place.at("uplink"), found, "wire the hub's port to it")
+        if event.kind is Kind.DNS_FAILURE and not topology.of_kind(NodeKind.ROUTER):
+            found = f"topology {scenario.topology} has no resolver that could fail"
+            yield Problem(event.place, found, "add a node of kind router")
+
+
+def _money_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    metered = [uplink for uplink in topology.uplinks.values() if uplink.metered]
+    free = [uplink.name for uplink in metered if uplink.tariff is None]
+    for objective in scenario.objectives:
+        place = objective.place.at("metric")
+        if objective.metric in _METERED and not metered:
+            found = f"{objective.metric}, and topology {scenario.topology} has no metered uplink"
+            yield Problem(place, found, "add 'metered: true' to one")
+        elif objective.metric == "metered_cost" and free:
+            found = f"{objective.metric}, and uplink {free[0]} of topology {scenario.topology} has no tariff"
+            yield Problem(place, found, "add 'tariff: 4.50 USD/GB' to it")
 
 
 def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:

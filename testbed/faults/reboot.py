@@ -20,13 +20,11 @@ class Reboot(Actor):
 
     @property
     def port(self) -> End:
-        """The CPE's port towards the hub. Raises RunError where the hub's port leads elsewhere."""
-        topology = self.site.topology
-        hub_end = f"{topology.hub.name}:{topology.uplinks[self.event.uplink].hub_port}"
-        for a, b in topology.wires:
-            if hub_end in (a, b):
-                return End.parse(b if a == hub_end else a)
-        raise RunError(f"{self.event.title}: no wire leads from {hub_end} to the CPE")
+        """The CPE's port towards the hub. Raises RunError where there is none."""
+        port = self.site.topology.cpe_port(self.event.uplink)
+        if port is None:
+            raise RunError(f"{self.event.title}: the hub's port is wired to nothing")
+        return port
 
     def apply(self) -> None:
         cpe = self.site.devices[self.port.node]

@@ -163,6 +163,17 @@ class Topology:
         """The hub's address on its LAN."""
         return next(address for port in self.hub.ports if (address := self.hub.address(port)))
 
+    def peer(self, end: End) -> End | None:
+        """Return what a plain wire leads to from an end; None where there is no wire."""
+        for a, b in self.wires:
+            if str(end) in (a, b):
+                return End.parse(b if a == str(end) else a)
+        return None
+
+    def cpe_port(self, uplink: str) -> End | None:
+        """Return the port of an uplink's CPE towards the hub; None where the hub's port leads nowhere."""
+        return self.peer(End(self.hub.name, self.uplinks[uplink].hub_port))
+
     def connections(self) -> Iterator[tuple[End, End]]:
         """Yield every wire to build, the emulator's two for each uplink included."""
         for a, b in self.wires:
