@@ -15,7 +15,7 @@ FIRST_PORT = 5301
 EVERY_NS = 20_000_000
 ON_THE_WAY_NS = SECOND_NS
 """A packet sent so short a time before the evidence ends may still arrive: it is left out, not called lost."""
-MODULE = "testbed.probes.call_end"
+SCRIPT = "call_end"
 
 
 class Call(ScriptedProbe):
@@ -40,7 +40,7 @@ class Call(ScriptedProbe):
             [
                 Script(
                     device,
-                    MODULE,
+                    SCRIPT,
                     plan | {"end": end},
                     site.logs / f"{traffic.name}-{end}.jsonl",
                     prompt=True,

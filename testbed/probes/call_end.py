@@ -1,4 +1,4 @@
-"""One end of a call: ``python -m testbed.probes.call_end`` on the client or in the tenant.
+"""One end of a call: ``call_end.py`` on the client or in the tenant.
 
 Standard input: a line of JSON with the plan (end: client or tenant, address, port, size, tos, every_ns,
 duration_ns); once it has said ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in

@@ -1,6 +1,6 @@
 """Sends requests at given times, whatever became of the earlier ones.
 
-``python -m testbed.probes.http_client`` runs on a client of the hub. Standard input: a line of JSON
+``http_client.py`` runs on a client of the hub. Standard input: a line of JSON
 with url, timeout_s, at_once and requests ([t_ns, object, size, sha256], ...); then, once it has said
 ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in CLOCK_REALTIME ns. Closing standard input
 interrupts what is still in flight. Standard output: a line of JSON for each request as it ends,

@@ -28,9 +28,7 @@ class Keepalive(ScriptedProbe):
             "duration_ns": site.duration_ns,
         }
         log = site.logs / f"{traffic.name}.jsonl"
-        super().__init__(
-            traffic.name, site, [Script(site.client, "testbed.probes.keepalive_client", plan, log)]
-        )
+        super().__init__(traffic.name, site, [Script(site.client, "keepalive_client", plan, log)])
         self._session = 0
 
     def rows(self) -> list[Row]:

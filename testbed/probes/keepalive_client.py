@@ -1,4 +1,4 @@
-"""A small request at a fixed interval on one TLS connection: ``python -m testbed.probes.keepalive_client``.
+"""A small request at a fixed interval on one TLS connection: ``keepalive_client.py``.
 
 Standard input: a line of JSON with the plan (host, address, port, authority: the CA's file, every_ns,
 timeout_ns, duration_ns); once it has said ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in

@@ -31,7 +31,8 @@ from testbed.probes.responder import promptly
 if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess
 
-START_S = 10.0
+FOLDER = Path(__file__).parent
+START_S = 30.0
 GRACE_S = 5.0
 
 Row = dict[str, Any]
@@ -41,16 +42,19 @@ class Script:
     """One script on one device; ``follow(now_ns, row)`` hears each line that it prints."""
 
     def __init__(
-        self, device: DeviceAccess, module: str, plan: Mapping[str, Any], log: Path, *, prompt: bool = False
+        self, device: DeviceAccess, name: str, plan: Mapping[str, Any], log: Path, *, prompt: bool = False
     ) -> None:
-        self._device, self._module, self._plan, self._log = device, module, plan, log
+        self._device, self._file, self._plan, self._log = device, FOLDER / f"{name}.py", plan, log
         self._prompt = prompt
         self.process: subprocess.Popen[str] | None = None
         self._lines: LineLog | None = None
 
     def open(self, clock: Callable[[], int], follow: Callable[[int, Row], None]) -> None:
-        """Start it; it loads, which takes half a second, while the caller does other things."""
-        command = [sys.executable, "-m", self._module]
+        """Start it; it loads while the caller does other things.
+
+        By its file, not as a module: it would load this whole package first, which takes a second.
+        """
+        command = [sys.executable, "-P", str(self._file)]
         with self._log.with_suffix(".log").open("ab") as log:
             self.process = self._device.popen(
                 promptly(command) if self._prompt else command,

@@ -11,7 +11,7 @@ from testbed.probes.script import Row, Script, ScriptedProbe
 from testbed.units import format_rate
 
 FIRST_PORT = 5201
-MODULE = "testbed.probes.transfer_end"
+SCRIPT = "transfer_end"
 
 
 class Transfer(ScriptedProbe):
@@ -34,7 +34,7 @@ class Transfer(ScriptedProbe):
             traffic.name,
             site,
             [
-                Script(device, MODULE, plan | {"end": end}, site.logs / f"{traffic.name}-{end}.jsonl")
+                Script(device, SCRIPT, plan | {"end": end}, site.logs / f"{traffic.name}-{end}.jsonl")
                 for end, device in (("tenant", site.tenant), ("client", site.client))
             ],
         )

@@ -1,4 +1,4 @@
-"""One end of a long TCP connection: ``python -m testbed.probes.transfer_end`` on the client or in the tenant.
+"""One end of a long TCP connection: ``transfer_end.py`` on the client or in the tenant.
 
 Standard input: a line of JSON with the plan; once it has said ``{"ready": true}``, a line ``{"at_ns": ...}``
 with the start in CLOCK_REALTIME ns; its end is the wish that this ends. Keys of the plan: end (client or

@@ -1,4 +1,4 @@
-"""Uploads that are tried again until they are acknowledged: ``python -m testbed.probes.upload_client``.
+"""Uploads that are tried again until they are acknowledged: ``upload_client.py``.
 
 Standard input: a line of JSON with the plan (url, seed, size, timeout_s, duration_ns, uploads: [[t_ns, name],
 ...]); once it has said ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in CLOCK_REALTIME ns; its

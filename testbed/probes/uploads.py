@@ -29,7 +29,7 @@ class Uploads(ScriptedProbe):
             "uploads": [[t_ns, f"{traffic.name}/{number:05}"] for number, t_ns in enumerate(begun)],
         }
         log = site.logs / f"{traffic.name}.jsonl"
-        super().__init__(traffic.name, site, [Script(site.client, "testbed.probes.upload_client", plan, log)])
+        super().__init__(traffic.name, site, [Script(site.client, "upload_client", plan, log)])
         self._acknowledged = 0
 
     def rows(self) -> list[Row]:

@@ -35,7 +35,7 @@ class Workload(ScriptedProbe):
             ],
         }
         log = site.logs / f"{traffic.name}.jsonl"
-        super().__init__(traffic.name, site, [Script(site.client, "testbed.probes.http_client", plan, log)])
+        super().__init__(traffic.name, site, [Script(site.client, "http_client", plan, log)])
 
     def rows(self) -> list[Row]:
         return in_order(self._scripts[0].rows(), self._site.client.name)
