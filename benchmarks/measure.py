@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -92,13 +93,30 @@ def unasked(certificate: Fidelity) -> int:
     return sum(d.unasked_losses + d.unasked_reorderings for d in certificate.directions)
 
 
-def small_packets(rate: int, seconds: float) -> tuple[float, int]:
+def offloads(lab: pair.Pair, state: str) -> None:
+    """Switch the hosts' segmentation offloads ``on`` or ``off``: who cuts, their interfaces or their stacks."""
+    for end in (lab.left, lab.right):
+        end.run("ethtool", "-K", "e0", "tso", state, "tx-udp-segmentation", state)
+
+
+def late_us(certificate: Fidelity, share: float) -> float:
+    """Return the lateness in microseconds that this share of all links' packets did not exceed."""
+    packets: Counter[int] = Counter()
+    for direction in certificate.directions:
+        packets.update(direction.lateness)
+    edges = sorted(packets)
+    reached = np.cumsum([packets[edge] for edge in edges])
+    return edges[int(np.searchsorted(reached, share * reached[-1]))] / 1000
+
+
+def small_packets(rate: int, seconds: float, state: str) -> tuple[float, int]:
     """Send 64-byte frames one way; return packets a second that left the link, and unasked losses.
 
     The far end drops them at its door: they carry a MAC address that is not its own. What a receiver
     does with packets would otherwise be done on the engine's processor, inside its send call.
     """
     with links(0) as lab:
+        offloads(lab, state)
         lab.left.run("ip", "neighbour", "replace", "10.0.0.2", "lladdr", FOREIGN_MAC, "dev", "e0")
         started(lab)
         said(traffic(lab.left, "stream", "10.0.0.2", PORT, 18, rate, seconds))
@@ -106,9 +124,10 @@ def small_packets(rate: int, seconds: float) -> tuple[float, int]:
         return certificate.directions[0].packets / seconds, unasked(certificate)
 
 
-def most_small_packets(rates: list[int], seconds: float) -> float:
-    """Return the highest rate of 64-byte frames that the engine carried without losing one."""
-    passed = [got for got, lost in map(partial(small_packets, seconds=seconds), rates) if lost == 0]
+def most_small_packets(rates: list[int], seconds: float, state: str) -> float:
+    """Return the highest rate of 64-byte frames that the engine carried without losing one; see offloads()."""
+    tries = map(partial(small_packets, seconds=seconds, state=state), rates)
+    passed = [got for got, lost in tries if lost == 0]
     return max(passed, default=0.0)
 
 
