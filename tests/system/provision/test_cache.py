@@ -169,6 +169,19 @@ def test_a_stale_slice_is_refreshed_in_the_background(cache: Lab) -> None:
     assert (304, f"bytes={2 * MIB}-{3 * MIB - 1}") == (request["status"], request["range"])
 
 
+def test_content_keeps_the_date_at_which_it_was_made(cache: Lab) -> None:
+    """A client can tell how old its content is: its Date is the tenant's of then, not the hub's of now."""
+    (cache.folder / "blobs" / "content" / "dated.json").write_bytes(b"{}")
+    dates = []
+    for status in ("MISS", "STALE"):
+        assert status == get(cache, "dated.json").cache
+        dates += re.findall(r"(?im)^date: (.+?)\s*$", cache.sh("client", "cat /run/headers"))
+        expire()
+
+    assert 2 == len(dates)
+    assert dates[0] == dates[1]
+
+
 def test_one_version_of_a_blob_in_several_requests(cache: Lab) -> None:
     """If-Match, with which the SDK holds on to a version, is honoured although the slices of another are cached."""
     get(cache, "small.json")
