@@ -126,6 +126,6 @@ def stored(axes: Axes, result: Result, name: str) -> None:
                 markeredgewidth=0,
                 label=f"{label} ({int(chosen.sum())})",
             )
-    axes.set_ylim(0.02, top * 2)
+    axes.set_ylim(0.02, top * 4)
     axes.yaxis.set_major_formatter("{x:g}")
     style.legend(axes)

@@ -57,7 +57,7 @@ ip address add 198.51.100.9/30 dev edge0
 ip link set sky0 up; ip link set cell0 up; ip link set edge0 up
 echo 1 > /proc/sys/net/ipv4/ip_forward
 ip address add 203.0.113.1/32 dev lo; ip address add 203.0.113.10/32 dev lo
-dnsmasq --user=root --conf-file=/dev/null --no-hosts --no-resolv --pid-file= --address=/{HOST}/203.0.113.10
+dnsmasq --user=root --conf-file=/dev/null --no-hosts --no-resolv --pid-file= --address=/core.windows.net/203.0.113.10
 """,
 }
 # As much of Blob Storage as the cache sees: TLS, ranges, ETags, and nothing without the SAS token.
