@@ -51,7 +51,7 @@ ip address add 192.168.10.101/24 dev eth0; ip link set eth0 up; ip route add def
     "edge": """
 ip address add 198.51.100.10/30 dev net0; ip link set net0 up; ip route add default via 198.51.100.9
 """,
-    "internet": f"""
+    "internet": """
 ip address add 198.51.100.1/30 dev sky0; ip address add 198.51.100.5/30 dev cell0
 ip address add 198.51.100.9/30 dev edge0
 ip link set sky0 up; ip link set cell0 up; ip link set edge0 up
