@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,8 +33,41 @@ from testbed.model.link import Direction, LinkSchedule
 
 LIBRARY = Path(__file__).resolve().parents[2] / "build" / "liblink.so"
 ACCEPTED, LOST, CUT, NO_ROOM = range(4)
+Key = tuple[str, Direction]
+"""A direction of a link, by the link's name."""
 _FIELDS = ("delay_ns", "rate_bps", "loss", "state")
 _P = ctypes.c_void_p
+
+
+class _Arrivals(ctypes.Structure):  # sim.h
+    _fields_ = (
+        ("n", ctypes.c_uint64), ("sim", _P), ("t_ns", _P), ("size", _P), ("dscp", _P), ("fate", _P),
+    )  # fmt: skip
+
+
+class _Departures(ctypes.Structure):
+    _fields_ = (("room", ctypes.c_uint64), ("sim", _P), ("id", _P), ("t_ns", _P))
+
+
+@dataclass(frozen=True, eq=False)
+class Packets:
+    """What is sent through one direction: times (ascending), sizes in bytes and DSCPs, each of shape (n,)."""
+
+    t_ns: NDArray[np.int64]
+    size: NDArray[np.uint32]
+    dscp: NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls, t_ns: NDArray[np.int64], size: NDArray[np.uint32] | int, dscp: NDArray[np.uint8] | int = 0
+    ) -> Packets:
+        """Return packets at these times; one size or DSCP is that of all."""
+        t = np.ascontiguousarray(t_ns, np.int64)
+        return cls(
+            t,
+            np.ascontiguousarray(np.broadcast_to(np.asarray(size, np.uint32), t.shape)),
+            np.ascontiguousarray(np.broadcast_to(np.asarray(dscp, np.uint8), t.shape)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +95,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
         "sim_close": (None, [_P]),
         "sim_start": (None, [_P, i64, u]),
         "sim_change": (None, [_P, u, i64, i64, i64]),
-        "sim_run": (u64, [_P, u64, _P, _P, _P, _P, i64, u64, _P, _P]),
+        "sim_run": (u64, [_P, ctypes.c_uint32, _P, i64, _P]),
         "sim_share": (None, [_P, _P]),
         "sim_classes": (None, [_P, _P]),
         "sim_inside": (u64, [_P]),
@@ -100,7 +133,7 @@ class SimulatedLink:
         self._library.sim_start(self._sim, at_ns, mark)
 
     def share(self, of: SimulatedLink) -> None:
-        """Go through another link's server from now on; call `send` of the two in order of time."""
+        """Go through another link's server from now on; `run` those that share one together."""
         self._shared = of  # its memory is needed as long as this link
         self._library.sim_share(self._sim, of._sim)
 
@@ -131,18 +164,12 @@ class SimulatedLink:
         until_ns: int = FOREVER,
     ) -> Transit:
         """Send packets at these times (ascending) and run the link until then, or until nothing moves."""
-        t = np.ascontiguousarray(t_ns, np.int64)
-        sizes = np.ascontiguousarray(np.broadcast_to(np.asarray(size, np.uint32), t.shape))
-        marks = np.ascontiguousarray(np.broadcast_to(np.asarray(dscp, np.uint8), t.shape))
-        room = int(self._library.sim_inside(self._sim)) + 2 * len(t)
-        fate, number, depart = np.zeros(len(t), np.uint8), np.zeros(room, np.uint64), np.zeros(room, np.int64)
-        n = self._library.sim_run(
-            self._sim, len(t), t.ctypes.data, sizes.ctypes.data, marks.ctypes.data, fate.ctypes.data,
-            until_ns, room, number.ctypes.data, depart.ctypes.data,
-        )  # fmt: skip
-        if n == 2**64 - 1:
-            raise RunError("the simulated link is out of memory")
-        return Transit(fate, number[:n], depart[:n])
+        return run([self], [Packets.of(t_ns, size, dscp)], until_ns)[0]
+
+    @property
+    def inside(self) -> int:
+        """How many packets are on their way."""
+        return int(self._library.sim_inside(self._sim))
 
     @property
     def counters(self) -> np.void:
@@ -163,30 +190,65 @@ class SimulatedLink:
         self._sim = None
 
 
+def run(links: Sequence[SimulatedLink], sent: Sequence[Packets], until_ns: int = FOREVER) -> list[Transit]:
+    """Send packets through several links at once, which may share a server, and return each link's.
+
+    Packets of the same time go in the order of the links. Raises RunError when there is no memory.
+    """
+    t = np.concatenate([packets.t_ns for packets in sent])
+    order = np.argsort(t, kind="stable")
+    which = np.repeat(np.arange(len(sent), dtype=np.uint32), [len(packets.t_ns) for packets in sent])
+    t, lane = t[order], which[order]
+    size, dscp = (np.concatenate([getattr(p, name) for p in sent])[order] for name in ("size", "dscp"))
+    fate = np.zeros(len(t), np.uint8)
+    room = sum(link.inside for link in links) + 2 * len(t)
+    out_lane, number, depart = np.zeros(room, np.uint32), np.zeros(room, np.uint64), np.zeros(room, np.int64)
+    sims = (_P * len(links))(*(link._sim for link in links))
+    arrivals = _Arrivals(len(t), *(column.ctypes.data for column in (lane, t, size, dscp, fate)))
+    departures = _Departures(room, *(column.ctypes.data for column in (out_lane, number, depart)))
+    library = links[0]._library
+    n = library.sim_run(sims, len(links), ctypes.byref(arrivals), until_ns, ctypes.byref(departures))
+    if n == 2**64 - 1:
+        raise RunError("the simulated link is out of memory")
+    out_lane, number, depart = out_lane[:n], number[:n], depart[:n]
+    return [Transit(fate[lane == k], number[out_lane == k], depart[out_lane == k]) for k in range(len(links))]
+
+
 class SimulatedBackend(LinkBackend):
     """Links in simulated time; traffic is given to `send` instead of arriving by itself.
 
     `now_ns` is the simulated CLOCK_REALTIME, at which `inject` happens; `send` moves it on.
     """
 
-    def __init__(self, now_ns: int = 0, *, mark: int = MARK_DSCP) -> None:
+    def __init__(self, now_ns: int = 0, *, mark: int = MARK_DSCP, cells: Sequence[Cell] = ()) -> None:
+        """`mark` is the DSCP counted as marked_out; `cells` are what specs may name."""
         self.now_ns = now_ns
         self._mark = mark
-        self._links: dict[tuple[str, Direction], SimulatedLink] = {}
+        self._cells = {cell.name: _open_cell(cell) for cell in cells}
+        self._links: dict[Key, SimulatedLink] = {}
+        self._cell_of: dict[Key, str] = {}
         self._certificate: fidelity.Fidelity | None = None
 
     def open(self, links: Sequence[LinkSpec]) -> None:
-        """Load the schedules."""
+        """Load the schedules. Raises RunError for a cell that is not there."""
         self._names = [spec.name for spec in links]
         for i, spec in enumerate(links):
             for d in Direction:
                 self._links[spec.name, d] = SimulatedLink(
                     spec.schedule(d), spec.seed, d, link=i, impairments=spec.impairments(d)
                 )
+                if cell := spec.up_cell if d is Direction.UP else spec.down_cell:
+                    self._share((spec.name, d), cell)
+
+    def _share(self, key: Key, cell: str) -> None:
+        if cell not in self._cells:
+            raise RunError(f"no cell {cell!r}; there are: {', '.join(self._cells) or 'none'}")
+        self._cell_of[key] = cell
+        self._links[key].share(self._cells[cell])
 
     def start(self, at_ns: int) -> None:
         """Play all schedules from this instant of the simulated clock."""
-        for link in self._links.values():
+        for link in (*self._cells.values(), *self._links.values()):
             link.start(at_ns, self._mark)
 
     def inject(self, name: str, direction: Direction | None, event: Event) -> None:
@@ -207,12 +269,30 @@ class SimulatedBackend(LinkBackend):
         until_ns: int = FOREVER,
     ) -> Transit:
         """Send packets through one direction; the clock is then at `until_ns` or the last departure."""
-        transit = self._links[name, direction].send(t_ns, size, dscp, until_ns)
+        return self.send_all({(name, direction): Packets.of(t_ns, size, dscp)}, until_ns)[name, direction]
+
+    def send_all(self, sent: Mapping[Key, Packets], until_ns: int = FOREVER) -> Mapping[Key, Transit]:
+        """Send packets through several directions; those that share a cell meet in it in order of time.
+
+        All directions of a cell are run, whether something is sent through them or not.
+        """
+        transits: dict[Key, Transit] = {}
+        for keys in self._run_together(sent):
+            nothing = Packets.of(np.zeros(0, np.int64), 0)
+            links, packets = [self._links[key] for key in keys], [sent.get(key, nothing) for key in keys]
+            transits |= zip(keys, run(links, packets, until_ns), strict=True)
         if until_ns != FOREVER:
             self.now_ns = max(self.now_ns, until_ns)
-        elif len(transit.depart_ns):
-            self.now_ns = max(self.now_ns, int(transit.depart_ns[-1]))
-        return transit
+        departures = [transit.depart_ns[-1] for transit in transits.values() if len(transit.depart_ns)]
+        self.now_ns = max([self.now_ns, *map(int, departures)])
+        return transits
+
+    def _run_together(self, keys: Iterable[Key]) -> Iterator[Sequence[Key]]:
+        """Yield the keys alone, or with all that share their cell."""
+        wanted = set(keys)
+        for cell in sorted({self._cell_of[key] for key in wanted if key in self._cell_of}):
+            yield [key for key, name in self._cell_of.items() if name == cell]
+        yield from ([key] for key in keys if key not in self._cell_of)
 
     def read(self) -> Counters:
         """Return the counters of every link and direction."""
@@ -230,6 +310,13 @@ class SimulatedBackend(LinkBackend):
 
     def _end(self) -> fidelity.Fidelity:
         lanes = np.array([link.counters for link in self._links.values()], COUNTERS)
-        for link in self._links.values():
+        for link in (*self._links.values(), *self._cells.values()):
             link.close()
         return fidelity.certify("simulated", self._names, np.zeros(1, RUN_STATS)[0], lanes)
+
+
+def _open_cell(cell: Cell) -> SimulatedLink:
+    link = SimulatedLink(cell.schedule)
+    if cell.classes:
+        link.classify(cell)
+    return link

@@ -27,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct schedule *schedule = malloc(size);	/* its own block: the sanitiser sees its end */
 	struct step steps[ARRIVALS];
 	uint64_t ids[4 * ARRIVALS];
+	uint32_t sims[4 * ARRIVALS], only = 0;
 	int64_t out_ns[4 * ARRIVALS], now = 0;
 	struct sim *s;
 
@@ -47,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sim_change(s, steps[i].field % FIELDS,
 				   steps[i].field % FIELDS == STATE ? steps[i].value % 3 : steps[i].value, now,
 				   now + steps[i].duration_ns);
-		if (sim_run(s, 1, &now, &bytes, &steps[i].dscp, &fate, now, 4 * ARRIVALS, ids, out_ns) > 4 * ARRIVALS)
+		if (sim_run(&s, 1, &(struct arrivals){ 1, &only, &now, &bytes, &steps[i].dscp, &fate }, now,
+			    &(struct departures){ 4 * ARRIVALS, sims, ids, out_ns }) > 4 * ARRIVALS)
 			abort();
 	}
 	if (sim_counters(s)->reordered)

@@ -1,6 +1,6 @@
 /*
- * One direction of a link driven by a simulated clock: the same object code as linkd's, called from
- * Python with whole arrays.
+ * Directions of links driven by a simulated clock: the same object code as linkd's, called from Python
+ * with whole arrays.
  */
 #include "sim.h"
 
@@ -127,34 +127,53 @@ static bool arrive(struct sim *s, struct packet packet, uint8_t *fate, int64_t n
 	return true;
 }
 
-uint64_t sim_run(struct sim *s, uint64_t n, const int64_t *t_ns, const uint32_t *size, const uint8_t *dscp,
-		 uint8_t *fate, int64_t until_ns, uint64_t room, uint64_t *out_id, int64_t *out_ns)
+/* Which of them has the next thing to do (on a tie the first), and when. */
+static uint32_t soonest(struct sim **sims, uint32_t n_sims, int64_t *next)
 {
-	uint64_t i = 0, out = 0;
+	uint32_t first = 0;
+
+	*next = link_next(&sims[0]->link);
+	for (uint32_t k = 1; k < n_sims; k++) {
+		int64_t other = link_next(&sims[k]->link);
+
+		if (other < *next) {
+			*next = other;
+			first = k;
+		}
+	}
+	return first;
+}
+
+uint64_t sim_run(struct sim **sims, uint32_t n_sims, const struct arrivals *in, int64_t until_ns,
+		 const struct departures *out)
+{
+	uint64_t i = 0, n = 0;
 	struct packet *p;
 
 	for (;;) {
-		int64_t arrival = i < n ? t_ns[i] : FOREVER, next = link_next(&s->link);
+		int64_t arrival = i < in->n ? in->t_ns[i] : FOREVER, next;
+		uint32_t k = soonest(sims, n_sims, &next);
 
 		if (next > until_ns || next > arrival || next == FOREVER) {
-			if (i == n)
-				return out;
-			struct packet packet = { .size = size[i], .dscp = dscp ? dscp[i] : 0 };
+			if (i == in->n)
+				return n;
+			struct packet packet = { .size = in->size[i], .dscp = in->dscp[i] };
 
-			if (!arrive(s, packet, &fate[i], arrival))
+			if (!arrive(sims[in->sim[i]], packet, &in->fate[i], arrival))
 				return UINT64_MAX;
 			i++;
 			continue;
 		}
 		/* what leaves at the instant of an arrival leaves first */
-		while (out < room && (p = link_pop(&s->link, next))) {
-			record_departure(&s->recorder, &s->link, p, p->depart_ns);
-			out_id[out] = ((struct transit *)p)->id;
-			out_ns[out++] = p->depart_ns;
-			give_back(s, p);
+		while (n < out->room && (p = link_pop(&sims[k]->link, next))) {
+			record_departure(&sims[k]->recorder, &sims[k]->link, p, p->depart_ns);
+			out->sim[n] = k;
+			out->id[n] = ((struct transit *)p)->id;
+			out->t_ns[n++] = p->depart_ns;
+			give_back(sims[k], p);
 		}
-		if (out == room)
-			return out;
+		if (n == out->room)
+			return n;
 	}
 }
 

@@ -13,18 +13,35 @@ void sim_close(struct sim *s);
 void sim_start(struct sim *s, int64_t at_ns, unsigned mark);
 void sim_change(struct sim *s, unsigned field, int64_t value, int64_t now, int64_t until_ns);
 
-/*
- * Pushes n arrivals in order of time and runs until `until_ns` (FOREVER: until nothing moves).
- * Writes each arrival's fate and up to `room` departures (the arrival's number since sim_open, and
- * its time), which may belong to earlier calls; returns the number of departures, or UINT64_MAX
- * when there is no memory.
- */
-uint64_t sim_run(struct sim *s, uint64_t n, const int64_t *t_ns, const uint32_t *size, const uint8_t *dscp,
-		 uint8_t *fate, int64_t until_ns, uint64_t room, uint64_t *out_id, int64_t *out_ns);
+/* Packets in order of time, each for one of several simulations; `fate` is an answer. */
+struct arrivals {
+	uint64_t n;
+	const uint32_t *sim;
+	const int64_t *t_ns;
+	const uint32_t *size;
+	const uint8_t *dscp;
+	uint8_t *fate;
+};
+
+/* Room for packets that left, each with its number among its simulation's arrivals since sim_open. */
+struct departures {
+	uint64_t room;
+	uint32_t *sim;
+	uint64_t *id;
+	int64_t *t_ns;
+};
 
 /*
- * Sends s's packets through the server of another, whose rate, hold and queue limit they share; runs
- * of the two must then alternate in order of time, and `of` must live longer.
+ * Pushes the arrivals and runs the simulations until `until_ns` (FOREVER: until nothing moves). Returns
+ * the number of departures, which may belong to earlier calls, or UINT64_MAX when there is no memory.
+ * Simulations that share a server run together: what they do to each other depends on the order of time.
+ */
+uint64_t sim_run(struct sim **sims, uint32_t n_sims, const struct arrivals *in, int64_t until_ns,
+		 const struct departures *out);
+
+/*
+ * Sends s's packets through the server of another, whose rate, hold and queue limit they share; `of`
+ * must live longer.
  */
 void sim_share(struct sim *s, struct sim *of);
 

@@ -251,7 +251,7 @@ def main(folder: str) -> int:
             player = Player(ip, Setup.read(Path("linkd.conf")), stack, Path("links.bins"))
             with suppress(PermissionError):
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_FIFO_PRIORITY))
-                player.evidence.permitted_priority()
+                player.evidence.real_time()
             serve(player, Path("linkd.sock"), wake)
             player.look()
     except (TestbedError, NetlinkError, OSError) as error:

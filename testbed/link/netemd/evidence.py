@@ -17,7 +17,7 @@ from testbed.link.netemd.steps import Setting
 BIN_NS = 10_000_000
 LATE_NS = 5_000_000
 """A change that comes later than this is a stall: the link was not what the schedule says."""
-_SLEEPS = 1
+_SLEEPS, _SCHED_FIFO = 1, 1  # enum spin and enum scheduling of linkd
 _ADDED_UP = ("packets_in", "bytes_in", "packets_out", "bytes_out", "lost", "cut", "queue_drops", "marked_out")
 
 
@@ -98,9 +98,9 @@ class Evidence:
         self._lanes["first_ns"] = self._lanes["last_ns"] = -1
         self._records = records.open("wb", buffering=0)
 
-    def permitted_priority(self) -> None:
-        """Note that real-time priority was granted."""
-        self._run["priority"] = 1
+    def real_time(self) -> None:
+        """Note that real-time priority was permitted."""
+        self._run["scheduling"] = _SCHED_FIFO
 
     def changed(self, late_ns: int) -> None:
         """Note how late a change of the schedule was made."""
