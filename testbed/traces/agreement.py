@@ -1,11 +1,13 @@
 """How well a replay's recording agrees with the recording that was replayed.
 
 Replay a trace, probe at its own send times, and compare: RTT error of each sample, losses of each second,
-lengths of loss runs, steps of the median RTT at handovers.
+lengths of loss runs, gaps and steps of the median RTT at handovers.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,24 +21,37 @@ _S = 10**9
 
 
 @dataclass(frozen=True)
+class HandoverAgreement:
+    """The 15 s cycle as (original, replayed): the median step and gap in ns, and the number of gaps."""
+
+    step_ns: tuple[int, int]
+    gap_ns: tuple[int, int]
+    gaps: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Agreement:
-    """Errors are |replayed - original|; times in ns.
+    """Errors are |replayed - original|; times in ns; pairs are (original, replayed).
 
     ``overtaking`` answers of the original came back before an earlier probe's; a link that keeps order
     cannot replay them, and the errors leave them out.
-    ``loss_per_second``: the largest difference of lost probes in any second; ``runs_apart``: loss runs
-    that one recording has and the other has not, by length; ``step_error_ns`` is None without a cycle.
+    ``loss_per_second``: the largest difference of lost probes in any second; ``runs`` of losses by their
+    length; ``runs_apart`` those that one recording has and the other has not; ``handover`` is None without
+    a clear cycle in the original.
     """
 
     compared: int
     overtaking: int
     rtt_error_p50_ns: int
+    rtt_error_p95_ns: int
     rtt_error_p99_ns: int
     rtt_error_max_ns: int
+    lost: tuple[int, int]
     lost_one_only: int
     loss_per_second: int
+    runs: Mapping[int, tuple[int, int]]
     runs_apart: int
-    step_error_ns: int | None
+    handover: HandoverAgreement | None
 
 
 def agreement(original: Trace, replayed: Trace) -> Agreement:
@@ -50,17 +65,21 @@ def agreement(original: Trace, replayed: Trace) -> Agreement:
     overtaking = _overtaking(old)
     both = ~old.lost & ~new.lost & ~overtaking
     error = np.abs(new.value[both] - old.value[both])
-    quantile = np.percentile(error, [50, 99, 100]) if len(error) else np.zeros(3)
+    p50, p95, p99, most = np.percentile(error, [50, 95, 99, 100]) if len(error) else np.zeros(4)
+    runs = _runs(old, new)
     return Agreement(
         compared=int(both.sum()),
         overtaking=int(overtaking.sum()),
-        rtt_error_p50_ns=round(float(quantile[0])),
-        rtt_error_p99_ns=round(float(quantile[1])),
-        rtt_error_max_ns=round(float(quantile[2])),
+        rtt_error_p50_ns=round(float(p50)),
+        rtt_error_p95_ns=round(float(p95)),
+        rtt_error_p99_ns=round(float(p99)),
+        rtt_error_max_ns=round(float(most)),
+        lost=(int(old.lost.sum()), int(new.lost.sum())),
         lost_one_only=int((old.lost != new.lost).sum()),
         loss_per_second=int(np.abs(_by_second(old) - _by_second(new, old)).max(initial=0)),
-        runs_apart=_runs_apart(old, new),
-        step_error_ns=_step_error(original, replayed),
+        runs=runs,
+        runs_apart=sum(abs(a - b) for a, b in runs.values()),
+        handover=_handover(original, replayed),
     )
 
 
@@ -74,15 +93,14 @@ def _by_second(series: Series, like: Series | None = None) -> NDArray[np.int64]:
     return np.bincount(np.minimum(series.t_ns[series.lost] // _S, seconds - 1), minlength=seconds)
 
 
-def _runs_apart(old: Series, new: Series) -> int:
-    lengths = [loss_runs(series).length for series in (old, new)]
-    longest = max((int(run.max(initial=0)) for run in lengths), default=0) + 1
-    counts = [np.bincount(run, minlength=longest) for run in lengths]
-    return int(np.abs(counts[0] - counts[1]).sum())
+def _runs(old: Series, new: Series) -> dict[int, tuple[int, int]]:
+    """Return how many runs of each length there are in the two."""
+    a, b = (Counter(loss_runs(series).length.tolist()) for series in (old, new))
+    return {length: (a[length], b[length]) for length in sorted(a | b)}
 
 
-def _step_error(original: Trace, replayed: Trace) -> int | None:
-    found = handovers(original), handovers(replayed)
-    if found[0] is None or found[1] is None or not found[0].clear:
+def _handover(original: Trace, replayed: Trace) -> HandoverAgreement | None:
+    old, new = handovers(original), handovers(replayed)
+    if old is None or new is None or not old.clear:
         return None
-    return abs(found[0].step_ns - found[1].step_ns)
+    return HandoverAgreement((old.step_ns, new.step_ns), (old.gap_ns, new.gap_ns), (old.gaps, new.gaps))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from testbed.errors import InputError
 from testbed.model.trace import FRAMES, EventKind, Series, SeriesName, Trace
@@ -23,6 +25,8 @@ from testbed.units import format_duration
 # Okabe and Ito's colours: told apart by the colour-blind, and in grey by their lightness.
 BLUE, ORANGE, GREEN, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#000000"
 _MOST_DOTS = 60_000
+_FEW_DOTS = 2000
+_SHARES = (SeriesName.LOSS, SeriesName.UP_LOSS, SeriesName.DOWN_LOSS)
 _S, _MS = 1e9, 1e6
 
 
@@ -57,7 +61,8 @@ def _title(trace: Trace) -> str:
     parents = ", ".join(f"{parent.name} {parent.sha256[:12]}" for parent in provenance.parents[:3])
     lines = [f"{trace.name} ({provenance.kind}, {format_duration(trace.duration_ns)})", provenance.source]
     lines.append(f"licence: {provenance.licence}   made by: {provenance.made_by}   {parents}")
-    return "\n".join(line if len(line) < 130 else line[:127] + "..." for line in lines)
+    wrapped = (textwrap.wrap(line, 140, max_lines=2, placeholder=" ...") for line in lines)
+    return "\n".join(part for parts in wrapped for part in parts)
 
 
 def _delay_label(trace: Trace) -> str:
@@ -96,14 +101,41 @@ def _time(axes: Axes, trace: Trace) -> None:
         end = (event.t_ns + event.duration_ns) / _S
         axes.axvspan(event.t_ns / _S, end, color=ORANGE, alpha=0.4, lw=0, label=label)
     axes.set(xlabel="time (s)", ylabel=_delay_label(trace), xlim=(0, trace.duration_ns / _S))
-    _legend(axes)
+    _headed(axes, "Delay, losses and outages")
+    _shares(axes, trace)
+
+
+def _shares(axes: Axes, trace: Trace) -> None:
+    """Draw shares of losses that are no probes (a dish's drop rate) on an axis of their own."""
+    for name in _SHARES:
+        series = trace.series.get(name)
+        if series is not None and series.value.any():
+            beside = axes.twinx()
+            ends = np.append(series.t_ns, trace.duration_ns) / _S
+            beside.stairs(series.value / 1e4, ends, color=RED, alpha=0.5, fill=True)
+            beside.set_ylabel(f"{name.replace('_', ' ')} (%)", color=RED)
+            beside.set_ylim(0, 300)  # a third of the height
+            beside.set_yticks([0, 50, 100])
+            return
 
 
 def _limit(axes: Axes, probes: Series) -> None:
     """Let rare peaks not flatten the rest: a logarithmic axis where they are ten times the median."""
-    kept = probes.value[~probes.lost]
-    if len(kept) and kept.max() > 10 * np.median(kept) > 0:
+    if _peaked(probes):
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
+
+
+def _peaked(probes: Series) -> bool:
+    kept = probes.value[~probes.lost]
+    return len(kept) > 0 and bool(kept.max() > 10 * np.median(kept) > 0)
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Write 20, 50, 100 ... on a logarithmic axis, not powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _fold(axes: Axes, trace: Trace) -> None:
@@ -114,14 +146,20 @@ def _fold(axes: Axes, trace: Trace) -> None:
     shown = _thinned(probes)
     phase = (shown.t_ns - origin) % SLOT_NS / _S
     kept = ~shown.lost
-    axes.plot(phase[kept], shown.value[kept] / _MS, ".", ms=1.5, color=BLUE, alpha=0.4, rasterized=True)
+    size, alpha = (3.0, 0.8) if len(shown) < _FEW_DOTS else (1.5, 0.4)
+    axes.plot(phase[kept], shown.value[kept] / _MS, ".", ms=size, color=BLUE, alpha=alpha, rasterized=True)
     _limit(axes, probes)
     axes.set(xlabel=name, ylabel=_delay_label(trace), xlim=(0, 15))
     if probes.lost.any():
         losses = axes.twinx()
         lost = (probes.t_ns[probes.lost] - origin) % SLOT_NS / _S
-        losses.hist(lost, bins=np.arange(0, 15.01, 0.25).tolist(), color=RED, alpha=0.5)
+        counts, _, _ = losses.hist(lost, bins=np.arange(0, 15.01, 0.25).tolist(), color=RED, alpha=0.5)
+        losses.set_ylim(0, max(5, 1.05 * float(np.max(counts))))
         losses.set_ylabel("lost probes per 0.25 s", color=RED)
+        losses.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if "boundary" in name:
+        axes.axvline(12, color=BLACK, lw=0.8, ls="--", alpha=0.6)
+    _headed(axes, "Folded on the 15 s cycle")
 
 
 def _origin(trace: Trace) -> tuple[int, str]:
@@ -149,19 +187,16 @@ def _cdf(axes: Axes, trace: Trace) -> None:
     values = np.sort(probes.value[~probes.lost]) / _MS
     shares = np.arange(1, len(values) + 1) / max(1, len(values)) * 100
     axes.plot(values, shares, color=BLUE, lw=1.5)
-    for quantile in (50, 95) if len(values) else ():
-        at = float(np.percentile(values, quantile))
-        axes.plot([at], [quantile], "o", ms=4, color=BLACK)
-        axes.annotate(
-            f"p{quantile} {at:.3g} ms",
-            (at, quantile),
-            xytext=(6, -10),
-            textcoords="offset points",
-            fontsize=8,
-        )
-    if len(values) and values[-1] > 10 * np.median(values) > 0:
+    quantiles = (50, 95, 99) if len(values) else ()
+    at = np.percentile(values, quantiles).tolist() if len(values) else []
+    axes.plot(at, quantiles, "o", ms=4, color=BLACK)
+    told = "\n".join(f"p{quantile} {value:.3g} ms" for quantile, value in zip(quantiles, at, strict=True))
+    axes.text(0.97, 0.05, told, ha="right", va="bottom", fontsize=9, transform=axes.transAxes)
+    if _peaked(probes):
         axes.set_xscale("log")
+        _plain_numbers(axes.xaxis)
     axes.set(xlabel=_delay_label(trace), ylabel="probes below (%)", ylim=(0, 102))
+    _headed(axes, "Distribution of the delay")
 
 
 def _runs(axes: Axes, trace: Trace) -> None:
@@ -173,8 +208,11 @@ def _runs(axes: Axes, trace: Trace) -> None:
         axes.plot(lengths, counts, "o", ms=4, color=RED)
         axes.set_xscale("log")
         ticks = [
-            tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000) if tick <= 1.5 * lengths.max()
+            tick
+            for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
+            if tick <= max(10, 1.5 * lengths.max())
         ]
+        axes.set_xlim(0.8, max(12, 1.5 * lengths.max()))
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.minorticks_off()
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -182,6 +220,7 @@ def _runs(axes: Axes, trace: Trace) -> None:
         axes.text(0.5, 0.5, "nothing lost", ha="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
     axes.set(xlabel="length of a run of losses (probes)", ylabel="runs", ylim=(0, None))
+    _headed(axes, "Runs of losses")
 
 
 def _rate(axes: Axes, trace: Trace) -> None:
@@ -195,18 +234,21 @@ def _rate(axes: Axes, trace: Trace) -> None:
         edges = np.linspace(0, trace.duration_ns, max(2, int(trace.duration_ns / _S) + 1))
         each = np.diff(np.interp(edges, times, bits)) / np.diff(edges) * _S / 1e6
         layer = COUNTED[trace.framing.get(name, FRAMES).layer]
-        axes.stairs(each, edges / _S, color=colour, lw=1.5, label=f"{label}, {layer}")
+        axes.stairs(each, edges / _S, color=colour, lw=1.5, baseline=None, label=f"{label}, {layer}")
     axes.set(
         xlabel="time (s)",
         ylabel="rate (Mbit/s, mean of 1 s)",
         xlim=(0, trace.duration_ns / _S),
         ylim=(0, None),
     )
-    _legend(axes)
+    _headed(axes, "Rate")
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="upper right", fontsize=8, framealpha=0.9)
+def _headed(axes: Axes, title: str) -> None:
+    """Name the panel at its left; a legend stands at its right, beside the data and not on them."""
+    axes.set_title(title, loc="left", fontsize=10)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=4, fontsize=8, frameon=False)
 
 
 DRAWERS: dict[str, Callable[[Axes, Trace], None]] = {

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,11 @@ def target(out: str) -> Path:
 
 
 def save(trace: Trace, out: str) -> int:
-    """Write a trace and say what is in it; return the exit status."""
+    """Write a trace under its file's name and say what is in it; return the exit status."""
     path = target(out)
     if path.suffix != store.SUFFIX:
         raise InputError(out, "no name of a trace", f"end it in {store.SUFFIX}")
-    store.write(trace, path)
+    store.write(replace(trace, name=path.stem), path)
     content = ", ".join(sorted(trace.series)) or "context only"
     print(f"wrote {out}: {units.format_duration(trace.duration_ns)}, {content}")
     return 0
