@@ -71,6 +71,7 @@ def test_facts_of_a_scenario():
             Happening("hold", "lte", 40 * S, 42 * S, "lte hold 2 s"),
         ),
         metered=("lte",),
+        tariffs={"lte": 4.5e-9},
     )
 
     assert expected == Facts.of(scenario, load.read(TOPOLOGY, Topology))
