@@ -15,6 +15,8 @@ from pathlib import Path
 LOCKS = Path("/run/lock")
 ENGINE = "linkd"
 HEARTBEAT = ("irtt", "anchor")
+TUNNELS = ("wireguard-go", "bfdd")
+"""What carries the heartbeat through tunnels and watches them; starved, it takes the hub for cut off."""
 SCHED_DEADLINE = 6
 PRIORITY = 20
 
@@ -51,7 +53,7 @@ def dedicate(core: int, proc: Path = Path("/proc")) -> None:
     engine = {int(task.name) for task, comm in tasks if comm == ENGINE and _real_time(task)}
     others = os.sched_getaffinity(0) - {core}
     for task, comm in tasks if engine else ():
-        timely = int(task.name) in engine or comm in HEARTBEAT
+        timely = int(task.name) in engine or comm in (*HEARTBEAT, *TUNNELS)
         with suppress(ProcessLookupError):  # it ended meanwhile
             if int(task.name) in engine:
                 os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(PRIORITY))
