@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from testbed.errors import TestbedError
 from testbed.faults.actor import Actor
 from testbed.metrics.evidence import Facts, Happening
 
@@ -22,24 +22,24 @@ class Player:
     def __init__(self, actors: Iterable[Actor], start_ns: int, clock: Callable[[], int]) -> None:
         self._start_ns, self._clock = start_ns, clock
         self._actors = tuple(actors)
-        self._stopped = threading.Event()
-        self._failure: TestbedError | None = None
         self._applied: dict[Actor, int] = {}
         self._undone: dict[Actor, int] = {}
-        self._thread = threading.Thread(target=self._play, name="faults", daemon=True)
+        self._stopped = threading.Event()
+        self._thread = ThreadPoolExecutor(1, "faults")
+        self._playing: Future[None] | None = None
 
     def start(self) -> None:
         """Begin to wait for the first instant."""
-        self._thread.start()
+        self._playing = self._thread.submit(self._play)
 
     def check(self) -> None:
-        """Raise the TestbedError that ended the playing, if one did."""
-        if self._failure is not None:
-            raise self._failure
+        """Raise what ended the playing too early: RunError for a fault that could not be applied."""
+        if self._playing is not None and self._playing.done():
+            self._playing.result()
 
     def join(self) -> None:
         """Wait until all faults are over, or one could not be applied."""
-        self._thread.join()
+        self._thread.shutdown()
 
     def stop(self) -> None:
         """End the playing; faults that are not undone stay."""
@@ -51,13 +51,10 @@ class Player:
         return replace(facts, events=tuple(map(self._as_happened, facts.events)))
 
     def _as_happened(self, event: Happening) -> Happening:
+        if event.uplink:  # a fault of an uplink is its link's, to the nanosecond
+            return event
         for actor in self._actors:
-            planned = (actor.event.kind, actor.event.uplink, actor.event.at)
-            if planned == (
-                event.kind,
-                "",
-                event.start_ns,
-            ):  # an uplink's fault is the link's, to the nanosecond
+            if (actor.event.kind, actor.event.at) == (event.kind, event.start_ns):
                 start_ns = self._applied.get(actor, event.start_ns)
                 return replace(event, start_ns=start_ns, end_ns=self._undone.get(actor, event.end_ns))
         return event
@@ -76,9 +73,5 @@ class Player:
             wait_s = (self._start_ns + at_ns - self._clock()) / 1e9
             if self._stopped.wait(max(wait_s, 0)):
                 return
-            try:
-                do()
-            except TestbedError as failure:
-                self._failure = failure
-                return
+            do()
             done[actor] = self._clock() - self._start_ns

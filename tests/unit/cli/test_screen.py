@@ -14,12 +14,15 @@ from testbed.screen import PlainLines
 UPLINKS = (UplinkNow("starlink", "dark", False, 0, 0), UplinkNow("lte", "up", True, 31_000_000, 500_000))
 OBJECTIVES = (ObjectiveNow("interruption of heartbeat at most 3 s", "2.6 s", "running"),)
 TICK = Tick(33 * 10**9, 90 * 10**9, UPLINKS, {"heartbeat": "100 answered"}, OBJECTIVES)
+FAULTY = Tick(33 * 10**9, 90 * 10**9, UPLINKS, {}, (), ("tenant errors 8 s", "lte outage 9 s"))
 ENDED = Ended(
     "results/x", "fail", 1, (ObjectiveNow("failovers at most 0", "2", "fail"),), "within its budget"
 )
 
 
-@pytest.mark.parametrize("event", [Step("hub"), Step("hub", 2.5), TICK, Note("late", error=True), ENDED])
+@pytest.mark.parametrize(
+    "event", [Step("hub"), Step("hub", 2.5), TICK, FAULTY, Note("late", error=True), ENDED]
+)
 def test_an_event_survives_the_pipe(event: Event) -> None:
     """What is written as a line is read back as it was."""
     stream = io.StringIO()
@@ -50,6 +53,12 @@ def test_without_a_terminal_the_run_is_a_line_every_five_seconds() -> None:
         "blackout:  33.0 s of 90 s, 57 s left  carried by lte  "
         "[starlink dark ↓0 bit/s ↑0 bit/s, lte up ↓31 Mbit/s ↑500 kbit/s]  heartbeat: 100 answered"
     ] == shown(TICK, soon)
+
+
+def test_what_goes_wrong_is_said_while_it_lasts() -> None:
+    """The events under way stand behind the time."""
+    (line,) = shown(FAULTY)
+    assert line.startswith("blackout:  33.0 s of 90 s, 57 s left  tenant errors 8 s, lte outage 9 s")
 
 
 def test_the_last_lines_are_the_verdicts_and_where_the_evidence_is() -> None:
