@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from testbed.errors import InputError
 from testbed.link import bridge
 from testbed.link.backend import Counters, Event, LinkSpec, Restore, outage
 from testbed.link.fidelity import MS, DirectionFidelity, Fidelity
-from testbed.link.verify import MEASURES, verify
+from testbed.link.verify import MEASURES, Verification, verify
 from testbed.model.link import Direction, LinkSchedule
 from testbed.model.trace import Trace
 from testbed.traces import store
@@ -181,13 +184,26 @@ def _verify(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(values))
     else:
-        a = result.agreement
-        print(
-            f"{result.trace} on {result.certificate.backend}: {a.compared} of {result.probes} probes compared"
-        )
-        print(f"RTT error p50 {a.rtt_error_p50_ns / MS:.3f} ms, p99 {a.rtt_error_p99_ns / MS:.3f} ms, "
-              f"max {a.rtt_error_max_ns / MS:.3f} ms")  # fmt: skip
-        print(f"lost in one recording only: {a.lost_one_only}; worst second: {a.loss_per_second}; "
-              f"loss runs apart: {a.runs_apart}")  # fmt: skip
+        _print_agreement(result)
         print(_judged(result.certificate, values["faults"]))
     return 0 if values["valid"] else INVALID
+
+
+def _print_agreement(result: Verification) -> None:
+    a = result.agreement
+    print(f"{result.trace} on {result.certificate.backend}: {result.probes} probes in "
+          f"{format_duration(result.duration_ns)}, {a.compared} compared")  # fmt: skip
+    errors = (a.rtt_error_p50_ns, a.rtt_error_p95_ns, a.rtt_error_p99_ns, a.rtt_error_max_ns)
+    print("RTT error p50 {} ms, p95 {} ms, p99 {} ms, max {} ms".format(*(f"{e / MS:.3f}" for e in errors)))
+    table = Table("", "recorded", "replayed", "", box=None, pad_edge=False, header_style="dim")
+    worst = f"{a.lost_one_only} in one only, {a.loss_per_second} apart in the worst second"
+    table.add_row("lost probes", *map(str, a.lost), worst)
+    for length, counts in a.runs.items():
+        table.add_row(f"loss runs of {length}", *map(str, counts))
+    if a.handover is not None:
+        table.add_row("handover step", *map(format_duration, a.handover.step_ns), "median")
+        gaps = "median of {} and {}".format(*a.handover.gaps)
+        table.add_row("handover gap", *map(format_duration, a.handover.gap_ns), gaps)
+    Console(highlight=False, soft_wrap=True).print(table)
+    if a.handover is None:
+        print("no 15 s cycle is clear in this part of the recording")

@@ -59,13 +59,9 @@ def _beyond(can: Capabilities, played: Played) -> Iterator[tuple[str, str]]:
     starts, lengths = _dropping(schedule)
     if (short := np.flatnonzero(lengths < can.loss_ns)).size:
         least, where = format_duration(can.loss_ns), _time(schedule, starts[short[0]])
-        yield (
-            (
-                f"cannot lose packets as recorded: {short.size} losses or outages are shorter than {least}, "
-                f"the first at {where}"
-            ),
-            "",
-        )
+        number = f"{short.size} losses or outages are" if short.size > 1 else "a loss or outage is"
+        first = "the first " if short.size > 1 else ""
+        yield f"cannot lose packets as recorded: {number} shorter than {least}, {first}at {where}", ""
     if not can.impairments and played.impairments != NO_IMPAIRMENTS:
         yield "cannot reorder, duplicate or corrupt packets as a profile asks", ""
     if not can.cells and played.cell:

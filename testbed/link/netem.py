@@ -23,7 +23,7 @@ class NetemBackend(NativeBackend):
     """Drives `testbed.link.netemd`, which has linkd's files, messages and evidence."""
 
     kind = "netem"
-    ready_s = 120.0  # Python starts slowly on a slow machine
+    ready_s = 300.0  # Python starts slowly on a slow machine; one that dies is noticed at once
     capabilities = Capabilities(
         hold=False,
         instants=False,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import HostError, InputError, RunError
-from testbed.link import pair
+from testbed.link import needs, pair
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
 from testbed.link.fidelity import Budget, Fidelity
@@ -53,6 +53,7 @@ class Verification:
             "duration_ns": self.duration_ns,
             "probes": self.probes,
             **asdict(self.agreement),
+            "missing": list(self.certificate.missing),
             "valid": not faults,
             "faults": list(faults),
         }
@@ -75,7 +76,7 @@ class Measure(Protocol):
 def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native") -> Verification:
     """Replay the first `duration_ns` of a trace on a back end and compare.
 
-    Raises InputError for a trace without RTT probes or an unknown back end.
+    Raises InputError for a trace without RTT probes, an unknown back end, or one that cannot play it.
     """
     if SeriesName.RTT not in trace.series:
         raise InputError(trace.name, "it has no RTT probes", "verify needs a recording of RTTs")
@@ -84,6 +85,9 @@ def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native
     part = edit.cut(edit.only(trace, [SeriesName.RTT]), 0, min(duration_ns, trace.duration_ns))
     probes = part.series[SeriesName.RTT]
     up, down = compile_link(part, duration_ns=part.duration_ns, seed=seed)
+    if link in BACKENDS:
+        ways = [needs.Played(f"{trace.name} {d}", s) for d, s in zip(Direction, (up, down), strict=True)]
+        needs.refuse(link, BACKENDS[link].capabilities, ways)
     rtt, _, certificate = MEASURES[link](pair.spec(up=up, down=down, seed=seed), probes.t_ns)
     replayed = Series.of(probes.t_ns, rtt, np.where(rtt == LOST, Loss.UNKNOWN, Loss.NONE))
     recording = Trace(

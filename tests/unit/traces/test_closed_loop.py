@@ -57,7 +57,10 @@ def test_a_replayed_ping_is_the_recorded_ping(name):
     assert np.count_nonzero(~original.probes.lost) == found.compared + found.overtaking
     assert found.overtaking <= 5
     assert found.rtt_error_max_ns <= 1000
-    assert found.step_error_ns in (None, 0)
+    assert found.lost[0] == found.lost[1] == sum(length * n for length, (n, _) in found.runs.items())
+    if found.handover is not None:
+        for before, after in (found.handover.step_ns, found.handover.gap_ns, found.handover.gaps):
+            assert before == after
 
 
 @pytest.mark.parametrize("name", ["starlink-bent-pipe", "lte-suburban"])
@@ -115,3 +118,68 @@ def test_a_saturated_replay_has_the_recorded_rate(name):
     passed = np.bincount(np.minimum(left // 10**9, len(begins) - 1), minlength=len(begins))
     assert packets == len(left)
     assert np.abs(passed - expected).max() <= 1.5
+
+
+@pytest.mark.parametrize(
+    "name", ["uvic-leonetem/latency/ping-example-isl.txt", f"{NUWINS}/20240527/110431666/ping_110809464.out"]
+)
+def test_info_of_a_replayed_ping_is_info_of_the_recording(name):
+    """Losses, runs and the cycle are the same; quantiles too, but for answers that overtook others."""
+    original = store.read(recording(name))
+
+    before, after = stats.info(original), stats.info(replayed(original))
+
+    assert before.losses == after.losses
+    assert (before.probes, before.cadence_ns) == (after.probes, after.cadence_ns)
+    for quantile, rtt_ns in before.rtt_ns.items():
+        assert rtt_ns == pytest.approx(after.rtt_ns[quantile], abs=1_000_000), quantile
+    if before.handovers:
+        assert before.handovers.clear
+        assert before.handovers.phase_ns == pytest.approx(after.handovers.phase_ns, abs=1000)
+        assert before.handovers.gap_ns == after.handovers.gap_ns
+
+
+def test_info_of_a_replayed_leocc_trace_is_twice_its_one_way_delay():
+    """The same delay both ways: each quantile of the RTT is two of the recording's, within a sample's millisecond."""
+    original = store.read(recording("leocc/leoreplayer/replayer/example/Cubic/delay_example.txt"))
+
+    after = stats.info(replayed(original)).rtt_ns
+
+    for quantile in ("min", "p5", "p50", "p95", "p99"):
+        assert 2 * stats.info(original).rtt_ns[quantile] == pytest.approx(after[quantile], abs=1_000_000)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{NUWINS}/20240527/110431666/tcp_downlink_110434704.out",
+        "leocc/leoreplayer/replayer/example/Cubic/bw_example.txt",
+    ],
+)
+def test_info_of_a_saturated_replay_is_info_of_the_recorded_rate(name):
+    """A receiver that counts payload in intervals of 0.5 s records the rate again: quantiles within two packets a second."""
+    original = store.read(recording(name))
+    framing = original.framing[SeriesName.DOWN_RATE]
+    before = stats.info(original).rates["down_rate"]
+    try:
+        link = SimulatedLink(
+            compile_link(original, duration_ns=original.duration_ns, seed=1).down, 1, Direction.DOWN
+        )
+    except HostError as error:
+        pytest.skip(str(error))
+    packets = round(before.mean_bps * original.duration_ns / 1e9 / 8 / framing.payload_bytes)
+    link.start(0)
+
+    left = link.send(np.zeros(packets, np.int64), framing.frame_bytes).depart_ns
+
+    interval = 500_000_000
+    begins = np.arange(0, original.duration_ns, interval)
+    passed = np.bincount(np.minimum(left // interval, len(begins) - 1), minlength=len(begins))
+    bits = (passed * framing.payload_bytes * 8 / (interval / 1e9)).astype(np.int64)
+    after = stats.rate_of(Series.of(begins, bits), original.duration_ns)
+    for quantile in ("p5", "p50", "p95"):
+        assert before.bps[quantile] == pytest.approx(
+            after.bps[quantile], abs=2 * framing.payload_bytes * 8
+        ), quantile
+    assert before.mean_bps == pytest.approx(after.mean_bps, rel=0.001)
+    assert before.zero_share == pytest.approx(after.zero_share, abs=0.02)
