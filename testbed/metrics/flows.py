@@ -14,10 +14,15 @@ from testbed.metrics.evidence import Evidence, integers, texts
 from testbed.metrics.measurement import Window
 from testbed.model.traffic import SESSION_ENDS
 
+UDP_OVERHEAD_BYTES = 8 + 20 + 14
+"""UDP, IP and Ethernet headers of a packet."""
+REQUEST_OVERHEAD_BYTES = 22 + 2 * (20 + 20 + 14)
+"""Of a small request: its TLS record, its frame's headers, and the frame that acknowledges the answer; at least."""
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """A session's progress in one direction: when something arrived (ns), and how many bytes it was."""
+    """A session's progress in one direction: when something arrived (ns), and how many bytes it was at least."""
 
     direction: str
     t_ns: NDArray[np.int64]
@@ -141,7 +146,8 @@ def _connections(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
         reached = answered | np.isin(event, SESSION_ENDS)
         if not reached.any():
             continue
-        track = Track("up", done_ns[answered], integers(mine, "bytes")[answered])
+        size = integers(mine, "bytes")[answered] + REQUEST_OVERHEAD_BYTES
+        track = Track("up", done_ns[answered], size)
         began = int(integers(mine, "t_ns")[reached][0])
         over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (done_ns < end_ns))
         if len(over) == 0:
@@ -159,6 +165,6 @@ def _calls(name: str, table: pa.Table, _: int) -> Iterator[Session]:
         mine = table.filter(pc.and_(pc.equal(table["direction"], direction), pc.is_valid(table["delay_ns"])))
         arrived = integers(mine, "t_ns") + integers(mine, "delay_ns")
         order = np.argsort(arrived)
-        tracks.append(Track(direction, arrived[order], integers(mine, "bytes")[order]))
+        tracks.append(Track(direction, arrived[order], integers(mine, "bytes")[order] + UDP_OVERHEAD_BYTES))
     if table.num_rows:
         yield Session(name, 0, int(integers(table, "t_ns").min()), tuple(tracks))

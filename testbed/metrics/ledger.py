@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence, integers
-from testbed.metrics.flows import Session, Stall, Track, flows, rhythm, silence, stall
+from testbed.metrics.flows import Session, Stall, flows, rhythm, silence, stall
 from testbed.metrics.measurement import Window
 from testbed.model.traffic import HEARTBEAT_BYTES
 
@@ -91,32 +91,28 @@ def stranded(evidence: Evidence, session: Session, window: Window) -> tuple[int,
     """Return for how long after a return the session was certainly carried by another uplink, and by which.
 
     Certain: in slots of a second in which more bytes of it arrived than the preferred uplink let out in
-    that direction, the heartbeat's own frames not counted. Flows beside it on the preferred uplink make it
-    less certain, never falsely so.
+    that direction, the heartbeat's own frames not counted, and no more than the others let out. Flows
+    beside it on the preferred uplink make it less certain, never falsely so.
     """
     if evidence.links is None:
         return 0, None
-    total, elsewhere = 0, dict.fromkeys(evidence.facts.uplinks[1:], 0)
+    preferred, *others = evidence.facts.uplinks
+    total, elsewhere = 0, dict.fromkeys(others, 0.0)
     for after in returns(evidence, window):
         alive = lifetime(session, after)
         edges = np.arange(alive.start_ns, alive.end_ns + 1, SLOT_NS)
         if len(edges) < 2:
             continue
         for track in session.tracks:
-            lost_to = _slots_elsewhere(evidence.links, evidence.facts.preferred, track, edges)
-            total = max(total, int(lost_to.sum()) * SLOT_NS)
-            for name in elsewhere:
-                elsewhere[name] += int(_net(evidence.links, name, track.direction, edges)[lost_to].sum())
+            arrived, _ = np.histogram(track.t_ns, edges, weights=track.bytes)
+            out = {name: _net(evidence.links, name, track.direction, edges) for name in (preferred, *others)}
+            away = (arrived > out[preferred]) & (arrived <= sum(out[name] for name in others))
+            total = max(total, int(away.sum()) * SLOT_NS)
+            for name in others:
+                elsewhere[name] += float(out[name][away].sum())
     if total < STRANDED_SLOTS * SLOT_NS:
         return 0, None
     return total, max(elsewhere, key=lambda name: elsewhere[name], default=None)
-
-
-def _slots_elsewhere(
-    links: pa.Table, preferred: str, track: Track, edges: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    arrived, _ = np.histogram(track.t_ns, edges, weights=track.bytes)
-    return np.asarray((arrived > 0) & (arrived > _net(links, preferred, track.direction, edges)), np.bool_)
 
 
 def _net(links: pa.Table, uplink: str, direction: str, edges: NDArray[np.int64]) -> NDArray[np.float64]:

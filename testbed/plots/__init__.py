@@ -17,6 +17,8 @@ from testbed.plots import bounds, flows, style, timeline, words
 from testbed.result import Result
 
 SIZE_INCHES = (11.7, 8.9)
+ROOM = 7.0  # so much height of panels, in their own measure, has room; with more the figure grows
+BASE_HEIGHTS = {"carrier": 0.28, "rtt": 2.6, "down": 1.15, "up": 0.75}
 DPI = 160
 STEM = "timeline"
 SESSIONS = "(sessions)"  # the panel of all flows; no traffic can have this name
@@ -35,9 +37,10 @@ def write(result: Result, *, svg: bool = False) -> Path:
 
 def draw(result: Result) -> Figure:
     """Return the timeline figure of a run, finished or not."""
-    figure = Figure(figsize=SIZE_INCHES)
-    FigureCanvasAgg(figure)
     drawings = dict(_drawings(result))
+    height = sum(BASE_HEIGHTS.values()) + sum(drawing.height for drawing in drawings.values())
+    figure = Figure(figsize=(SIZE_INCHES[0], SIZE_INCHES[1] * max(1.0, height / ROOM)))
+    FigureCanvasAgg(figure)
     panels = _panels(figure, drawings)
     timeline.carrier_band(panels["carrier"], result)
     timeline.round_trips(panels["rtt"], result)
@@ -79,8 +82,8 @@ def _drawings(result: Result) -> Iterator[tuple[str, _Drawing]]:
 
 
 def _panels(figure: Figure, drawings: Mapping[str, _Drawing]) -> dict[str, Axes]:
-    names = ["carrier", "rtt", "down", "up", *drawings]
-    heights = [0.28, 2.6, 1.15, 0.75, *(drawing.height for drawing in drawings.values())]
+    names = [*BASE_HEIGHTS, *drawings]
+    heights = [*BASE_HEIGHTS.values(), *(drawing.height for drawing in drawings.values())]
     grid = figure.add_gridspec(
         len(names), 1, height_ratios=heights, left=0.075, right=0.985, top=0.905, bottom=0.285, hspace=0.32
     )

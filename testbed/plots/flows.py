@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from testbed.metrics.calls import WINDOW_NS, directions, heard
 from testbed.metrics.flows import Session, flows, rhythm
-from testbed.metrics.ledger import lifetime, stranded
+from testbed.metrics.ledger import lifetime, returns, stranded
 from testbed.metrics.measurement import Ask, Window
 from testbed.metrics.uploads import uploads
 from testbed.plots import style
@@ -42,9 +42,9 @@ def sessions(axes: Axes, result: Result) -> None:
 def _session(axes: Axes, result: Result, session: Session, row: int, whole: Window) -> None:
     alive = lifetime(session, whole)
     left, _ = stranded(result.evidence, session, whole)
-    colour = style.PURPLE if left else style.GREEN
-    start, end = float(seconds(alive.start_ns)), float(seconds(alive.end_ns))
-    axes.barh(row, end - start, BAR, left=start, color=colour, alpha=0.75, linewidth=0)
+    _bar(axes, row, alive, style.GREEN)
+    for after in returns(result.evidence, whole) if left else ():
+        _bar(axes, row, lifetime(session, after), style.PURPLE)
     for pause in _pauses(session, alive):
         begin, length = pause.start_ns / 1e9, pause.duration_ns / 1e9
         axes.barh(row, length, BAR, left=begin, color="white", linewidth=0)
@@ -52,7 +52,19 @@ def _session(axes: Axes, result: Result, session: Session, row: int, whole: Wind
             row, length, BAR, left=begin, facecolor="none", edgecolor=style.GREY, hatch="//////", linewidth=0
         )
     if session.ended_ns is not None and session.ended_ns < whole.end_ns:
-        axes.plot(end, row, "X", color=style.VERMILLION, markersize=6, markeredgecolor="white", zorder=4)
+        axes.plot(
+            alive.end_ns / 1e9,
+            row,
+            "X",
+            color=style.VERMILLION,
+            markersize=6,
+            markeredgecolor="white",
+            zorder=4,
+        )
+
+
+def _bar(axes: Axes, row: int, time: Window, colour: str) -> None:
+    axes.barh(row, time.duration_ns / 1e9, BAR, left=time.start_ns / 1e9, color=colour, linewidth=0)
 
 
 def _pauses(session: Session, alive: Window) -> Iterator[Window]:
@@ -65,10 +77,10 @@ def _pauses(session: Session, alive: Window) -> Iterator[Window]:
 
 
 def _legend(axes: Axes) -> None:
-    axes.plot([], [], "s", color=style.GREEN, alpha=0.75, markersize=4, label="moves")
+    axes.plot([], [], "s", color=style.GREEN, markersize=4, label="moves")
     axes.bar(0, 0, facecolor="white", edgecolor=style.GREY, hatch="//////", linewidth=0, label="stands still")
     axes.plot([], [], "X", color=style.VERMILLION, markersize=4, label="lost")
-    axes.plot([], [], "s", color=style.PURPLE, alpha=0.75, markersize=4, label="left on another uplink")
+    axes.plot([], [], "s", color=style.PURPLE, markersize=4, label="left on another uplink")
     style.legend(axes)
 
 
