@@ -29,6 +29,7 @@ mkdir -p /run/lock /run/hub
 
 _CONNECT_S = 5
 _RETRY_S = 0.5
+_DENIALS = ("Permission denied", "Host key verification failed", "sudo: ")
 
 
 class DeviceAccess(ABC):
@@ -126,8 +127,8 @@ class SshAccess(DeviceAccess):
             if done.returncode == 0:
                 return
             said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            # A hub that is still booting refuses connections, or is silent; what it denies, it will deny again.
-            if not said.startswith("ssh: connect to host"):
+            # A hub that is still booting is silent, refuses or breaks off; what it denies, it will deny again.
+            if any(denial in said for denial in _DENIALS):
                 raise RunError(f"{self.name}: no access by {self._way()}: {said}")
             if time.monotonic() > deadline_s:
                 raise RunError(f"{self.name}: no answer within {within_s:g} s to {self._way()}: {said}")
