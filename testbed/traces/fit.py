@@ -254,7 +254,7 @@ def _rate(trace: Trace, source: str) -> RateModel | None:
 
 def to_yaml(profile: Profile, comment: str) -> str:
     """Return a profile as the YAML that `trace synth` reads."""
-    return "\n".join([f"# {comment}", *_yaml(profile)]) + "\n"
+    return "\n".join(line.rstrip() for line in (f"# {comment}", *_yaml(profile))) + "\n"
 
 
 def _yaml(profile: Profile) -> Iterator[str]:
@@ -282,6 +282,8 @@ def _yaml(profile: Profile) -> Iterator[str]:
 
 
 def _exact(ns: int) -> str:
+    if ns % 10**9 == 0:
+        return f"{ns // 10**9} s"
     return f"{ns // 1000 / 1000:g} ms" if ns < 10**12 else f"{ns / 1e9:.6g} s"
 
 

@@ -76,7 +76,7 @@ def _pull(args: argparse.Namespace) -> int:
 
 def _listed(known: catalogue.Catalogue) -> Iterator[str]:
     for name, dataset in known.datasets.items():
-        yield f"{name}: {dataset.title} ({dataset.licence})"
+        yield f"{name}: {dataset.title}; licence: {dataset.licence}"
         yield from (f"  {name}/{path}" for path in dataset.files)
         if not dataset.files:
             yield f"  {dataset.note}"

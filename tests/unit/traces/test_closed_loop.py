@@ -157,7 +157,7 @@ def test_info_of_a_replayed_leocc_trace_is_twice_its_one_way_delay():
     ],
 )
 def test_info_of_a_saturated_replay_is_info_of_the_recorded_rate(name):
-    """A receiver that counts payload in intervals of 0.5 s records the rate again: quantiles within two packets a second."""
+    """A receiver that counts payload every 0.5 s records the rate again: quantiles within half a percent."""
     original = store.read(recording(name))
     framing = original.framing[SeriesName.DOWN_RATE]
     before = stats.info(original).rates["down_rate"]
@@ -178,8 +178,6 @@ def test_info_of_a_saturated_replay_is_info_of_the_recorded_rate(name):
     bits = (passed * framing.payload_bytes * 8 / (interval / 1e9)).astype(np.int64)
     after = stats.rate_of(Series.of(begins, bits), original.duration_ns)
     for quantile in ("p5", "p50", "p95"):
-        assert before.bps[quantile] == pytest.approx(
-            after.bps[quantile], abs=2 * framing.payload_bytes * 8
-        ), quantile
+        assert before.bps[quantile] == pytest.approx(after.bps[quantile], rel=0.005), quantile
     assert before.mean_bps == pytest.approx(after.mean_bps, rel=0.001)
     assert before.zero_share == pytest.approx(after.zero_share, abs=0.02)

@@ -83,7 +83,7 @@ def test_what_can_be_pulled_is_listed_with_its_licence(known, capsys) -> None:
     """Without a name each dataset stands with title and licence above its files."""
     assert 0 == run("pull")
 
-    assert "web: a test (CC0 of a test)\n  web/good.csv\n" in capsys.readouterr().out
+    assert "web: a test; licence: CC0 of a test\n  web/good.csv\n" in capsys.readouterr().out
 
 
 def test_progress_is_told_until_all_is_here(address, tmp_path) -> None:
