@@ -93,7 +93,7 @@ def nics() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hardware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardware]:
     """A hub that nobody has provisioned yet."""
     if "TESTBED_SANDBOX" not in os.environ:
@@ -117,12 +117,14 @@ def hardware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardware]:
         "--mount-proc",
     ]
     boot = ["tini", "--", "sh", "-c", BOOT, "sh", f"/run/{folder.name}", str(folder)]
-    with subprocess.Popen([*unshare, "--", *boot], stdout=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen([*unshare, "--", *boot], stdout=subprocess.PIPE, text=True)
+    try:
         assert process.stdout and "booted\n" == process.stdout.readline()
         hardware = Hardware(folder, NamespaceAccess("hardware", process.pid))
         for nic, port in CABLES.values():
-            cable = f"ip link add {nic} type veth peer name {port} netns {process.pid}"
-            subprocess.run(cable.split(), check=True)
+            subprocess.run(
+                f"ip link add {nic} type veth peer name {port} netns {process.pid}".split(), check=True
+            )
         hardware.sh(
             f"ip address add {LAN}/24 dev eth2; for port in eth0 eth1 eth2; do ip link set $port up; done"
         )
@@ -131,4 +133,6 @@ def hardware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardware]:
             subprocess.run(["ip", *command.split()], check=True)
         hardware.write_bench()
         yield hardware
+    finally:
         process.kill()
+        process.wait()
