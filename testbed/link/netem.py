@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
-from testbed.errors import HostError
+from testbed.errors import HostError, RunError
 from testbed.link import needs
-from testbed.link.backend import Capabilities, LinkSpec
+from testbed.link.backend import Capabilities, Counters, LinkSpec
+from testbed.link.control import Control
 from testbed.link.native import NativeBackend
 
 _TIMEOUT_S = 60.0
@@ -58,6 +60,12 @@ class NetemBackend(NativeBackend):
         if fault := self.fault_of_host():
             raise HostError(fault)
         super().open(links)
+
+    def read(self) -> Counters:
+        """Return the live counters: the daemon reads the kernel's for each new reader, else now and then."""
+        with suppress(RunError):  # it has died; what it read last is still there
+            Control(self._folder).close()
+        return super().read()
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "testbed.link.netemd", str(self._folder)]
