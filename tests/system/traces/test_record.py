@@ -31,7 +31,7 @@ class Host:
 
     def __init__(self, stack: ExitStack) -> None:
         self.keeper = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", "echo up; exec sleep 120"], stdout=subprocess.PIPE
+            ["unshare", "--net", "sh", "-c", "echo up; exec sleep 300"], stdout=subprocess.PIPE
         )
         stack.callback(self.keeper.wait)
         stack.callback(self.keeper.kill)
@@ -106,8 +106,8 @@ def programs_in(host: Host) -> list[str]:
 
 
 def wait_for(file: Path, text: str, count: int, running: subprocess.Popen[str]) -> None:
-    """Wait until a file holds a text so often, for at most half a minute."""
-    deadline = time.monotonic() + 30
+    """Wait until a file holds a text so often, for at most a minute."""
+    deadline = time.monotonic() + 60
     while not (file.exists() and file.read_text().count(text) >= count):
         assert time.monotonic() < deadline, f"{file.name} has too few lines"
         with pytest.raises(subprocess.TimeoutExpired):
@@ -118,15 +118,15 @@ def test_a_recording_says_what_the_link_played(hosts: tuple[Host, Host, Host], t
     """Each probe met the trace's RTT at its send time: the median error is below 1 ms, losses lie where they were."""
     near, middle, _ = hosts
     truth = synth.synthesise(
-        profile.read("starlink-isl"), duration_ns=40 * S, seed=1
+        profile.read("starlink-isl"), duration_ns=90 * S, seed=1
     )  # gaps that cannot be missed
-    pair = compile_link(truth, duration_ns=40 * S, seed=1)
+    pair = compile_link(truth, duration_ns=90 * S, seed=1)
     backend = NativeBackend(tmp_path / "link", lambda argv: subprocess.Popen(middle.argv(argv)))
     backend.open([LinkSpec("wan", "l0", "r0", pair.up, pair.down, seed=1)])
     try:
         started = time.time_ns() + S // 5
         backend.start(started)
-        assert 0 == record(near, tmp_path / "recording", "--duration", "20s", "--dish", "none").wait(60)
+        assert 0 == record(near, tmp_path / "recording", "--duration", "20s", "--dish", "none").wait(100)
     finally:
         backend.close()
 
@@ -136,15 +136,17 @@ def test_a_recording_says_what_the_link_played(hosts: tuple[Host, Host, Host], t
     assert probes is not None
     assert recorded.provenance.start_ns is not None
     at = recorded.provenance.start_ns + probes.t_ns - started
-    inside = (at > 0) & (at < 18 * S)
+    inside = (at > 0) & (at < 88 * S)
     met = truth.probes
     assert met is not None
     expected = np.interp(at[inside & ~probes.lost], met.t_ns[~met.lost], met.value[~met.lost])
     error = np.abs(probes.value[inside & ~probes.lost] - expected)
-    assert np.count_nonzero(inside) > 500
+    assert np.count_nonzero(inside) > 300
     assert np.median(error) < S // 1000
     lost, runs = at[inside & probes.lost], loss_runs(met)
-    gaps = (runs.length >= 10) & (runs.begin_ns < 17 * S)  # ping sends too seldom to meet each shorter one
+    recorded_ns = at[inside].min(), at[inside].max()
+    whole = (runs.begin_ns > recorded_ns[0]) & (runs.begin_ns + runs.lasted_ns < recorded_ns[1])
+    gaps = (runs.length >= 10) & whole  # ping sends too seldom to meet each shorter one
     assert gaps.any()
     for begin, lasted in zip(runs.begin_ns[gaps], runs.lasted_ns[gaps], strict=True):
         assert np.count_nonzero((lost >= begin) & (lost < begin + lasted)) >= 5
@@ -185,7 +187,7 @@ def test_the_dish_is_asked_by_grpc_on_the_prober_s_clock(
         recording = record(near, folder, "--dish", DISH, said=subprocess.PIPE)
         wait_for(folder / "dish.txt", "dishGetStatus", 6, recording)
         recording.send_signal(signal.SIGINT)
-        said, told = recording.communicate(timeout=20)
+        said, told = recording.communicate(timeout=60)
 
     pings, status = (store.read(folder / name) for name in ("ping.txt", "dish.txt"))
     joined = edit.join([edit.only(pings, [SeriesName.RTT]), edit.only(status, [SeriesName.LOSS])])
@@ -230,12 +232,11 @@ def test_irtt_is_used_where_the_far_end_answers_it(
     try:
         listening = "until grep -q :0840 /proc/net/udp /proc/net/udp6; do :; done"  # port 2112
         subprocess.run(far.argv(["sh", "-c", listening]), check=True, timeout=10)
-        recording = record(near, folder, "--duration", "4s", "--dish", "none")
+        recording = record(near, folder, "--duration", "60s" if killed else "4s", "--dish", "none")
         if killed:
-            with pytest.raises(subprocess.TimeoutExpired):
-                recording.wait(3)
+            wait_for(folder / "irtt.txt", "seq=", 60, recording)
             recording.send_signal(signal.SIGKILL)
-        assert (-signal.SIGKILL if killed else 0) == recording.wait(20)
+        assert (-signal.SIGKILL if killed else 0) == recording.wait(60)
     finally:
         server.kill()
         server.wait()
