@@ -35,6 +35,7 @@ def test_properties_say_where_it_came_from():
     assert {
         "commit": "edbd048" + "0" * 33 + "+dirty",
         "seed": "7",
+        "bench": "virtual",
         "question": "does LTE carry the hub?",
         "sha256 of scenario: starlink-blackout.yaml": "ab" * 32,
     } == found

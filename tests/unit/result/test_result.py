@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from testbed.errors import InputError
-from testbed.result import FILE, SCHEMA, Result, ResultWriter, State, Step, to_json
+from testbed.result import FILE, SCHEMA, Fidelity, Result, ResultWriter, State, Step, to_json
 from testbed.verdict import Outcome
 from tests.unit.result.records import START, S, record, verdict
 
@@ -167,7 +167,9 @@ def test_every_key_is_documented_and_every_documented_key_written():
     section = DOC.read_text(encoding="utf-8").partition("## result.json")[2].partition("## Samples")[0]
     first_cells = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
     documented = {key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)}
-    written = set(_keys(json.loads(json.dumps(to_json(record(verdict(S)))))))
+    fidelity = Fidelity(True, links={"starlink up": {"late_p99_ns": 90_000}}, missing=("how late",))
+    full = record(verdict(S), changes=("seed=8",), fidelity=fidelity)
+    written = set(_keys(json.loads(json.dumps(to_json(full)))))
 
     assert written == documented - {"fidelity"}
 
