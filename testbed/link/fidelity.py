@@ -36,7 +36,8 @@ class Budget:
 class DirectionFidelity:
     """How exact one direction was; times in ns, shares from 0 to 1, None where nothing can be compared.
 
-    ``rated_packets`` went out while a rate bound them. ``lateness`` maps a bucket's lower edge (achieved minus requested departure) to its packets.
+    ``rated_packets`` went out while a rate bound them. ``lateness`` maps a bucket's lower edge
+    (achieved minus requested departure) to its packets.
     """
 
     link: str

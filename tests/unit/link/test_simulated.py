@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from testbed.link.backend import Change, LinkSpec, Restore, outage
 from testbed.link.delivery import delivery_segments
+from testbed.link.fidelity import Fidelity
 from testbed.link.layout import Impairments
 from testbed.link.simulated import ACCEPTED, CUT, LOST, NO_ROOM, SimulatedBackend, SimulatedLink
 from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
@@ -185,3 +188,14 @@ def test_mahimahi_opportunities_are_a_rate():
     departures = link.send(sent, np.array([1000, 500, 3000, 100], np.uint32)).depart_ns
 
     assert [10 * MS + 1, 10 * MS + 1, 20 * MS + 1, 40 * MS + 1] == departures.tolist()
+
+
+def test_a_rate_is_not_judged_by_the_packet_at_its_edge():
+    """Of a few packets the last may be half outside; of many, the same error of 3 % is a fault."""
+    backend = opened(LinkSchedule.constant(rate_bps=5_000_000))
+    backend.send("starlink", UP, every(MS, 5000), 1000)
+    up = replace(backend.close().directions[0], rate_achieved_bps=5_150_000.0)
+
+    few, many = (Fidelity("simulated", (replace(up, rated_packets=n),)) for n in (40, 4000))
+    assert () == few.faults_against()
+    assert ("starlink up: the rate was missed by 3.0%",) == many.faults_against()
