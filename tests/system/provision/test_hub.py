@@ -55,12 +55,12 @@ def best_route(lab: Lab) -> str:
 
 
 def test_steps_name_device_role_and_task(steps: list[Step]) -> None:
-    """Every task that ended is reported, the three roles in their order."""
-    roles = list(dict.fromkeys(step.role for step in steps))
+    """Every task that ended is reported, the roles in their order."""
+    roles = list(dict.fromkeys(step.role for step in steps if step.state is not StepState.SKIPPED))
 
-    assert ["wan", "failover/ping-tracked", "cache"] == roles
+    assert ["clean", "wan", "failover/ping-tracked", "cache"] == roles
     assert {"hub"} == {step.device for step in steps}
-    assert all(step.state in (StepState.OK, StepState.CHANGED) for step in steps)
+    assert not {StepState.FAILED, StepState.UNREACHABLE} & {step.state for step in steps}
 
 
 def test_both_ports_take_their_lease(lab: Lab, steps: list[Step]) -> None:
@@ -144,7 +144,7 @@ def test_a_second_run_changes_nothing_but_runs_again(lab: Lab, steps: list[Step]
     lab.provision(again.append)
     installed = [step for step in again if step.task.startswith(("Install the", "Configure"))]
 
-    assert {StepState.OK} == {step.state for step in installed}
+    assert {StepState.OK} == {step.state for step in installed} - {StepState.SKIPPED}
     lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
 
 
