@@ -24,7 +24,7 @@ rm -rf "$folder"
 mkdir -p "$folder/kernel"
 image=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
 echo "setup: unpacking $image" >&2
-(cd "$folder" && apt-get download --quiet=2 "$image" && dpkg-deb --extract "$image"_*.deb kernel && rm ./*.deb)
+(cd "$folder" && apt-get download --quiet=2 --option APT::Sandbox::User=root "$image" && dpkg-deb --extract "$image"_*.deb kernel && rm ./*.deb)
 depmod --basedir "$folder/kernel" "${image#linux-image-}"
 
 echo "setup: packing $("$venv/bin/python" --version)" >&2

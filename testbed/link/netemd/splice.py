@@ -9,7 +9,7 @@ can be counted behind netem, whatever the two interfaces are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from pyroute2 import IPRoute, NetNS
 from pyroute2.ethtool import Ethtool
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.ifinfmsg import IFF_PROMISC, IFF_UP
 
 from testbed.errors import RunError
 from testbed.link.netemd import qdiscs
@@ -64,6 +65,7 @@ class Splice:
             Direction.DOWN: Lane(n, b, a, h, net, inner_h, down),
         }
         self._netlink = qdiscs.Netlink()
+        self._undo: list[Callable[[], None]] = []
         self._applied: dict[Direction, Mapping[str, qdiscs.Options]] = {}
 
     def open(self, settings: Mapping[Direction, Setting]) -> None:
@@ -71,10 +73,10 @@ class Splice:
         for direction, lane in self.lanes.items():
             self._shape(direction, settings[direction])
             for name in (lane.counted_in, lane.counted_out):
-                Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+                _no_ipv6(name)
             self._ip.link("set", index=lane.shaper, state="up")
-            self._ip.link("set", index=lane.entrance, state="up", promiscuity=1)
-            _keep_frames_small(self._ip, lane.entrance, lane.counted_in)
+            _set_flags(self._ip, lane.entrance, IFF_UP | IFF_PROMISC)
+            self._undo.append(_keep_frames_small(self._ip, lane.entrance, lane.counted_in))
         for lane in self.lanes.values():
             _redirect(self._ip, lane.outlet, lane.exit)
             _redirect(self._ip, lane.entrance, lane.shaper)
@@ -89,9 +91,13 @@ class Splice:
         self._applied[direction] = options
 
     def close(self) -> None:
-        """Take the pair and the redirects away."""
+        """Take the pair and the redirects away, and leave the interfaces as they were."""
+        for undo in self._undo:
+            undo()
         for lane in self.lanes.values():
-            self._ip.tc("del", "clsact", lane.entrance)
+            _set_flags(self._ip, lane.entrance, 0, IFF_PROMISC)
+            with suppress(NetlinkError):  # it was not opened
+                self._ip.tc("del", "clsact", lane.entrance)
         self._ip.link("del", index=self.lanes[Direction.UP].shaper)
 
     def _options(self, direction: Direction, setting: Setting) -> Mapping[str, qdiscs.Options]:
@@ -130,21 +136,42 @@ def _redirect(ip: IPRoute, source: int, target: int) -> None:
     )  # fmt: skip
 
 
-def _keep_frames_small(ip: IPRoute, index: int, name: str) -> None:
+def _no_ipv6(name: str) -> None:
+    """Keep the host's own IPv6 talk off an interface."""
+    setting = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
+    if setting.exists():  # a kernel may have no IPv6
+        setting.write_text("1")
+
+
+def _set_flags(ip: IPRoute, index: int, flags: int, mask: int | None = None) -> None:
+    ip.link("set", index=index, flags=flags, change=flags if mask is None else mask)
+
+
+def _keep_frames_small(ip: IPRoute, index: int, name: str) -> Callable[[], None]:
     """Keep frames larger than the MTU out: netem would delay and lose dozens of packets as one.
 
     At a NIC the offloads of its entrance are switched off. At a veth the frames are made at the far end,
-    in whichever namespace that is; there a frame may have one segment from now on.
+    in whichever namespace that is; there a frame may have one segment from now on. Returns what undoes it.
     """
     link = ip.get_links(index)[0]
     if link.get_attr("IFLA_LINKINFO") is None:
-        features = Ethtool().get_features(name)
-        for offload in ("rx-gro", "rx-lro"):
-            if offload in features.features:
-                features.features[offload].enable = False
-        Ethtool().set_features(name, features)
-    elif (far := link.get_attr("IFLA_LINK")) is not None:
+        return _switch_off(name, ("rx-gro", "rx-lro"))
+    if (far := link.get_attr("IFLA_LINK")) is not None:
         _one_segment(ip, link.get_attr("IFLA_LINK_NETNSID"), far)
+    return lambda: None  # the far end of a veth belongs to the lab, and goes with it
+
+
+def _switch_off(name: str, offloads: Sequence[str]) -> Callable[[], None]:
+    features = Ethtool().get_features(name)
+    on = [features.features[o] for o in offloads if o in features.features and features.features[o].enable]
+
+    def switch(enable: bool) -> None:
+        for feature in on:
+            feature.enable = enable
+        Ethtool().set_features(name, features)
+
+    switch(False)
+    return lambda: switch(True)
 
 
 def _one_segment(ip: IPRoute, namespace: int | None, index: int) -> None:

@@ -52,3 +52,16 @@ def test_a_veth_s_far_end_makes_frames_of_one_segment(ends: tuple[pair.Host, pai
 
     assert "gso_max_segs 1 " in left.run("ip", "-d", "link", "show", "e0")
     assert "gso_max_segs 1 " not in right.run("ip", "-d", "link", "show", "e0")
+
+
+def test_a_nic_s_offloads_come_back() -> None:
+    """What joins frames at an interface that is no veth is off while the link lives, and on again after it."""
+    with pair.host() as here:
+        program = (
+            "import subprocess; from pyroute2 import IPRoute; from testbed.link.netemd import splice\n"
+            "look = lambda: subprocess.run(['ethtool', '-k', 'lo'], capture_output=True, text=True).stdout\n"
+            "before = look(); undo = splice._keep_frames_small(IPRoute(), 1, 'lo')\n"
+            "print('generic-receive-offload: off' in look()); undo(); print(look() == before)"
+        )
+
+        assert "True\nTrue\n" == here.run(sys.executable, "-c", program)
