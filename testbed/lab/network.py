@@ -24,6 +24,8 @@ from testbed.lab.bench import BenchHub
 from testbed.lab.devices import PRIVATE_FILES, DeviceAccess, NamespaceAccess
 from testbed.model.topology import EMULATOR, Node, NodeKind, Topology
 
+CONGESTION_CONTROL = "cubic"
+"""Of all TCP that leaves a node's own network: the kernel's own default (RFC 9438)."""
 _SCRIPT_TIMEOUT_S = 30.0
 _PRIVATE = "/run/testbed"  # on the sandbox's tmpfs: what the devices write to their /etc, /var and /root
 
@@ -138,7 +140,8 @@ def configuration(node: Node) -> Iterator[str]:
     for prefix, via in node.routes.items():
         yield f"ip route add {prefix} via {via}"
     if node.gateway:
-        yield f"ip route add default via {node.gateway}"
+        # By the route, since a namespace may not choose it: results must not depend on the host's default.
+        yield f"ip route add default via {node.gateway} congctl {CONGESTION_CONTROL}"
     if node.nat:
         yield from _masquerade(node.nat)
 

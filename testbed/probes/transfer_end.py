@@ -31,8 +31,6 @@ CHUNK = memoryview(bytes(256 * 1024))
 CONNECT_S = 5.0
 AGAIN_S = 1.0
 """After a session ended, and after an attempt that failed, the client waits this long."""
-CONGESTION_CONTROL = b"cubic"
-"""RFC 9438, whatever this host's default is: a run must not depend on it."""
 _SIOCOUTQ = 0x5411  # bytes that the other end has not acknowledged (tcp(7))
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, do not send what is left
 
@@ -156,9 +154,8 @@ def tell(
 
 
 def prepare(connection: socket.socket, plan: Mapping[str, Any]) -> None:
-    """Give a socket the plan's mark, and the congestion control of all transfers."""
+    """Give a socket the plan's mark."""
     connection.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, plan["tos"])
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION_CONTROL)
 
 
 def connect(plan: Mapping[str, Any]) -> socket.socket:

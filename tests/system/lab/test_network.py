@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.lab.network import Network
+from testbed.lab.network import CONGESTION_CONTROL, Network
 from testbed.model.topology import NodeKind
 from tests.system.lab.conftest import NAME, sh
 
@@ -69,6 +69,16 @@ def test_what_a_device_writes_stays_its_own(network: Network) -> None:
         sh(network.devices["modem"], absent)
         assert not Path(folder, "testbed-private").exists()
     assert before == Path("/etc/hostname").read_text()
+
+
+def test_tcp_does_not_depend_on_the_host(network: Network) -> None:
+    """A connection beyond a node's own network has the kernel's congestion control, whatever the host chose."""
+    script = (
+        "from socket import *; c = create_connection(('198.51.100.9', 53)); "
+        "print(c.getsockopt(IPPROTO_TCP, TCP_CONGESTION, 16).rstrip(bytes(1)).decode())"
+    )
+
+    assert f"{CONGESTION_CONTROL}\n" == sh(network.devices["dish"], f'/usr/bin/python3 -c "{script}"')
 
 
 def test_every_service_is_running(network: Network) -> None:
