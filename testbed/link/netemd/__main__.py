@@ -76,13 +76,12 @@ def _tell_ready() -> None:
 
 
 def _signals() -> socket.socket:
-    """Return a socket that becomes readable with SIGINT or SIGTERM; the parent's death is one."""
+    """Return a socket that becomes readable with SIGINT or SIGTERM, as which the parent's death comes."""
     wake, write = socket.socketpair()
     write.setblocking(False)
     signal.set_wakeup_fd(write.detach())
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     return wake
 
 
@@ -91,14 +90,15 @@ def main(folder: str) -> int:
     os.chdir(folder)
     log = os.open("linkd.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, sys.stderr.fileno())
-    wake = _signals()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     try:
         with IPRoute() as ip, ExitStack() as stack:
             player = Player(ip, Setup.read(Path("linkd.conf")), stack, Path("links.bins"))
             with suppress(PermissionError):
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_FIFO_PRIORITY))
                 player.evidence.real_time()
-            serve(player, Path("linkd.sock"), wake)
+            # not before: pyroute2 forks to look into namespaces, and a child's signal would wake this process
+            serve(player, Path("linkd.sock"), _signals())
             player.look()
     except (TestbedError, NetlinkError, OSError) as error:
         print(error, file=sys.stderr)

@@ -19,7 +19,8 @@ from testbed.link.netemd.steps import FIELDS, Steps
 from testbed.model.link import Direction, LinkSchedule, State
 
 LOOK_NS = 50_000_000
-"""How often the kernel's counters are read."""
+LOOK_SHARE = 0.1
+"""How often the kernel's counters are read, and the share of the time that it may take."""
 _MOST = {"delay": 2**38, "rate": 2**50, "loss": CERTAIN, "state": State.CUT}
 
 
@@ -85,6 +86,11 @@ class Lane:
         self._setting = setting
         self.due_ns = self.steps.next_ns(now_ns)
 
+    def prepare(self) -> None:
+        """Have the next change ready."""
+        if self.due_ns != FOREVER:
+            self._splice.prepare(self.direction, self.steps.at(self.due_ns))
+
     def reading(
         self, devices: Mapping[str, counters.DeviceCounters], queues: counters.QueueStatistics
     ) -> Reading:
@@ -129,27 +135,33 @@ class Player:
         """Make the changes that are due, and look at the counters in between."""
         if self._look_ns == FOREVER and self._start_ns <= time.monotonic_ns():
             self._count_from_here()
-        for lane in self._lanes:
-            if lane.due_ns <= (now_ns := time.monotonic_ns()):
-                self.evidence.changed(now_ns - lane.due_ns)
-                lane.apply(now_ns)
+        due = [lane for lane in self._lanes if lane.due_ns <= time.monotonic_ns()]
+        for lane in due:
+            now_ns = time.monotonic_ns()
+            self.evidence.changed(now_ns - lane.due_ns)
+            lane.apply(now_ns)
+        for lane in due:
+            lane.prepare()
         if self._look_ns <= time.monotonic_ns():
             self.look()
 
     def look(self) -> None:
         """Read the kernel's counters."""
+        began_ns = time.monotonic_ns()
         devices, queues, now_ns = counters.devices(), counters.queues(self._ip), time.monotonic_ns()
         for index, lane in enumerate(self._lanes):
             reading = lane.reading(devices, queues)
             if (counted := lane.counted(reading)) is not None:
                 self.evidence.keep(index, counted, reading.queued.waiting_bytes, now_ns - self._start_ns)
-                self._look_ns = now_ns + LOOK_NS
+                took_ns = time.monotonic_ns() - began_ns
+                self._look_ns = now_ns + max(LOOK_NS, round(took_ns / LOOK_SHARE))
 
     def start(self, realtime_ns: int) -> None:
         """Play all schedules from this instant of CLOCK_REALTIME."""
         self._start_ns = time.monotonic_ns() + realtime_ns - time.time_ns()
         for lane in self._lanes:
             lane.start(self._start_ns)
+            lane.prepare()
 
     def _count_from_here(self) -> None:
         devices, queues = counters.devices(), counters.queues(self._ip)

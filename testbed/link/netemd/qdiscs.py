@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pyroute2.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST
@@ -75,6 +76,15 @@ def message(kind: str, interface: int, options: Options, *, add: bool) -> bytes:
     m["header"]["flags"] = NLM_F_REQUEST | NLM_F_ACK | (NLM_F_CREATE | NLM_F_EXCL if add else 0)
     m.encode()
     return bytes(m.data)
+
+
+@lru_cache(maxsize=1 << 12)
+def changes(interface: int, setting: Setting, queue: QueueLimit) -> tuple[bytes, ...]:
+    """Return the messages that bring an interface to a setting: netem's, and the token bucket's."""
+    return (
+        message("netem", interface, netem_options(setting), add=False),
+        message("tbf", interface, rate_options(setting, queue), add=False),
+    )
 
 
 class Netlink:

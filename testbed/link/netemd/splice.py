@@ -66,7 +66,7 @@ class Splice:
         }
         self._netlink = qdiscs.Netlink()
         self._undo: list[Callable[[], None]] = []
-        self._applied: dict[Direction, Mapping[str, qdiscs.Options]] = {}
+        self._applied: dict[Direction, Sequence[bytes]] = {}
 
     def open(self, settings: Mapping[Direction, Setting]) -> None:
         """Shape both directions, then let packets through."""
@@ -83,12 +83,16 @@ class Splice:
 
     def apply(self, direction: Direction, setting: Setting) -> None:
         """Change what this setting changes, and nothing else."""
-        shaper = self.lanes[direction].shaper
-        before, options = self._applied[direction], self._options(direction, setting)
-        for kind, wanted in options.items():
-            if wanted != before[kind]:
-                self._netlink.do(qdiscs.message(kind, shaper, wanted, add=False))
-        self._applied[direction] = options
+        messages = self.prepare(direction, setting)
+        for message in messages:
+            if message not in self._applied[direction]:
+                self._netlink.do(message)
+        self._applied[direction] = messages
+
+    def prepare(self, direction: Direction, setting: Setting) -> Sequence[bytes]:
+        """Return what `apply` will say; said before, it costs microseconds instead of a millisecond."""
+        lane = self.lanes[direction]
+        return qdiscs.changes(lane.shaper, setting, lane.queue)
 
     def close(self) -> None:
         """Take the pair and the redirects away, and leave the interfaces as they were."""
@@ -100,17 +104,14 @@ class Splice:
                 self._ip.tc("del", "clsact", lane.entrance)
         self._ip.link("del", index=self.lanes[Direction.UP].shaper)
 
-    def _options(self, direction: Direction, setting: Setting) -> Mapping[str, qdiscs.Options]:
-        rate = qdiscs.rate_options(setting, self.lanes[direction].queue)
-        return {"netem": qdiscs.netem_options(setting), "tbf": rate}
-
     def _shape(self, direction: Direction, setting: Setting) -> None:
         lane = self.lanes[direction]
-        self._applied[direction] = self._options(direction, setting)
-        for kind, options in self._applied[direction].items():
-            self._netlink.do(qdiscs.message(kind, lane.shaper, options, add=True))
+        self._netlink.do(qdiscs.message("netem", lane.shaper, qdiscs.netem_options(setting), add=True))
+        rate = qdiscs.rate_options(setting, lane.queue)
+        self._netlink.do(qdiscs.message("tbf", lane.shaper, rate, add=True))
         if lane.queue.packets:
             self._netlink.do(qdiscs.message("pfifo", lane.shaper, qdiscs.fifo_options(lane.queue), add=True))
+        self._applied[direction] = self.prepare(direction, setting)
 
 
 def queued(statistics: QueueStatistics, lane: Lane) -> Queued:

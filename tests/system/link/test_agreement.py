@@ -90,6 +90,8 @@ def test_netem_does_in_each_segment_what_the_simulation_does() -> None:
     t_ns = every(gap_ms, 10 * segment_ms)
     probed = {kind: MEASURES[kind](spec(segment_ms, hold=False), t_ns) for kind in ("netem", "simulated")}
 
+    if faults := probed["netem"].certificate.faults_against(Budget(away_share=0.1)):
+        pytest.skip(f"this host is too busy to compare: {'; '.join(faults)}")
     segment = (t_ns + probed["netem"].late_ns) // (segment_ms * MS)
     for k in range(10):
         netem, simulated = (probed[kind].rtt_ns[segment == k] for kind in ("netem", "simulated"))
