@@ -109,7 +109,7 @@ class Heartbeat(Probe):
         duration_ns = self._end_ns - self._site.clock()
         options = ["-4", "-i", f"{self._traffic.every}ns", "-d", f"{duration_ns}ns", "-o", "-"]
         options += ["-l", str(HEARTBEAT_BYTES)]
-        return [*options, "--timeouts=250ms,250ms,500ms,1s,2s,4s", f"--wait={REPLY_WAIT_NS}ns"]
+        return [*options, "--timeouts=2s,4s", f"--wait={REPLY_WAIT_NS}ns"]
 
     def _follow(self, now_ns: int, line: str) -> None:
         reply = irtt.parse_reply(line)

@@ -157,13 +157,14 @@ def test_other_containers_are_not_served(cache: Lab) -> None:
 
 def test_a_stale_slice_is_refreshed_in_the_background(cache: Lab) -> None:
     """An expired slice is served at once, revalidated with its ETag, and fresh again."""
-    get(cache, "big.bin")
+    (cache.folder / "blobs" / "content" / "renewed.bin").write_bytes(BIG)
+    get(cache, "renewed.bin")
     cache.origin_requests()
     expire()
     part = f"Range: bytes={2 * MIB}-{2 * MIB + 9}"
-    stale = get(cache, "big.bin", part)
+    stale = get(cache, "renewed.bin", part)
     (request,) = until(cache.origin_requests)  # the refresh in the background
-    fresh = until(lambda: answer if (answer := get(cache, "big.bin", part)).cache == "HIT" else None)
+    fresh = until(lambda: answer if (answer := get(cache, "renewed.bin", part)).cache == "HIT" else None)
 
     assert ("STALE", "HIT") == (stale.cache, fresh.cache)
     assert (304, f"bytes={2 * MIB}-{3 * MIB - 1}") == (request["status"], request["range"])
