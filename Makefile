@@ -6,6 +6,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 AZURITE := $(VENV)/azurite
+VM_HUB := build/vm-hub
 NETEM := build/netem
 SCENARIO ?= starlink-blackout
 
@@ -36,6 +37,12 @@ test-unit: $(VENV)/.python core ## unit tests; no root needed
 
 test-system: root setup ## tests in namespaces, with the real parts
 	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider tests/system
+
+test-vm: root setup $(VM_HUB)/hub.img ## a hub with a kernel of its own, in QEMU; needs mmdebstrap and qemu-system-x86
+	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider tests/vm
+
+$(VM_HUB)/hub.img: tests/vm/image.sh
+	$(AS_ROOT) sh tests/vm/image.sh $(VM_HUB)
 
 test-netem: root setup $(NETEM)/python.img ## the netem back end, in a virtual machine with Debian's kernel; minutes
 	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) tests/system/link/test_contract.py tests/system/link/test_agreement.py
@@ -89,4 +96,4 @@ $(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.j
 	@sh setup/azurite.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-netem test-scenario suite mutations bench traces clean core root
+.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-scenario suite mutations bench traces clean core root
