@@ -45,7 +45,8 @@ $(VM_HUB)/hub.img: tests/vm/image.sh
 	$(AS_ROOT) sh tests/vm/image.sh $(VM_HUB)
 
 test-netem: root setup $(NETEM)/python.img ## the netem back end, in a virtual machine with Debian's kernel; minutes
-	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) tests/system/link/test_contract.py tests/system/link/test_agreement.py
+	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) -v -k netem tests/system/link/test_contract.py \
+		tests/system/link/test_agreement.py
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs -m ci scenarios
