@@ -66,11 +66,11 @@ def _line(per: float, axes: Mapping[str, Axes], verdict: Verdict) -> None:
     below = verdict.relation == "at least"
     panel.annotate(
         f"{verdict.title}: {verdict.measured}",
-        (1, verdict.bound / per),
+        (0, verdict.bound / per),  # on the left: legends stand on the right
         xycoords=("axes fraction", "data"),
-        xytext=(-2, -3 if below else 2),
+        xytext=(3, -3 if below else 2),
         textcoords="offset points",
-        ha="right",
+        ha="left",
         va="top" if below else "bottom",
         fontsize=7.5,
         color=colour,

@@ -114,8 +114,8 @@ def _moments(found: Decomposition) -> Iterator[tuple[str, str]]:
     start, end = found.impairment_ns, found.recovered_ns
     if not found.uplink:
         yield "first request failed", _since(found.service_lost_ns, start)
+        yield "next answer from the tenant", _since(found.service_back_ns, start)
         yield f"{found.kind.replace('_', ' ')} over", _since(end, start)
-        yield "first answer from the tenant (since its end)", _since(found.service_back_ns, end)
         return
     yield "first lost heartbeat sent", _since(found.first_lost_ns, start)
     yield f"first packet on {found.backup or 'another uplink'}", _since(found.first_backup_ns, start)
