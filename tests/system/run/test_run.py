@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from testbed.model.failover import PingTracking, promised_interruption
+from testbed.model.failover import PingTracking
 from testbed.result import Result, State
 from tests.system.run.conftest import SCENARIO, Testbed, events, until
 
@@ -44,7 +44,7 @@ def test_the_interruption_is_what_the_timers_promise(finished: tuple[Path, int])
     """The measured interruption lies within one second of the failover timers' promise."""
     result = Result.load(finished[0])
     measured = result.verdict("interruption").value
-    promise = promised_interruption(PingTracking(rise=2))
+    promise = PingTracking(rise=2).promise
 
     assert measured is not None
     assert promise.best_ns - 1e9 <= measured <= promise.worst_ns + 1e9
