@@ -17,8 +17,8 @@ ENGINE = "linkd"
 HEARTBEAT = ("irtt", "anchor")
 TUNNELS = ("wireguard-go", "bfdd")
 """What carries the heartbeat through tunnels and watches them; starved, it takes the hub for cut off."""
-SCHED_DEADLINE = 6
-PRIORITY = 20
+LEAST_NICE = -20
+"""What the engine asks for together with real-time priority, and keeps while it waits for more of that."""
 
 
 @contextmanager
@@ -45,18 +45,13 @@ def dedicate(core: int, proc: Path = Path("/proc")) -> None:
     Call it in the run's sandbox, where no other process can be seen. What starts later inherits its
     parent's cores. The engine has real-time priority and sleeps between packets, so that the heartbeat
     has the core for itself then; where the engine may not have that priority, nothing is moved.
-
-    On a core of its own it runs under SCHED_FIFO: SCHED_DEADLINE, which shares cores better, cannot be
-    bound to one.
     """
     tasks = [(task, _comm(task)) for task in proc.glob("[0-9]*/task/[0-9]*")]
-    engine = {int(task.name) for task, comm in tasks if comm == ENGINE and _real_time(task)}
+    engine = {int(task.name) for task, comm in tasks if comm == ENGINE and _real_time(int(task.name))}
     others = os.sched_getaffinity(0) - {core}
     for task, comm in tasks if engine else ():
         timely = int(task.name) in engine or comm in (*HEARTBEAT, *TUNNELS)
         with suppress(ProcessLookupError):  # it ended meanwhile
-            if int(task.name) in engine:
-                os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(PRIORITY))
             os.sched_setaffinity(int(task.name), {core} if timely else others)
 
 
@@ -72,7 +67,7 @@ def _comm(task: Path) -> str:
     return ""
 
 
-def _real_time(task: Path) -> bool:
+def _real_time(thread: int) -> bool:
     with suppress(ProcessLookupError):
-        return os.sched_getscheduler(int(task.name)) in (os.SCHED_FIFO, SCHED_DEADLINE)
+        return os.getpriority(os.PRIO_PROCESS, thread) == LEAST_NICE
     return False

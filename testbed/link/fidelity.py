@@ -193,7 +193,7 @@ def certify(
             int(run["spin"])
         ],
         sending=("", "AF_PACKET", "AF_XDP", "AF_XDP where it is to be had")[int(run["sending"])],
-        scheduling=("fair", "SCHED_FIFO", "SCHED_DEADLINE")[int(run["scheduling"])],
+        scheduling=("fair", "SCHED_FIFO")[int(run["scheduling"])],
         clock_steps=int(run["clock_steps"]),
         clock_step_max_ns=int(run["clock_step_max_ns"]),
         clock_doubts=int(run["clock_doubts"]),

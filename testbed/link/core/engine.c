@@ -296,7 +296,6 @@ static void start(struct engine *e, int64_t realtime, int64_t now)
 		l->device_drops = device_drops(l->in->index);
 		l->recorder.counters->device_drops = 0;
 	}
-	e->stats->scheduling = (uint64_t)waking_scheduling();
 	e->stats->started_ns = realtime;
 }
 
@@ -377,11 +376,13 @@ void *engine_run(void *argument)
 
 	waking_choose(&e->waking);
 	e->stats->spin = (uint64_t)e->waking.spin;
+	e->stats->scheduling = (uint64_t)e->waking.scheduling;
 	e->next_ns = FOREVER;
 	e->looked_ns = e->due_ns = now_ns();
 	while (!e->stopping) {
 		int64_t now = now_ns();
 
+		waking_turn(&e->waking, now);
 		account(e, now);
 		look(e, now);
 		now = now_ns();
@@ -394,7 +395,6 @@ void *engine_run(void *argument)
 	}
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		record_until(&e->lanes[i].recorder, FOREVER);
-	e->stats->scheduling = (uint64_t)waking_scheduling();	/* it may have been given a processor of its own */
 	return NULL;
 }
 

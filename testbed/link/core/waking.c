@@ -13,9 +13,9 @@
 #define MARGIN_MIN (60 * US)
 #define MARGIN_MAX (500 * US)
 #define PRIORITY 20
-#define PERIOD MS
-#define SHARE 94			/* per cent of a processor: with the fair server's 5 it is admitted ... */
-#define SHARE_OF_A_SECOND 80		/* ... and this beside another engine, on two processors */
+#define NICE (-20)
+#define TURN (20 * MS)
+#define SHARE (TURN * 9 / 10)		/* of it in real time; the kernel allows all such threads 95 % of a second */
 
 struct attributes {			/* sched_setattr(2), which the C library does not know yet */
 	uint32_t size, policy;
@@ -31,38 +31,42 @@ static bool granted(struct attributes a)
 	return !syscall(SYS_sched_setattr, 0, &a, 0);	/* this thread alone */
 }
 
-/*
- * A thread that needs its processor all the time loses it for 50 ms of each second under SCHED_FIFO (the
- * kernel's fair server), under SCHED_DEADLINE for a fraction of a millisecond at a time.
- */
-static bool ask_for_real_time(void)
+static bool be_real_time(void)
 {
-	struct attributes deadline = { .policy = SCHED_DEADLINE, .runtime = PERIOD * SHARE / 100,
-				       .deadline = PERIOD, .period = PERIOD };
-
-	if (granted(deadline))
-		return true;
-	deadline.runtime = PERIOD * SHARE_OF_A_SECOND / 100;
-	return granted(deadline) || granted((struct attributes){ .policy = SCHED_FIFO, .priority = PRIORITY });
+	return granted((struct attributes){ .policy = SCHED_FIFO, .priority = PRIORITY });
 }
 
-enum scheduling waking_scheduling(void)
+static bool be_first_of_all(void)
 {
-	long policy = syscall(SYS_sched_getscheduler, 0);
-
-	return policy == SCHED_DEADLINE ? DEADLINE : policy == SCHED_FIFO ? FIFO : FAIR;
+	return granted((struct attributes){ .policy = SCHED_NORMAL, .nice = NICE });
 }
 
 void waking_choose(struct waking *w)
 {
-	bool real_time = ask_for_real_time();
+	/* the nice value stays with the thread while it is a real-time one */
+	bool real_time = be_first_of_all() && be_real_time();
 
+	w->scheduling = real_time ? FIFO : FAIR;
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (w->spin == SPIN_AUTO && real_time)
 		w->spin = SPIN_NEAR;
 	else if (w->spin == SPIN_AUTO)
 		w->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_ALWAYS : SPIN_NEVER;
 	w->margin_ns = w->spin == SPIN_NEAR ? MARGIN_MIN : w->spin == SPIN_ALWAYS ? FOREVER / 2 : 0;
+}
+
+void waking_turn(struct waking *w, int64_t now)
+{
+	if (w->scheduling == FAIR)
+		return;
+	if (now - w->turn_ns >= TURN) {
+		w->turn_ns = now;
+		w->slept_ns = 0;
+		if (w->spent)
+			w->spent = !be_real_time();
+	} else if (!w->spent && now - w->turn_ns - w->slept_ns > SHARE) {
+		w->spent = be_first_of_all();
+	}
 }
 
 /* The margin covers what this host's timers have lately been late by, and slowly forgets. */
@@ -80,11 +84,15 @@ int64_t waking_rest(struct waking *w, int watch, int64_t now, int64_t next_ns)
 	int64_t until = next_ns == FOREVER ? now + IDLE : next_ns - w->margin_ns;
 	struct timespec left = { 0, until - now < IDLE ? until - now : IDLE };
 
-	if (until < now + WORTHWHILE || epoll_pwait2(watch, events, 4, &left, NULL) != 0 || next_ns == FOREVER)
+	if (until < now + WORTHWHILE)
 		return now_ns();
-	int64_t due = now + left.tv_nsec;
+	bool news = epoll_pwait2(watch, events, 4, &left, NULL) != 0;
+	int64_t back = now_ns(), due = now + left.tv_nsec;
 
+	w->slept_ns += back - now;
+	if (news || next_ns == FOREVER)
+		return back;
 	if (w->spin == SPIN_NEAR)
-		learn(w, now_ns() - due);
+		learn(w, back - due);
 	return due;
 }

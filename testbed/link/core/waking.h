@@ -6,6 +6,7 @@
 #ifndef WAKING_H
 #define WAKING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -13,11 +14,14 @@
 #define MS (1000 * US)
 
 enum spin { SPIN_AUTO, SPIN_NEVER, SPIN_NEAR, SPIN_ALWAYS };	/* while packets are inside */
-enum scheduling { FAIR, FIFO, DEADLINE };
+enum scheduling { FAIR, FIFO };
 
 struct waking {
 	enum spin spin;
+	enum scheduling scheduling;
 	int64_t margin_ns;		/* how long before a departure to be awake */
+	int64_t turn_ns, slept_ns;	/* when this turn began, and how much of it was slept */
+	bool spent;			/* its share of real time */
 };
 
 static inline int64_t clock_ns(clockid_t clock)
@@ -36,8 +40,12 @@ static inline int64_t now_ns(void)
 /* Takes the best scheduling that this thread is permitted, and the way of waiting that goes with it. */
 void waking_choose(struct waking *w);
 
-/* What this thread is scheduled by now: others may have moved it to a processor of its own. */
-enum scheduling waking_scheduling(void);
+/*
+ * Call it often. Real-time threads that need their processor all the time lose it for 50 ms of each second
+ * (RT throttling, kernel.sched_rt_runtime_us). So a thread that did not sleep for nine tenths of a turn is
+ * an ordinary one of the least nice value for the rest of it, which the kernel does not throttle.
+ */
+void waking_turn(struct waking *w, int64_t now);
 
 /*
  * Sleeps until the epoll `watch` has news or `next_ns` (FOREVER: unknown) is near; not at all when

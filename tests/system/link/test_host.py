@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -127,6 +128,27 @@ def test_without_permission_for_real_time_it_works_and_says_so() -> None:
     assert "fair" == certificate.scheduling
     assert certificate.waking in ("spins while packets are inside", "sleeps")
     assert () == certificate.faults
+
+
+def test_a_busy_engine_is_an_ordinary_thread_at_times() -> None:
+    """RT throttling would take 50 ms of each second from a thread that never sleeps: it takes turns."""
+    with pair.emulated([pair.spec(up=LinkSchedule.constant(), down=LinkSchedule.constant())]) as lab:
+        threads = [int(task.name) for task in Path(f"/proc/{lab.backend.pid}/task").iterdir()]
+        engine = next((t for t in threads if os.sched_getscheduler(t) == os.SCHED_FIFO), None)
+        if engine is None:
+            pytest.skip("real-time scheduling is not permitted here")
+        lab.backend.start(time.time_ns())
+        flood = lab.left.spawn(["ping", "-q", "-f", "-l", "100", "-w", "20", "10.0.0.2"])
+        seen: list[int] = []
+        while flood.poll() is None and [os.SCHED_FIFO, os.SCHED_OTHER, os.SCHED_FIFO] != seen[-3:]:
+            policy = os.sched_getscheduler(engine)
+            seen += [policy] if [policy] != seen[-1:] else []
+        flood.kill()
+        flood.wait()
+        certificate = lab.backend.close()
+
+    assert [os.SCHED_FIFO, os.SCHED_OTHER, os.SCHED_FIFO] == seen[-3:]
+    assert "SCHED_FIFO" == certificate.scheduling
 
 
 @pytest.fixture
