@@ -24,6 +24,7 @@ from testbed.traces import store
 
 RECORDING = "uvic-leonetem/latency/ping-example-isl.txt"
 TRIES = 3
+CALM = 0.01  # of all processors taken by the hypervisor: with more, it is measured again
 _LIMITS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -170,13 +171,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--seconds", type=float, default=5.0, help="of traffic for each figure (default: 5)")
+    parser.add_argument("--tries", type=int, default=3, metavar="N",
+                        help="measure again, N times in all at most (default: 3), while the hypervisor takes more "
+                             "than 1 %% of the processors; the calmest is kept")  # fmt: skip
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "bench.json")
     args = parser.parse_args()
     for folder in ("testbed/link/core", "benchmarks"):
         subprocess.run(["make", "-s", "-C", str(ROOT / folder)], check=True)
     rows = []
     for name in args.names or BENCHMARKS:
-        for row, stolen in with_stolen(BENCHMARKS[name](args.seconds)):
+        for row, stolen in calmest(BENCHMARKS[name], args.seconds, args.tries):
             rows.append(
                 {**asdict(row), "ratio": row.ratio, "reached": row.reached, "stolen": round(stolen, 4)}
             )
@@ -188,6 +192,24 @@ def main() -> None:
             )
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def calmest(
+    benchmark: Callable[[float], Iterator[Row]], seconds: float, tries: int
+) -> list[tuple[Row, float]]:
+    """Return the rows of the try from which the hypervisor took least; the first that was calm is the last."""
+    kept: list[tuple[Row, float]] = []
+    for _ in range(tries):
+        rows = list(with_stolen(benchmark(seconds)))
+        if not kept or _worst(rows) < _worst(kept):
+            kept = rows
+        if _worst(kept) <= CALM:
+            break
+    return kept
+
+
+def _worst(rows: list[tuple[Row, float]]) -> float:
+    return max((stolen for _, stolen in rows), default=0.0)
 
 
 def with_stolen(rows: Iterator[Row]) -> Iterator[tuple[Row, float]]:
