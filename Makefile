@@ -49,13 +49,13 @@ test-netem: root setup $(NETEM)/python.img ## the netem back end, in a virtual m
 		tests/system/link/test_agreement.py
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs -m ci scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --retry-invalid 2 -m ci scenarios
 
 suite: root setup ## every scenario
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --retry-invalid 2 scenarios
 
 mutations: root setup ## every scenario with what must break it
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --mutated scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --retry-invalid 2 --mutated scenarios
 
 bench: root setup ## the benchmarks behind docs/performance.md
 	$(AS_ROOT) $(BIN)/python -m benchmarks

@@ -4,6 +4,7 @@ TestbedError                 anything that testbed raises on purpose
 ├── InputError               exit 2  something the user wrote is wrong; nothing was started
 ├── HostError                exit 3  this host lacks a tool, a permission or a kernel feature
 └── RunError                 exit 3  a step of a run failed; the results so far are on disk
+    └── InvalidRun           exit 3  the emulation missed its fidelity budget: it says nothing about the hub
 
 Foreign exceptions (OSError, yaml.YAMLError, subprocess errors ...) are mapped where they enter.
 """
@@ -81,6 +82,10 @@ class HostError(TestbedError):
 
 class RunError(TestbedError):
     """A step of a run failed; the message names the device and shows what it said."""
+
+
+class InvalidRun(RunError):
+    """The emulation missed its fidelity budget: the run says nothing about the hub."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

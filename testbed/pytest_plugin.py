@@ -97,7 +97,7 @@ class ScenarioItem(pytest.Item):
         """Have the scenario run; a run that does not count is an error here."""
         played = self.played()
         if played.result is not None:
-            self.user_properties += _properties(played.result)
+            self.user_properties += [*_properties(played.result), ("tries", str(played.tries))]
         if played.fault is not None:
             pytest.fail(str(played.fault), pytrace=False)
 
@@ -235,7 +235,16 @@ def is_scenario(path: Path, root: Path) -> bool:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of runs."""
     group = parser.getgroup("testbed", "runs of scenarios")
-    group.addoption("--repeat", metavar="N", type=_count, default=1, help="run each scenario N times")
+    group.addoption(
+        "--repeat", metavar="N", type=_count, default=1, help="run each scenario N times (default: 1)"
+    )
+    group.addoption(
+        "--retry-invalid",
+        metavar="N",
+        type=_count_or_none,
+        default=0,
+        help="run a scenario again whose emulation missed its fidelity budget, N times at most (default: 0)",
+    )
     group.addoption(
         "--results", metavar="DIR", default=paths.RESULTS, help="where runs are written (default: results/)"
     )
@@ -261,8 +270,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1")
+    return _whole(text, 1)
+
+
+def _count_or_none(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from {least}")
     return int(text)
 
 

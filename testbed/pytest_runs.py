@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from testbed import launch, paths, plan, screen
-from testbed.errors import RunError, TestbedError
+from testbed.errors import InvalidRun, RunError, TestbedError
 from testbed.overrides import Override
 from testbed.result import Result, State
 
@@ -22,10 +22,14 @@ Changes = tuple[Override, ...]
 
 @dataclass(frozen=True)
 class Played:
-    """A run that is over: its result, where it left one, and why it does not count (None: it does)."""
+    """A run that is over: its result, where it left one, and why it does not count (None: it does).
+
+    ``tries`` counts the run itself and the invalid ones before it.
+    """
 
     result: Result | None
     fault: TestbedError | None = None
+    tries: int = 1
 
     def counted(self) -> Result:
         """Return the result of a run that counts. Raises TestbedError where it does not."""
@@ -52,12 +56,19 @@ class Runs:
         if key not in self._played:
             if os.geteuid() != 0:
                 pytest.skip("a run needs root for its network namespaces; start pytest with sudo")
-            self._played[key] = self._play(path, changes)
+            self._played[key] = self._until_valid(path, changes)
         return self._played[key]
 
     def make(self, path: Path, changes: Changes = ()) -> plan.Plan:
         """Return a scenario ready for the session's bench and link engine. Raises InputError."""
         return plan.make(path, changes, self._bench_path, self._link)
+
+    def _until_valid(self, path: Path, changes: Changes) -> Played:
+        played, most = self._play(path, changes), 1 + self._config.getoption("retry_invalid")
+        while isinstance(played.fault, InvalidRun) and played.tries < most:
+            print(f"{played.fault}\nrun again: {played.tries + 1} of at most {most}")
+            played = replace(self._play(path, changes), tries=played.tries + 1)
+        return played
 
     def _play(self, path: Path, changes: Changes) -> Played:
         results = self._config.invocation_params.dir / self._config.getoption("results")
@@ -106,7 +117,7 @@ def _fault(result: Result) -> RunError | None:
         return RunError(f"{record.scenario} could not be run: {record.error}\n{evidence(result)}")
     if record.fidelity is None or not record.fidelity.valid:
         reason = record.fidelity.reason if record.fidelity else "the links left no certificate"
-        return RunError(f"the run of {record.scenario} is invalid: {reason}\n{evidence(result)}")
+        return InvalidRun(f"the run of {record.scenario} is invalid: {reason}\n{evidence(result)}")
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,11 +25,15 @@ PASS, FAIL, UNKNOWN = verdict(2 * S), verdict(5 * S), verdict(None, reason="the 
 
 @dataclass
 class FakeRuns:
-    """Takes the place of ``launch.run``: leaves these verdicts, and remembers what was run."""
+    """Takes the place of ``launch.run``: leaves these verdicts, and remembers what was run.
+
+    The runs ``before`` have these certificates, all after them ``fidelity``.
+    """
 
     verdicts: tuple[Verdict, ...] = (PASS, PASS, PASS)
     state: State = State.COMPLETE
     fidelity: Fidelity = Fidelity(True)
+    before: Sequence[Fidelity] = ()
     error: str = ""
     dies: bool = False
     jobs: list[Job] = field(default_factory=list)
@@ -47,7 +51,7 @@ class FakeRuns:
             state=self.state,
             scenario=name,
             inputs=inputs,
-            fidelity=self.fidelity,
+            fidelity=[*self.before, self.fidelity][min(len(self.jobs) - 1, len(self.before))],
             error=self.error,
         )
         ResultWriter(Path(job.folder), made)

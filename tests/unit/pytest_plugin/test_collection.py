@@ -149,6 +149,7 @@ def test_a_recording_that_was_not_fetched_is_a_skip(
         (("--link", "simulated"), "*--link simulated is not supported; supported: native, netem"),
         (("--tenant", "azure"), "*--tenant azure is not supported; supported: azurite"),
         (("--bench", "shelv"), "*--bench: no bench 'shelv' here or in benches/; did you mean 'shelf'?"),
+        (("--retry-invalid", "-1"), "*argument --retry-invalid: '-1': write a whole number from 0"),
         (("--repeat", "0"), "*argument --repeat: '0': write a whole number from 1"),
     ],
 )

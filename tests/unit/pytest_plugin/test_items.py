@@ -81,6 +81,33 @@ def test_a_run_that_does_not_count_is_an_error(
     assert 1 == len(runs.jobs)
 
 
+def test_an_invalid_run_is_tried_again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--retry-invalid 2: the third run is valid and its verdicts count; JUnit says how many there were."""
+    invalid = Fidelity(False, "9 % late")
+    runs = install(monkeypatch, FakeRuns((PASS, FAIL, PASS), before=[invalid, invalid]))
+    write_scenario(pytester.path)
+    done = run_pytest(
+        pytester, "--retry-invalid", "2", "--results", "kept", "--junitxml", "junit.xml", "scenarios"
+    )
+
+    done.assert_outcomes(passed=2, failed=1)
+    assert 3 == len({job.folder for job in runs.jobs})
+    properties = ET.parse(pytester.path / "junit.xml").getroot().iter("property")
+    assert {"3"} == {p.get("value") for p in properties if p.get("name") == "tries"}
+
+
+def test_an_invalid_run_is_not_tried_for_ever(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--retry-invalid 1: after two invalid runs all items are errors; a broken run is not tried again."""
+    runs = install(monkeypatch, FakeRuns(fidelity=Fidelity(False, "9 % late")))
+    write_scenario(pytester.path)
+    done = run_pytest(pytester, "--retry-invalid", "1", "--results", "kept", "scenarios")
+
+    done.assert_outcomes(errors=3)
+    assert 2 == len(runs.jobs)
+
+
 def test_without_root_everything_is_skipped(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,5 +169,6 @@ def test_junit_says_what_was_run(pytester: pytest.Pytester, monkeypatch: pytest.
         "bench": "virtual",
         "sha256 of trace of lte: lte.parquet": "cd" * 32,
         "results": runs.jobs[0].folder,
+        "tries": "1",
     }
     assert [expected] * 3 == properties

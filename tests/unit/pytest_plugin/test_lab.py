@@ -63,7 +63,7 @@ def test_a_run_that_does_not_count_proves_nothing(
     done = run_pytest(pytester, "--results", "kept", pytester.makepyfile(TWO_TESTS.format(outcome="pass")))
 
     done.assert_outcomes(failed=2)
-    done.stdout.fnmatch_lines("*RunError: the run of lesson is invalid: 9 % late")
+    done.stdout.fnmatch_lines("*InvalidRun: the run of lesson is invalid: 9 % late")
     assert 1 == len(runs.jobs)
 
 
