@@ -36,20 +36,36 @@ class Dscp(StrEnum):
         return {"CS0": 0, "CS1": 8, "AF21": 18, "AF41": 34}[self] << 2
 
 
-@dataclass(frozen=True)
-class UdpEcho:
-    """A UDP packet at a fixed interval that the tenant answers: the heartbeat."""
+@dataclass(frozen=True, kw_only=True)
+class _FromClient:
+    """Traffic that a node of the LAN begins, for what the hub makes of it."""
 
-    kind: Literal["udp-echo"]
     from_: str = field(metadata={"yaml_key": "from"})
-    to: str
-    every: Duration
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = ""
 
     @property
     def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ToTenant(_FromClient):
+    """Traffic between a node of the LAN and one beyond the uplinks."""
+
+    to: str
+
+    @property
+    def ends(self) -> Mapping[str, str]:
         return {"from": self.from_, "to": self.to}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UdpEcho(_ToTenant):
+    """A UDP packet at a fixed interval that the tenant answers: the heartbeat."""
+
+    kind: Literal["udp-echo"]
+    every: Duration
 
     @property
     def pace(self) -> str:
@@ -61,21 +77,14 @@ class UdpEcho:
             yield Problem(self.place.at("every"), found, "write 1 ms or more")
 
 
-@dataclass(frozen=True)
-class HttpGet:
+@dataclass(frozen=True, kw_only=True)
+class HttpGet(_FromClient):
     """Open-loop requests through the hub's cache for objects of a catalogue."""
 
     kind: Literal["http-get"]
-    from_: str = field(metadata={"yaml_key": "from"})
     catalogue: str
     rate: Frequency
     timeout: Duration = 10 * 10**9
-    place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
-
-    @property
-    def ends(self) -> Mapping[str, str]:
-        return {"from": self.from_}
 
     @property
     def pace(self) -> str:
@@ -85,8 +94,8 @@ class HttpGet:
         yield from _rate_problems(self.place, self.rate)
 
 
-@dataclass(frozen=True)
-class HttpPut:
+@dataclass(frozen=True, kw_only=True)
+class HttpPut(_FromClient):
     """Uploads through the hub to the tenant, each tried again until it is acknowledged.
 
     ``timeout`` is that of one attempt. An upload that the scenario's end finds without an
@@ -94,16 +103,9 @@ class HttpPut:
     """
 
     kind: Literal["http-put"]
-    from_: str = field(metadata={"yaml_key": "from"})
     size: Size
     rate: Frequency
     timeout: Duration = 10 * 10**9
-    place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
-
-    @property
-    def ends(self) -> Mapping[str, str]:
-        return {"from": self.from_}
 
     @property
     def pace(self) -> str:
@@ -116,8 +118,8 @@ class HttpPut:
             yield Problem(self.place.at("size"), found, "write 1 B to 64 MB: an upload is one request")
 
 
-@dataclass(frozen=True)
-class TcpTransfer:
+@dataclass(frozen=True, kw_only=True)
+class TcpTransfer(_ToTenant):
     """One long TCP connection whose data flows ``up`` (to the tenant) or ``down``.
 
     ``rate`` is that of the sender, 0 as fast as the path takes it: a bulk sync. A session that makes no
@@ -125,18 +127,10 @@ class TcpTransfer:
     """
 
     kind: Literal["tcp-transfer"]
-    from_: str = field(metadata={"yaml_key": "from"})
-    to: str
     direction: Literal["up", "down"] = "up"
     rate: Rate = 0
     dscp: Dscp = Dscp.DEFAULT
     timeout: Duration = 30 * 10**9
-    place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
-
-    @property
-    def ends(self) -> Mapping[str, str]:
-        return {"from": self.from_, "to": self.to}
 
     @property
     def pace(self) -> str:
@@ -147,24 +141,16 @@ class TcpTransfer:
         yield from _timeout_problems(self.place, self.timeout)
 
 
-@dataclass(frozen=True)
-class HttpsKeepalive:
+@dataclass(frozen=True, kw_only=True)
+class HttpsKeepalive(_ToTenant):
     """One TLS connection to the tenant's endpoint, kept alive by a small request at a fixed interval.
 
     It does not go through the hub's cache. A request without an answer for ``timeout`` ends the session.
     """
 
     kind: Literal["https-keepalive"]
-    from_: str = field(metadata={"yaml_key": "from"})
-    to: str
     every: Duration = 10**9
     timeout: Duration = 30 * 10**9
-    place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
-
-    @property
-    def ends(self) -> Mapping[str, str]:
-        return {"from": self.from_, "to": self.to}
 
     @property
     def pace(self) -> str:
@@ -178,24 +164,16 @@ class HttpsKeepalive:
         yield from _timeout_problems(self.place, self.timeout)
 
 
-@dataclass(frozen=True)
-class UdpCall:
+@dataclass(frozen=True, kw_only=True)
+class UdpCall(_ToTenant):
     """A call: packets of ``size`` bytes (of UDP's payload) every 20 ms in both directions at once.
 
     The size without a number is that of G.711: 160 bytes of speech and an RTP header of 12.
     """
 
     kind: Literal["udp-call"]
-    from_: str = field(metadata={"yaml_key": "from"})
-    to: str
     size: Size = 172
     dscp: Dscp = Dscp.MULTIMEDIA
-    place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
-
-    @property
-    def ends(self) -> Mapping[str, str]:
-        return {"from": self.from_, "to": self.to}
 
     @property
     def pace(self) -> str:
