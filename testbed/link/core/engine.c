@@ -1,19 +1,14 @@
 #include "engine.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "segments.h"
+#include "intake.h"
 
-#define AT_ONCE 64			/* frames read from one port before the others have their turn */
 #define GRACE (50 * US)			/* looks on after the last frame: the next one is near */
 #define STALL (500 * US)
 #define LOOK (2 * MS)			/* one look takes less, with all that it may find to do */
-#define DOUBT (100 * US)		/* a time stamp further off than this is not believed */
 #define PATIENCE MS			/* for a device that refuses a frame */
 
 bool engine_init(struct engine *e, uint64_t memory)
@@ -22,36 +17,10 @@ bool engine_init(struct engine *e, uint64_t memory)
 
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		mtu = e->ports[i].device.mtu > mtu ? e->ports[i].device.mtu : mtu;
-	e->slot_size = (sizeof(struct frame) + mtu + 14 + 8 + 63) / 64 * 64;
-	e->frames_free = memory / e->slot_size;
-	e->fresh = mmap(NULL, e->frames_free * e->slot_size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	e->stats->memory_frames = e->frames_free;
-	return e->fresh != MAP_FAILED;
-}
-
-static struct frame *take(struct engine *e)
-{
-	struct packet *p = e->free;
-
-	if (!e->frames_free)
-		return NULL;
-	if (p) {
-		e->free = p->next;
-	} else {				/* never used before: memory is touched only as it is needed */
-		p = (struct packet *)e->fresh;
-		e->fresh += e->slot_size;
-		e->stats->memory_frames_used_max++;
-	}
-	e->frames_free--;
-	return (struct frame *)p;
-}
-
-static void give_back(struct engine *e, struct frame *f)
-{
-	f->packet.next = e->free;
-	e->free = &f->packet;
-	e->frames_free++;
+	if (!pool_init(&e->pool, mtu, memory, &e->stats->memory_frames_used_max))
+		return false;
+	e->stats->memory_frames = e->pool.free;
+	return true;
 }
 
 /* How far CLOCK_REALTIME, the kernel's for time stamps, is from ours; steps are noticed and reported. */
@@ -71,155 +40,6 @@ static void read_offset(struct engine *e, int64_t now)
 	}
 	e->offset_ns = offset;
 	e->offset_read_ns = now;
-}
-
-/* The arrival in our clock. It cannot be before the ring was last seen empty, nor after now. */
-static int64_t arrival_ns(struct engine *e, const struct port *p, int64_t realtime, int64_t *now)
-{
-	int64_t t = realtime - e->offset_ns;
-
-	if (t > *now)
-		*now = now_ns();		/* it came while we were looking */
-	if (t <= *now + DOUBT && t >= p->empty_ns - DOUBT)
-		return t < *now ? t : *now;
-	e->stats->clock_doubts++;
-	return *now;
-}
-
-static uint8_t dscp_of(const uint8_t *d, uint32_t size)
-{
-	unsigned at = 12, type;
-
-	if (size < 18)
-		return 0;
-	type = (unsigned)d[at] << 8 | d[at + 1];
-	if (type == 0x8100 || type == 0x88a8) {
-		at += 4;
-		type = (unsigned)d[at] << 8 | d[at + 1];
-	}
-	if (size < at + 4)
-		return 0;
-	if (type == 0x0800)
-		return d[at + 3] >> 2;
-	if (type == 0x86dd)
-		return (uint8_t)((d[at + 2] & 15) << 2 | d[at + 3] >> 6);
-	return 0;
-}
-
-/* Completes a frame: a tag that the kernel took out goes back to where it was, moving `headers` bytes. */
-static void frame_ready(struct frame *f, uint32_t vlan, uint32_t headers)
-{
-	if (vlan) {
-		memmove(f->data + 16, f->data + 12, headers - 12);
-		memcpy(f->data + 12, &vlan, 4);
-		f->packet.size += 4;
-		if (f->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-			f->vnet.csum_start = (uint16_t)(f->vnet.csum_start + 4);
-	}
-	f->packet.flags = 0;
-	f->packet.dscp = dscp_of(f->data, f->packet.size);
-}
-
-static void copy_in(struct frame *f, const struct arrival *a)
-{
-	memcpy(&f->vnet, a->data - sizeof f->vnet, sizeof f->vnet + a->size);
-	f->packet.size = a->size;
-	frame_ready(f, a->vlan, a->size);
-}
-
-static void push(struct engine *e, struct lane *lane, struct frame *f, int64_t t)
-{
-	enum fate fate = link_push(&lane->link, &f->packet, t);
-
-	record_arrival(&lane->recorder, &lane->link, &f->packet, fate, t);
-	if (fate != ACCEPTED)
-		give_back(e, f);
-	else if (link_duplicates(&lane->link, &f->packet)) {
-		struct frame *copy = take(e);
-
-		if (!copy) {
-			lane->recorder.counters->no_memory++;
-			return;
-		}
-		memcpy(copy, f, sizeof *f + f->packet.size);
-		copy->packet.flags = PACKET_COUNTED | PACKET_COPY;
-		push(e, lane, copy, t);
-	}
-}
-
-/* Cuts a frame of many segments into the frames that a wire would carry; returns how many. */
-static unsigned cut(struct engine *e, struct lane *lane, const struct arrival *a, int64_t t)
-{
-	struct {
-		struct virtio_net_hdr vnet;
-		uint8_t headers[HEADERS_MAX];
-	} whole;
-	struct counters *c = lane->recorder.counters;
-	const struct virtio_net_hdr *vnet = (const void *)(a->data - sizeof *vnet);
-	struct frame *frames[SEGMENTS_MAX];
-	struct iovec parts[SEGMENTS_MAX + 1];
-	struct segments s;
-
-	if (!segments_read(&s, vnet, a->data, a->size) ||
-	    sizeof(struct frame) + s.headers + s.payload + 4 > e->slot_size) {
-		c->oversize++;
-		return 1;
-	}
-	unsigned n = segments_count(&s), tag = a->vlan ? 4 : 0;
-	bool taken = e->frames_free >= n;
-
-	parts[0] = (struct iovec){ &whole, sizeof whole.vnet + s.headers };
-	for (unsigned i = 0; taken && i < n; i++) {
-		uint32_t left = s.bytes - i * s.payload;
-
-		frames[i] = take(e);
-		frames[i]->packet.size = s.headers + (left < s.payload ? left : s.payload);
-		parts[i + 1] = (struct iovec){ frames[i]->data + tag + s.headers, frames[i]->packet.size - s.headers };
-	}
-	if (!taken || !port_fetch(lane->in, a, parts, n + 1)) {
-		for (unsigned i = 0; taken && i < n; i++)
-			give_back(e, frames[i]);
-		c->no_memory += n;
-		return n;
-	}
-	for (unsigned i = 0; i < n; i++) {
-		memcpy(frames[i]->data, whole.headers, s.headers);
-		segments_head(&s, frames[i]->data, i, &frames[i]->vnet);
-		frame_ready(frames[i], a->vlan, s.headers);
-		push(e, lane, frames[i], t);
-	}
-	return n;
-}
-
-static unsigned receive(struct engine *e, struct lane *lane, int64_t now)
-{
-	struct counters *c = lane->recorder.counters;
-	struct arrival a;
-	unsigned n = 0;
-	int64_t read_ns = now;
-
-	while (n < AT_ONCE && port_receive(lane->in, &a)) {
-		int64_t t = arrival_ns(e, lane->in, a.realtime_ns, &read_ns);
-		const struct virtio_net_hdr *vnet = (const void *)(a.data - sizeof *vnet);
-		struct frame *f;
-
-		if (vnet->gso_type) {
-			n += cut(e, lane, &a, t);
-			continue;
-		}
-		n++;
-		if (a.captured < a.size || a.size + sizeof *f + 4 > e->slot_size)
-			c->oversize++;
-		else if (!(f = take(e)))
-			c->no_memory++;
-		else {
-			copy_in(f, &a);
-			push(e, lane, f, t);
-		}
-	}
-	if (n < AT_ONCE)
-		lane->in->empty_ns = now;
-	return n;
 }
 
 /* Flips one bit behind the Ethernet header; a checksum left to hardware would hide it. */
@@ -247,7 +67,7 @@ static void send_batch(struct engine *e, struct lane *lane, struct frame **frame
 
 			record_departure(&lane->recorder, &lane->link, &f->packet,
 					 before + (now - before) * (2 * i + 1) / (2 * sent));
-			give_back(e, f);
+			pool_give_back(&e->pool, f);
 		}
 		done += sent;
 		if (sent) {
@@ -256,7 +76,7 @@ static void send_batch(struct engine *e, struct lane *lane, struct frame **frame
 			patient_until = now + PATIENCE;
 		} else if (now > patient_until) {
 			lane->recorder.counters->send_failed++;
-			give_back(e, frames[done++]);
+			pool_give_back(&e->pool, frames[done++]);
 			patient_until = 0;
 		}
 	}
@@ -349,7 +169,7 @@ static void look(struct engine *e, int64_t now)
 	if (now - e->offset_read_ns > MS)
 		read_offset(e, now);
 	for (unsigned i = 0; i < e->n_lanes; i++)
-		busy += receive(e, &e->lanes[i], now);
+		busy += intake(e, &e->lanes[i], now);
 	e->next_ns = FOREVER;
 	now = now_ns();
 	for (unsigned i = 0; i < e->n_lanes; i++) {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "evidence.h"
+#include "pool.h"
 #include "port.h"
 #include "waking.h"
 
@@ -32,10 +33,7 @@ struct engine {
 	unsigned n_lanes;
 	struct evidence *evidence;
 	struct run_stats *stats;
-	struct packet *free;		/* frames that were used before */
-	uint8_t *fresh;			/* and those that never were */
-	size_t slot_size;
-	uint64_t frames_free;
+	struct pool pool;
 	int watch, bell;		/* an epoll of the ports and of the bell, which announces an order */
 	_Atomic(struct order *) order;
 	struct waking waking;
