@@ -60,7 +60,7 @@ def test_objective_is_asked_as_it_is_written():
 def test_facts_of_a_scenario():
     """Uplinks come in the topology's order of preference, events in the order of time."""
     events = (Event(40 * S, "lte", hold=2 * S), Event(30 * S, "starlink", outage=5 * S))
-    traffic = {"pulse": UdpEcho("udp-echo", "client", "tenant", 10**7, name="pulse")}
+    traffic = {"pulse": UdpEcho(kind="udp-echo", from_="client", to="tenant", every=10**7, name="pulse")}
     scenario = Scenario("hub-two-uplinks", 90 * S, {}, (), traffic=traffic, events=events)
     expected = Facts(
         90 * S,

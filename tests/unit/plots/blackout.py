@@ -67,8 +67,8 @@ def make(folder: Path, story: Story = Story(), objectives: tuple[Objective, ...]
 
 def _judged(writer: ResultWriter, folder: Path, story: Story, objectives: tuple[Objective, ...]) -> Result:
     traffic = {
-        "heartbeat": UdpEcho("udp-echo", "client", "tenant", STEP, name="heartbeat"),
-        "lessons": HttpGet("http-get", "client", "school-day", 5.0, name="lessons"),
+        "heartbeat": UdpEcho(kind="udp-echo", from_="client", to="tenant", every=STEP, name="heartbeat"),
+        "lessons": HttpGet(kind="http-get", from_="client", catalogue="school-day", rate=5.0, name="lessons"),
     }
     scenario = Scenario("hub-two-uplinks", story.duration, {}, objectives, traffic=traffic)
     evidence = Result.load(folder).evidence

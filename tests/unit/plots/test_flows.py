@@ -44,8 +44,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     writer.keep("clinic", uploads(*stored, (89 * S, None, None)))
     evidence = Result.load(made.folder).evidence
     traffic = {
-        "call": UdpCall("udp-call", "client", "tenant", name="call"),
-        "clinic": HttpPut("http-put", "client", 1000, 1.0, name="clinic"),
+        "call": UdpCall(kind="udp-call", from_="client", to="tenant", name="call"),
+        "clinic": HttpPut(kind="http-put", from_="client", size=1000, rate=1.0, name="clinic"),
     }
     scenario = Scenario("hub-two-uplinks", 90 * S, {}, OBJECTIVES, traffic=traffic)
     writer.update(verdicts=(*made.record.verdicts[:3], *evaluate(scenario, evidence)))

@@ -86,7 +86,7 @@ def test_exit_status(verdicts: list, status: int):
 def test_invalid_emulation_makes_every_verdict_invalid():
     """A run that missed its fidelity budget proves nothing, not even a failure."""
     objectives = (Objective("interruption", at_most="3 s"), Objective("failovers", at_most="0"))
-    heartbeat = UdpEcho("udp-echo", "client", "tenant", 10**7, name="heartbeat")
+    heartbeat = UdpEcho(kind="udp-echo", from_="client", to="tenant", every=10**7, name="heartbeat")
     scenario = Scenario("two", 90 * S, {}, objectives, traffic={"heartbeat": heartbeat})
     judged = evaluate(scenario, Evidence(Facts(90 * S, ("starlink",))), "12 packets lost by the engine")
 
