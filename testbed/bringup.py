@@ -28,7 +28,8 @@ from testbed.model.scenario import Scenario
 from testbed.model.topology import EMULATOR, Topology
 from testbed.model.traffic import HttpGet
 from testbed.plan import Plan
-from testbed.probes import Probe, Site, probe_for
+from testbed.probes.kinds import probe_for
+from testbed.probes.probe import Probe, Site
 from testbed.provision import Groups, provision
 from testbed.tenant.azurite import AzuriteTenant
 from testbed.tenant.backend import Access, Endpoint, Tenant

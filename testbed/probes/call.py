@@ -8,14 +8,13 @@ from dataclasses import replace
 from testbed.model.traffic import UdpCall
 from testbed.probes import samples
 from testbed.probes.probe import SECOND_NS, Live, Site
-from testbed.probes.script import Row, Script, ScriptedProbe
+from testbed.probes.script import Row, ScriptedProbe, both_ends
 from testbed.units import format_duration
 
 FIRST_PORT = 5301
 EVERY_NS = 20_000_000
 ON_THE_WAY_NS = SECOND_NS
 """A packet sent so short a time before the evidence ends may still arrive: it is left out, not called lost."""
-SCRIPT = "call_end"
 
 
 class Call(ScriptedProbe):
@@ -34,20 +33,7 @@ class Call(ScriptedProbe):
             "duration_ns": site.duration_ns,
         }
         self._size = traffic.size
-        super().__init__(
-            traffic.name,
-            site,
-            [
-                Script(
-                    device,
-                    SCRIPT,
-                    plan | {"end": end},
-                    site.logs / f"{traffic.name}-{end}.jsonl",
-                    prompt=True,
-                )
-                for end, device in (("tenant", site.tenant), ("client", site.client))
-            ],
-        )
+        super().__init__(traffic.name, site, both_ends("call_end", traffic.name, plan, site, prompt=True))
         self._sent = self._arrived = 0
 
     def rows(self) -> list[Row]:

@@ -1,9 +1,8 @@
 """One end of a call: ``call_end.py`` on the client or in the tenant.
 
-Standard input: a line of JSON with the plan (end: client or tenant, address, port, size, tos, every_ns,
-duration_ns); once it has said ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in
-CLOCK_REALTIME ns; its end is the wish that this ends. Standard output, twice a second: a line of JSON with
-what was sent since the last one, [[seq, t_ns], ...], and what arrived, [[seq, sent t_ns, arrived t_ns], ...].
+The plan: end (client or tenant), address, port, size, tos, every_ns, duration_ns; see ``script.py`` for how it
+comes. Standard output, twice a second: a line of JSON with what was sent since the last one, [[seq, t_ns],
+...], and what arrived, [[seq, sent t_ns, arrived t_ns], ...].
 
 All namespaces of a host share its clock, so the difference of two stamps is the one-way delay; the arrival
 is the kernel's, so that a late wake-up of this process adds nothing to it. Sockets are unconnected: an ICMP
@@ -22,6 +21,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+
+from testbed.probes import handshake
 
 LEAD_NS = 500_000_000
 """The client speaks so long before the start: then the tenant knows where to answer."""
@@ -107,12 +108,10 @@ class End:
 
 
 def main() -> None:
-    """Read the plan, say that this is ready, wait for the start, run."""
-    end = End(json.loads(sys.stdin.readline()))
-    print(json.dumps({"ready": True}), flush=True)
-    start = sys.stdin.readline()
-    if start:
-        end.run(json.loads(start)["at_ns"])
+    """Hear the plan and the start, run."""
+    end = End(handshake.plan())
+    if (at_ns := handshake.start()) is not None:
+        end.run(at_ns)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Sends requests at given times, whatever became of the earlier ones.
 
-``http_client.py`` runs on a client of the hub. Standard input: a line of JSON
-with url, timeout_s, at_once and requests ([t_ns, object, size, sha256], ...); then, once it has said
-``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in CLOCK_REALTIME ns. Closing standard input
-interrupts what is still in flight. Standard output: a line of JSON for each request as it ends,
-with the columns of its sample but for the client.
+``http_client.py`` runs on a client of the hub. The plan: url, timeout_s, at_once and requests ([t_ns, object,
+size, sha256], ...); see ``script.py`` for how it comes. The end interrupts what is still in flight. Standard
+output: a line of JSON for each request as it ends, with the columns of its sample but for the client.
 """
 
 from __future__ import annotations
@@ -12,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
+
+from testbed.probes import handshake
 
 Row = dict[str, object]
 
@@ -94,14 +92,6 @@ def _print(row: Mapping[str, object]) -> None:
     print(json.dumps(row), flush=True)
 
 
-async def _interruption() -> None:
-    """Return when standard input is closed."""
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    await reader.read()
-
-
 async def run(plan: Mapping[str, Any], started_ns: int) -> None:
     """Do all requests of the plan, or as many as come before the interruption."""
     requests: Sequence[Sequence[Any]] = plan["requests"]
@@ -115,23 +105,14 @@ async def run(plan: Mapping[str, Any], started_ns: int) -> None:
     )
     async with session:
         client = Client(plan, started_ns, session)
-        interruption = asyncio.create_task(_interruption())
-        everything = asyncio.gather(*(client.request(*request) for request in requests))
-        await asyncio.wait((everything, interruption), return_when=asyncio.FIRST_COMPLETED)
-        interrupted = interruption.done() and not everything.done()
-        interruption.cancel()
-        everything.cancel()
-        with suppress(asyncio.CancelledError) if interrupted else nullcontext():
-            await everything
+        await handshake.until_told(asyncio.gather(*(client.request(*request) for request in requests)))
 
 
 def main() -> None:
-    """Read the plan, say that it is ready, wait for the start, run."""
-    plan = json.loads(sys.stdin.readline())
-    _print({"ready": True})
-    start = sys.stdin.readline()
-    if start:
-        asyncio.run(run(plan, json.loads(start)["at_ns"]))
+    """Hear the plan and the start, run."""
+    plan = handshake.plan()
+    if (at_ns := handshake.start()) is not None:
+        asyncio.run(run(plan, at_ns))
 
 
 if __name__ == "__main__":

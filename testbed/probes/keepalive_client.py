@@ -1,9 +1,8 @@
 """A small request at a fixed interval on one TLS connection: ``keepalive_client.py``.
 
-Standard input: a line of JSON with the plan (host, address, port, authority: the CA's file, every_ns,
-timeout_ns, duration_ns); once it has said ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in
-CLOCK_REALTIME ns; its end is the wish that this ends. Standard output: a line of JSON for each request as
-it ends, columns of ``samples.KEEPALIVE``.
+The plan: host, address, port, authority (the CA's file), every_ns, timeout_ns, duration_ns; see ``script.py``
+for how it comes. Standard output: a line of JSON for each request as it ends, columns of
+``samples.KEEPALIVE``.
 
 The request is a HEAD without a credential: the tenant answers it with a status and no body. aiohttp is not
 used, because it repeats a request on a new connection by itself, which would hide what is measured here.
@@ -14,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
+
+from testbed.probes import handshake
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -88,25 +87,14 @@ class Client:
 
 async def run(plan: Mapping[str, Any]) -> None:
     """Do all requests, or those before the end of standard input."""
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    requests = asyncio.create_task(Client(plan).run())
-    ending = asyncio.create_task(reader.read())
-    await asyncio.wait((requests, ending), return_when=asyncio.FIRST_COMPLETED)
-    requests.cancel()
-    ending.cancel()
-    with suppress(asyncio.CancelledError):
-        await requests
+    await handshake.until_told(Client(plan).run())
 
 
 def main() -> None:
-    """Read the plan, say that this is ready, wait for the start, run."""
-    plan = json.loads(sys.stdin.readline())
-    print(json.dumps({"ready": True}), flush=True)
-    start = sys.stdin.readline()
-    if start:
-        asyncio.run(run(plan | json.loads(start)))
+    """Hear the plan and the start, run."""
+    plan = handshake.plan()
+    if (at_ns := handshake.start()) is not None:
+        asyncio.run(run(plan | {"at_ns": at_ns}))
 
 
 if __name__ == "__main__":

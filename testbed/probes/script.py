@@ -31,7 +31,6 @@ from testbed.probes.responder import promptly
 if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess
 
-FOLDER = Path(__file__).parent
 START_S = 30.0
 GRACE_S = 5.0
 
@@ -44,17 +43,14 @@ class Script:
     def __init__(
         self, device: DeviceAccess, name: str, plan: Mapping[str, Any], log: Path, *, prompt: bool = False
     ) -> None:
-        self._device, self._file, self._plan, self._log = device, FOLDER / f"{name}.py", plan, log
+        self._device, self._name, self._plan, self._log = device, name, plan, log
         self._prompt = prompt
         self.process: subprocess.Popen[str] | None = None
         self._lines: LineLog | None = None
 
     def open(self, clock: Callable[[], int], follow: Callable[[int, Row], None]) -> None:
-        """Start it; it loads while the caller does other things.
-
-        By its file, not as a module: it would load this whole package first, which takes a second.
-        """
-        command = [sys.executable, "-P", str(self._file)]
+        """Start it; it loads while the caller does other things."""
+        command = [sys.executable, "-P", "-m", f"testbed.probes.{self._name}"]
         with self._log.with_suffix(".log").open("ab") as log:
             self.process = self._device.popen(
                 promptly(command) if self._prompt else command,
@@ -109,6 +105,16 @@ class Script:
     @property
     def _stdin(self) -> IO[str]:
         return cast(IO[str], cast("subprocess.Popen[str]", self.process).stdin)
+
+
+def both_ends(
+    name: str, traffic: str, plan: Mapping[str, Any], site: Site, *, prompt: bool = False
+) -> list[Script]:
+    """Return one script on both ends of a path, each with its ``end`` in the plan: tenant, client."""
+    return [
+        Script(device, name, {**plan, "end": end}, site.logs / f"{traffic}-{end}.jsonl", prompt=prompt)
+        for end, device in (("tenant", site.tenant), ("client", site.client))
+    ]
 
 
 class ScriptedProbe(Probe):

@@ -7,11 +7,10 @@ from dataclasses import replace
 from testbed.model.traffic import SESSION_ENDS, TcpTransfer
 from testbed.probes import samples
 from testbed.probes.probe import Live, Site
-from testbed.probes.script import Row, Script, ScriptedProbe
+from testbed.probes.script import Row, ScriptedProbe, both_ends
 from testbed.units import format_rate
 
 FIRST_PORT = 5201
-SCRIPT = "transfer_end"
 
 
 class Transfer(ScriptedProbe):
@@ -30,14 +29,7 @@ class Transfer(ScriptedProbe):
             "timeout_ns": traffic.timeout,
             "duration_ns": site.duration_ns,
         }
-        super().__init__(
-            traffic.name,
-            site,
-            [
-                Script(device, SCRIPT, plan | {"end": end}, site.logs / f"{traffic.name}-{end}.jsonl")
-                for end, device in (("tenant", site.tenant), ("client", site.client))
-            ],
-        )
+        super().__init__(traffic.name, site, both_ends("transfer_end", traffic.name, plan, site))
         self._receiver = "tenant" if traffic.direction == "up" else "client"
         self._session, self._arrived, self._rate_bps, self._at_ns = 0, 0, 0.0, 0
 

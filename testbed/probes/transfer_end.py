@@ -1,10 +1,8 @@
 """One end of a long TCP connection: ``transfer_end.py`` on the client or in the tenant.
 
-Standard input: a line of JSON with the plan; once it has said ``{"ready": true}``, a line ``{"at_ns": ...}``
-with the start in CLOCK_REALTIME ns; its end is the wish that this ends. Keys of the plan: end (client or
-tenant), address, port, tos (the IP header's octet), and for the client direction (up or down), rate_bps
-(0: as fast as the path takes it), timeout_ns, duration_ns. The client tells the tenant the rest in the
-session's first line.
+The plan: end (client or tenant), address, port, tos (the IP header's octet), and for the client direction (up
+or down), rate_bps (0: as fast as the path takes it), timeout_ns, duration_ns; see ``script.py`` for how it
+comes. The client tells the tenant the rest in the session's first line.
 
 Standard output: a line of JSON for each event of a session, columns of ``samples.TRANSFER``; progress
 every 100 ms, where there was any.
@@ -24,6 +22,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
+
+from testbed.probes import handshake
 
 TICK_NS = 100_000_000
 PACE_NS = 10_000_000
@@ -222,18 +222,17 @@ def _serve(plan: Mapping[str, Any], connection: socket.socket, stop: int) -> Non
 
 
 def main() -> None:
-    """Read the plan, say that this is ready, wait for the start, run."""
-    plan = json.loads(sys.stdin.readline())
+    """Hear the plan and the start, run."""
+    plan = handshake.plan()
     listener = None
     if plan["end"] == "tenant":
         listener = socket.create_server((plan["address"], plan["port"]))
         prepare(listener, plan)  # its answer to a SYN bears the mark already
-    print(json.dumps({"ready": True}), flush=True)
-    start = sys.stdin.readline()
-    if start and listener:
+    at_ns = handshake.start()
+    if at_ns is not None and listener:
         as_tenant(plan, listener)
-    elif start:
-        as_client(plan | json.loads(start))
+    elif at_ns is not None:
+        as_client(plan | {"at_ns": at_ns})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Uploads that are tried again until they are acknowledged: ``upload_client.py``.
 
-Standard input: a line of JSON with the plan (url, seed, size, timeout_s, duration_ns, uploads: [[t_ns, name],
-...]); once it has said ``{"ready": true}``, a line ``{"at_ns": ...}`` with the start in CLOCK_REALTIME ns; its
-end is the wish that this ends. Standard output: a line of JSON after each attempt with the upload's columns of
-``samples.UPLOADS`` as they are by then; an upload's last line counts.
+The plan: url, seed, size, timeout_s, duration_ns, uploads ([t_ns, name], ...); see ``script.py`` for how it
+comes. Standard output: a line of JSON after each attempt with the upload's columns of ``samples.UPLOADS`` as
+they are by then; an upload's last line counts.
 
 An upload is acknowledged by a status of 2xx. Until then it is tried again, after 1 s, 2 s, 4 s and then every 8 s,
 as a client with something to lose does. The body is the same each time, so a second PUT of an upload whose
@@ -16,14 +15,13 @@ import asyncio
 import base64
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
 
+from testbed.probes import handshake
 from testbed.tenant.content import content
 
 FIRST_PAUSE_S = 1.0
@@ -89,10 +87,6 @@ class Client:
 
 async def run(plan: Mapping[str, Any]) -> None:
     """Do all uploads of the plan, or as many as the scenario's end or the end of standard input permits."""
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    ending = asyncio.create_task(reader.read())
     left_s = (plan["at_ns"] + plan["duration_ns"] - time.time_ns()) / 1e9
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
@@ -100,21 +94,16 @@ async def run(plan: Mapping[str, Any]) -> None:
         headers={"User-Agent": "testbed"},
     ) as session:
         client = Client(plan, session)
-        everything = asyncio.gather(*(client.upload(*upload) for upload in plan["uploads"]))
-        await asyncio.wait((everything, ending), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-        everything.cancel()
-        with suppress(asyncio.CancelledError):
-            await everything
-        ending.cancel()
+        await handshake.until_told(
+            asyncio.gather(*(client.upload(*upload) for upload in plan["uploads"])), left_s
+        )
 
 
 def main() -> None:
-    """Read the plan, say that this is ready, wait for the start, run."""
-    plan = json.loads(sys.stdin.readline())
-    print(json.dumps({"ready": True}), flush=True)
-    start = sys.stdin.readline()
-    if start:
-        asyncio.run(run(plan | json.loads(start)))
+    """Hear the plan and the start, run."""
+    plan = handshake.plan()
+    if (at_ns := handshake.start()) is not None:
+        asyncio.run(run(plan | {"at_ns": at_ns}))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbed.model.traffic import Dscp, HttpsKeepalive, TcpTransfer, UdpCall
-from testbed.probes import Probe, ProbeState, Site, probe_for
+from testbed.probes.kinds import probe_for
+from testbed.probes.probe import Probe, ProbeState, Site
 from testbed.tenant.certificates import issue
 from tests.system.probes.two_wans import Lab
 
@@ -34,10 +35,10 @@ http {{
 
 
 def transfer(**options: Any) -> TcpTransfer:
-    return TcpTransfer("tcp-transfer", "client", "tenant", name="sync", **options)
+    return TcpTransfer(kind="tcp-transfer", from_="client", to="tenant", name="sync", **options)
 
 
-CALL = UdpCall("udp-call", "client", "tenant", name="call")
+CALL = UdpCall(kind="udp-call", from_="client", to="tenant", name="call")
 
 
 def started(traffic: Any, site: Site) -> tuple[Probe, int]:
@@ -182,7 +183,9 @@ def https(lab: Lab, tmp_path: Path) -> Site:
     return lab.site(tmp_path, 4, tenant_host=HOST, authority=files.authority)
 
 
-KEEPALIVE = HttpsKeepalive("https-keepalive", "client", "tenant", 200_000_000, 2 * S, name="portal")
+KEEPALIVE = HttpsKeepalive(
+    kind="https-keepalive", from_="client", to="tenant", every=200_000_000, timeout=2 * S, name="portal"
+)
 
 
 def test_a_connection_is_kept_alive(https: Site) -> None:

@@ -17,12 +17,13 @@ import pytest
 
 from testbed.errors import HostError, RunError
 from testbed.model.traffic import UdpEcho
-from testbed.probes import ProbeState, responder
+from testbed.probes import responder
 from testbed.probes.heartbeat import Heartbeat
+from testbed.probes.probe import ProbeState
 from testbed.probes.responder import read_moves
 from tests.system.probes.two_wans import Lab
 
-TRAFFIC = UdpEcho("udp-echo", "client", "tenant", 10**7, name="heartbeat")
+TRAFFIC = UdpEcho(kind="udp-echo", from_="client", to="tenant", every=10**7, name="heartbeat")
 LEAD_NS = 1_000_000_000
 
 pytestmark = pytest.mark.skipif(not responder.ANCHOR.is_file(), reason="needs build/anchor (make build)")

@@ -14,7 +14,7 @@ import pytest
 
 from testbed.errors import RunError
 from testbed.model.traffic import HttpPut
-from testbed.probes import probe_for
+from testbed.probes.kinds import probe_for
 from testbed.tenant.content import StoredObject
 from tests.system.probes.two_wans import Lab
 
@@ -27,7 +27,7 @@ http {{
   server {{ listen 192.168.10.1:80; root {root}; location /uploads/ {{ dav_methods PUT; create_full_put_path on; }} }}
 }}
 """
-TRAFFIC = HttpPut("http-put", "client", 50_000, 10.0, 2 * S, name="clinic")
+TRAFFIC = HttpPut(kind="http-put", from_="client", size=50_000, rate=10.0, timeout=2 * S, name="clinic")
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
 

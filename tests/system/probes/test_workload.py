@@ -17,8 +17,9 @@ import pytest
 from testbed.errors import RunError
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.traffic import HttpGet
-from testbed.probes import ProbeState, Site, script, workload
+from testbed.probes import script, workload
 from testbed.probes.demand import draw
+from testbed.probes.probe import ProbeState, Site
 from testbed.probes.workload import Workload
 from testbed.tenant.content import content, manifest
 from tests.system.probes.two_wans import Lab
@@ -86,7 +87,14 @@ def _wait_until(instant_ns: int, holds: Callable[[], bool] = lambda: False) -> N
 
 
 def _traffic(rate: float, timeout_s: float = 5) -> HttpGet:
-    return HttpGet("http-get", "client", "school-day", rate, round(timeout_s * 1e9), name="lessons")
+    return HttpGet(
+        kind="http-get",
+        from_="client",
+        catalogue="school-day",
+        rate=rate,
+        timeout=round(timeout_s * 1e9),
+        name="lessons",
+    )
 
 
 def _started(traffic: HttpGet, site: Site) -> tuple[Workload, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.lab.devices import NamespaceAccess
-from testbed.probes import Site
+from testbed.probes.probe import Site
 
 NAT = """
 table ip nat {

@@ -1,0 +1,29 @@
+"""The probes by the kind of traffic that they measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from testbed.model.traffic import Traffic
+from testbed.probes.call import Call
+from testbed.probes.heartbeat import Heartbeat
+from testbed.probes.keepalive import Keepalive
+from testbed.probes.probe import Probe, Site
+from testbed.probes.transfer import Transfer
+from testbed.probes.uploads import Uploads
+from testbed.probes.workload import Workload
+
+PROBES: Mapping[str, Callable[[Any, Site], Probe]] = {
+    "udp-echo": Heartbeat,
+    "http-get": Workload,
+    "http-put": Uploads,
+    "tcp-transfer": Transfer,
+    "https-keepalive": Keepalive,
+    "udp-call": Call,
+}
+
+
+def probe_for(traffic: Traffic, site: Site) -> Probe:
+    """Return the probe that measures a scenario's traffic at a site."""
+    return PROBES[traffic.kind](traffic, site)
