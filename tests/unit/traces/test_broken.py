@@ -113,6 +113,15 @@ def imported(folder, data, name=""):
     return store.import_file(path, name)
 
 
+def refusal(folder, name, change):
+    """Return the words with which a format's file is refused that has the change."""
+    text = FILES[name][0].decode()
+    assert change.old in text
+    with pytest.raises(InputError) as error:
+        imported(folder, text.replace(change.old, change.new, 1).encode(), name)
+    return str(error.value)
+
+
 def test_every_format_stands_in_each_table():
     """A new importer is tried with values, clocks and cuts, or says why not."""
     tables = set(samples.TABLES)
@@ -144,27 +153,17 @@ def test_a_damaged_file_is_refused_with_its_name(name, damage, tmp_path):
 @pytest.mark.parametrize("name", BILLION)
 def test_a_value_of_ten_to_the_ninth_is_refused(name, tmp_path):
     """No path takes eleven days, no link has a petabit: the value is named."""
-    change = BILLION[name]
-    text = FILES[name][0].decode()
-    assert change.old in text
+    message = refusal(tmp_path, name, BILLION[name])
 
-    with pytest.raises(InputError) as error:
-        imported(tmp_path, text.replace(change.old, change.new, 1).encode(), name)
-
-    assert change.message in str(error.value)
+    assert BILLION[name].message in message
 
 
 @pytest.mark.parametrize("name", NUMBERED)
 def test_a_number_of_ten_to_the_ninth_is_refused(name, tmp_path):
     """It is refused at once, before memory for all the probes between is asked for."""
-    change = NUMBERED[name]
-    text = FILES[name][0].decode()
-    assert change.old in text
+    message = refusal(tmp_path, name, NUMBERED[name])
 
-    with pytest.raises(InputError) as error:
-        imported(tmp_path, text.replace(change.old, change.new, 1).encode(), name)
-
-    assert f"broken{change.message}" in str(error.value)
+    assert f"broken{NUMBERED[name].message}" in message
 
 
 def test_a_silence_of_days_takes_no_memory(tmp_path):
@@ -179,14 +178,9 @@ def test_a_silence_of_days_takes_no_memory(tmp_path):
 @pytest.mark.parametrize("name", CLOCKS)
 def test_two_clocks_are_refused(name, tmp_path):
     """A time from elsewhere amid the others names its line or record."""
-    change = CLOCKS[name]
-    text = FILES[name][0].decode()
-    assert change.old in text
+    message = refusal(tmp_path, name, CLOCKS[name])
 
-    with pytest.raises(InputError) as error:
-        imported(tmp_path, text.replace(change.old, change.new, 1).encode(), name)
-
-    assert change.message in str(error.value)
+    assert CLOCKS[name].message in message
 
 
 @pytest.mark.parametrize(
