@@ -9,18 +9,13 @@
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
-#include <linux/if_xdp.h>
-#include <net/if.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "explore.h"
 
 #define FRAMES 4096
 #define BLOCK (1 << 16)
@@ -30,12 +25,6 @@
 
 static int64_t samples[SAMPLES];
 static size_t n;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -60,7 +49,7 @@ static int packet_ring(const char *name, int version, uint8_t **ring)
 	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
 				 .sll_ifindex = (int)if_nametoindex(name) };
-	struct tpacket_req3 r = { .tp_block_size = BLOCK, .tp_block_nr = BLOCKS, .tp_frame_size = 2048,
+	struct tpacket_req3 r = { .tp_block_size = BLOCK, .tp_block_nr = BLOCKS, .tp_frame_size = FRAME,
 				  .tp_frame_nr = FRAMES, .tp_retire_blk_tov = 1 };	/* ms: the least there is */
 	size_t size = version == TPACKET_V3 ? sizeof r : sizeof(struct tpacket_req);
 
@@ -78,7 +67,7 @@ static void ring2(const char *name, int64_t end)
 
 	packet_ring(name, TPACKET_V2, &ring);
 	while (clock_ns(CLOCK_MONOTONIC) < end) {
-		struct tpacket2_hdr *h = (void *)(ring + next * 2048ul);
+		struct tpacket2_hdr *h = (void *)(ring + (size_t)next * FRAME);
 
 		if (!(__atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
 			continue;
@@ -148,42 +137,24 @@ static void redirect(int index, int socket, uint32_t mode)
 
 static void xdp(const char *name, int64_t end, uint32_t mode)
 {
-	int fd = socket(AF_XDP, SOCK_RAW, 0), count = FRAMES, index = (int)if_nametoindex(name);
-	uint8_t *memory = mmap(NULL, FRAMES * 2048, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct xdp_umem_reg reg = { .addr = (uintptr_t)memory, .len = FRAMES * 2048, .chunk_size = 2048 };
-	struct sockaddr_xdp a = { .sxdp_family = AF_XDP, .sxdp_ifindex = (uint32_t)index, .sxdp_flags = XDP_COPY };
-	struct xdp_mmap_offsets o;
-	socklen_t length = sizeof o;
+	struct xdp x = xdp_open(name, true, FRAMES);
+	struct xdp_desc *received = x.frames.slots;
+	uint64_t *fill = x.addresses.slots;
+	uint32_t read = 0, given = FRAMES;
 
-	if (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg) ||
-	    setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &count, sizeof count) ||
-	    setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &count, sizeof count) ||
-	    setsockopt(fd, SOL_XDP, XDP_RX_RING, &count, sizeof count) ||
-	    getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &o, &length))
-		die("AF_XDP");
-	uint8_t *rx = mmap(NULL, o.rx.desc + FRAMES * sizeof(struct xdp_desc), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_POPULATE, fd, XDP_PGOFF_RX_RING);
-	uint8_t *fill = mmap(NULL, o.fr.desc + FRAMES * 8, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
-			     XDP_UMEM_PGOFF_FILL_RING);
-
-	if (rx == MAP_FAILED || fill == MAP_FAILED || bind(fd, (struct sockaddr *)&a, sizeof a))
-		die("AF_XDP rings");
-	redirect(index, fd, mode);
-	uint32_t *filled = (uint32_t *)(fill + o.fr.producer), *head = (uint32_t *)(rx + o.rx.producer);
-	uint32_t *tail = (uint32_t *)(rx + o.rx.consumer), read = 0, given = FRAMES;
-
+	redirect((int)if_nametoindex(name), x.fd, mode);
 	for (uint64_t i = 0; i < FRAMES; i++)
-		((uint64_t *)(fill + o.fr.desc))[i] = i * 2048;
-	__atomic_store_n(filled, given, __ATOMIC_RELEASE);
+		fill[i] = i * FRAME;
+	__atomic_store_n(x.addresses.head, given, __ATOMIC_RELEASE);
 	while (clock_ns(CLOCK_MONOTONIC) < end) {
-		for (; read != __atomic_load_n(head, __ATOMIC_ACQUIRE); read++, given++) {
-			struct xdp_desc *d = &((struct xdp_desc *)(rx + o.rx.desc))[read % FRAMES];
+		for (; read != __atomic_load_n(x.frames.head, __ATOMIC_ACQUIRE); read++, given++) {
+			struct xdp_desc *d = &received[read % FRAMES];
 
-			seen(memory + d->addr, d->len);
-			((uint64_t *)(fill + o.fr.desc))[given % FRAMES] = d->addr & ~UINT64_C(2047);
+			seen(x.memory + d->addr, d->len);
+			fill[given % FRAMES] = d->addr - d->addr % FRAME;
 		}
-		__atomic_store_n(tail, read, __ATOMIC_RELEASE);
-		__atomic_store_n(filled, given, __ATOMIC_RELEASE);
+		__atomic_store_n(x.frames.tail, read, __ATOMIC_RELEASE);
+		__atomic_store_n(x.addresses.head, given, __ATOMIC_RELEASE);
 	}
 }
 

@@ -3,32 +3,17 @@
  *     explore_tx INTERFACE SIZE N sendmmsg|vnet|ring|xdp
  * The frames carry a foreign MAC address, so that the far end drops them at once.
  */
-#include <arpa/inet.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/if_xdp.h>
 #include <linux/virtio_net.h>
-#include <net/if.h>
-#include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
+
+#include "explore.h"
 
 #define BATCH 64
 #define SLOTS 2048
 
-static uint8_t frame[2048] = { 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x08, 0x00, 0x45 };
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
+static uint8_t frame[FRAME] = { 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x08, 0x00, 0x45 };
 
 static int packet_socket(const char *name, int vnet)
 {
@@ -46,7 +31,7 @@ static int packet_socket(const char *name, int vnet)
 
 static long by_sendmmsg(const char *name, size_t size, long n, int vnet)
 {
-	static uint8_t data[BATCH][2048];
+	static uint8_t data[BATCH][FRAME];
 	struct mmsghdr m[BATCH] = { 0 };
 	struct iovec v[BATCH];
 	int fd = packet_socket(name, vnet);
@@ -71,20 +56,20 @@ static long by_sendmmsg(const char *name, size_t size, long n, int vnet)
 static long by_ring(const char *name, size_t size, long n)
 {
 	int fd = packet_socket(name, 0), loss = 1;
-	struct tpacket_req r = { .tp_block_size = 1 << 16, .tp_frame_size = 2048, .tp_block_nr = SLOTS / 32,
+	struct tpacket_req r = { .tp_block_size = 1 << 16, .tp_frame_size = FRAME, .tp_block_nr = SLOTS / 32,
 				 .tp_frame_nr = SLOTS };
 	long sent = 0, next = 0;
 
 	setsockopt(fd, SOL_PACKET, PACKET_LOSS, &loss, sizeof loss);
 	if (setsockopt(fd, SOL_PACKET, PACKET_TX_RING, &r, sizeof r))
 		die("PACKET_TX_RING");
-	uint8_t *ring = mmap(NULL, SLOTS * 2048, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	uint8_t *ring = mmap(NULL, SLOTS * FRAME, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	while (sent < n) {
 		int i;
 
 		for (i = 0; i < BATCH; i++) {
-			struct tpacket2_hdr *h = (void *)(ring + next * 2048);
+			struct tpacket2_hdr *h = (void *)(ring + next * FRAME);
 
 			if (h->tp_status != TP_STATUS_AVAILABLE)
 				break;
@@ -101,44 +86,22 @@ static long by_ring(const char *name, size_t size, long n)
 
 static long by_xdp(const char *name, size_t size, long n)
 {
-	int fd = socket(AF_XDP, SOCK_RAW, 0), count = SLOTS;
-	uint8_t *umem = mmap(NULL, SLOTS * 2048, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct xdp_umem_reg reg = { .addr = (uint64_t)(uintptr_t)umem, .len = SLOTS * 2048, .chunk_size = 2048 };
-	struct xdp_mmap_offsets o;
-	socklen_t length = sizeof o;
-	struct sockaddr_xdp a = { .sxdp_family = AF_XDP, .sxdp_ifindex = if_nametoindex(name),
-				  .sxdp_flags = XDP_COPY };
+	struct xdp x = xdp_open(name, false, SLOTS);
+	struct xdp_desc *desc = x.frames.slots;
 	long sent = 0;
 	uint32_t head = 0, freed = 0;
 
-	if (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg) ||
-	    setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &count, sizeof count) ||
-	    setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &count, sizeof count) ||
-	    setsockopt(fd, SOL_XDP, XDP_TX_RING, &count, sizeof count) ||
-	    getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &o, &length))
-		die("AF_XDP");
-	uint8_t *tx = mmap(NULL, o.tx.desc + SLOTS * sizeof(struct xdp_desc), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_POPULATE, fd, XDP_PGOFF_TX_RING);
-	uint8_t *done = mmap(NULL, o.cr.desc + SLOTS * 8, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
-			     XDP_UMEM_PGOFF_COMPLETION_RING);
-
-	if (tx == MAP_FAILED || done == MAP_FAILED || bind(fd, (struct sockaddr *)&a, sizeof a))
-		die("AF_XDP rings");
-	uint32_t *tx_head = (uint32_t *)(tx + o.tx.producer);
-	uint32_t *done_head = (uint32_t *)(done + o.cr.producer), *done_tail = (uint32_t *)(done + o.cr.consumer);
-	struct xdp_desc *desc = (struct xdp_desc *)(tx + o.tx.desc);
-
 	while (sent < n) {
 		for (int i = 0; i < BATCH && head - freed < SLOTS; i++, head++, sent++) {
-			uint64_t at = head % SLOTS * 2048;
+			uint64_t at = head % SLOTS * FRAME;
 
-			memcpy(umem + at, frame, size);
+			memcpy(x.memory + at, frame, size);
 			desc[head % SLOTS] = (struct xdp_desc){ at, (uint32_t)size, 0 };
 		}
-		__atomic_store_n(tx_head, head, __ATOMIC_RELEASE);
-		sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
-		freed = __atomic_load_n(done_head, __ATOMIC_ACQUIRE);
-		__atomic_store_n(done_tail, freed, __ATOMIC_RELEASE);
+		__atomic_store_n(x.frames.head, head, __ATOMIC_RELEASE);
+		sendto(x.fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+		freed = __atomic_load_n(x.addresses.head, __ATOMIC_ACQUIRE);
+		__atomic_store_n(x.addresses.tail, freed, __ATOMIC_RELEASE);
 	}
 	return sent;
 }
