@@ -10,7 +10,7 @@ from typing import Annotated
 
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.load import Quantity
-from testbed.model.topology import INTERFACE_NAME_LIMIT, Node, NodeKind, Topology
+from testbed.model.topology import INTERFACE_NAME_LIMIT, Node, NodeKind, Topology, is_interface
 from testbed.units import parse_duration
 
 VIRTUAL = "virtual"
@@ -57,7 +57,7 @@ class Ssh:
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def problems(self) -> Iterable[Problem]:
-        if "/" in self.address or not _is_interface(self.address):
+        if "/" in self.address or not is_interface(self.address):
             yield Problem(self.place.at("address"), f"address is {self.address!r}", "write an IP address")
         if not re.fullmatch(r"[A-Za-z_][\w.-]*", self.user):
             yield Problem(
@@ -80,7 +80,7 @@ class Management:
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def problems(self) -> Iterable[Problem]:
-        if "/" not in self.address or not _is_interface(self.address):
+        if "/" not in self.address or not is_interface(self.address):
             expected = "write an address of this end with its prefix (10.0.0.2/24)"
             yield Problem(self.place.at("address"), f"address is {self.address!r}", expected)
 
@@ -180,11 +180,3 @@ def _twice(named: Iterable[tuple[str, Place]], found: str, expected: str) -> Ite
         if name in seen:
             yield Problem(place, found.format(name), expected)
         seen.add(name)
-
-
-def _is_interface(text: str) -> bool:
-    try:
-        ipaddress.ip_interface(text)
-    except ValueError:
-        return False
-    return True

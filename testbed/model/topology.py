@@ -81,7 +81,7 @@ class Node:
 
     def problems(self) -> Iterable[Problem]:
         for port, text in self.ports.items():
-            if text not in ("dhcp", "bridged") and not _is_interface(text):
+            if text not in ("dhcp", "bridged") and not is_interface(text):
                 yield Problem(
                     self.place,
                     f"port {port!r} has address {text!r}",
@@ -195,7 +195,7 @@ class Topology:
             yield Problem(self.place.at("nodes"), f"a node is named {EMULATOR!r}", "choose another name")
         yield from self._end_problems()
         yield from self._uplink_problems()
-        if not _is_interface(self.probe_target):
+        if not is_interface(self.probe_target):
             yield Problem(self.place.at("probe_target"), f"{self.probe_target!r}", "write an IP address")
 
     def _end_problems(self) -> Iterable[Problem]:
@@ -236,7 +236,8 @@ class Topology:
             yield Problem(self.place.at("uplinks"), "two uplinks have one metric", "give each its own")
 
 
-def _is_interface(text: str) -> bool:
+def is_interface(text: str) -> bool:
+    """Return whether this is an address, with or without its prefix length: 192.0.2.1/24."""
     try:
         ipaddress.ip_interface(text)
     except ValueError:
