@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,7 +13,6 @@ from typing import IO, TYPE_CHECKING, cast
 from testbed.errors import RunError
 from testbed.model.event import Event
 from testbed.model.topology import Topology
-from testbed.paths import ROOT
 from testbed.probes.lines import LineLog
 from testbed.tenant.backend import Endpoint
 
@@ -106,14 +103,8 @@ class StandIn:
 
     def open(self) -> None:
         """Start it and wait until it listens. Raises RunError with its last words."""
-        self._process = self._device.popen(
-            [sys.executable, "-m", self._module, *self._arguments],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
+        self._process = self._device.popen_module(
+            self._module, *self._arguments, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
         stream = cast(IO[str], self._process.stdout)
         lines = LineLog(stream, self._log, time.time_ns, lambda _now, _line: None, awaited="ready")

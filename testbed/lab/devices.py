@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 from testbed.errors import RunError
 from testbed.model.bench import Ssh
+from testbed.paths import ROOT
 
 PRIVATE_FILES = """\
 set -eu
@@ -52,6 +54,22 @@ class DeviceAccess(ABC):
     def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a command on the device; the options are those of ``subprocess.Popen``."""
         return subprocess.Popen(self.argv(command), **options)
+
+    def popen_module(
+        self, module: str, *arguments: str, wrapper: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start a module of testbed on a device that sees this host's files; ``wrapper`` is a command such as nice.
+
+        Its output is a pipe of text, its process group its own; the options are those of ``subprocess.Popen``.
+        """
+        return self.popen(
+            [*wrapper, sys.executable, "-P", "-m", module, *arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+            **options,
+        )
 
     def run(self, command: Sequence[str], timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run a command on the device and return its output as text, whatever its exit status.

@@ -8,9 +8,7 @@ end of its standard input is the wish that it ends.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from abc import abstractmethod
 from collections import deque
@@ -22,11 +20,10 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from testbed.errors import RunError
-from testbed.paths import ROOT
 from testbed.probes import samples
 from testbed.probes.lines import LineLog
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
-from testbed.probes.responder import promptly
+from testbed.probes.responder import PRIORITY
 
 if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess
@@ -50,16 +47,12 @@ class Script:
 
     def open(self, clock: Callable[[], int], follow: Callable[[int, Row], None]) -> None:
         """Start it; it loads while the caller does other things."""
-        command = [sys.executable, "-P", "-m", f"testbed.probes.{self._name}"]
         with self._log.with_suffix(".log").open("ab") as log:
-            self.process = self._device.popen(
-                promptly(command) if self._prompt else command,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+            self.process = self._device.popen_module(
+                f"testbed.probes.{self._name}",
+                wrapper=PRIORITY if self._prompt else (),
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
-                process_group=0,
             )
         stream = cast(IO[str], self.process.stdout)
         self._lines = LineLog(

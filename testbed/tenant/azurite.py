@@ -19,7 +19,6 @@ from typing import IO, TYPE_CHECKING, cast
 
 from testbed.errors import HostError, RunError
 from testbed.model.catalogue import CatalogueObject
-from testbed.paths import ROOT
 from testbed.tenant.backend import Access, Endpoint, Seeding, Tenant
 from testbed.tenant.certificates import issue
 from testbed.tenant.content import StoredObject
@@ -159,15 +158,7 @@ class AzuriteSeeding(Seeding):
     def __init__(self, device: DeviceAccess, job: str, logs: Path) -> None:
         self._logs = logs
         with (logs / "seed.log").open("ab") as log:
-            self.process: subprocess.Popen[str] = device.popen(
-                [sys.executable, "-m", "testbed.tenant.seed"],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                process_group=0,
-            )
+            self.process = device.popen_module("testbed.tenant.seed", stdin=subprocess.PIPE, stderr=log)
         # A seeder that ended before it read its job has said why in its log: wait() reports it.
         with suppress(BrokenPipeError), cast(IO[str], self.process.stdin) as pipe:
             pipe.write(job)
