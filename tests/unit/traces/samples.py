@@ -6,6 +6,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -193,3 +194,10 @@ FILES: Mapping[str, tuple[bytes, int, int]] = {
     name: (text.encode(), readings, lost) for name, (text, readings, lost) in SAMPLES.items()
 } | dict(TABLES)
 """Every format there is."""
+
+
+def written(folder: Path, text: str, name: str = "file.txt") -> Path:
+    """Write a text as a file; return its path."""
+    path = folder / name
+    path.write_text(text)
+    return path

@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.trace import EventKind, Framing, Layer, Loss, SeriesName, Trait
+from testbed.model.trace import EventKind, Framing, Layer, SeriesName
 from testbed.traces import formats, store
 from tests.unit.traces.recordings import recording
 
@@ -292,203 +291,8 @@ def test_the_whole_folder_is_read_or_refused():
     assert imported > 50
 
 
-# --- formats of which no real sample is at hand: written here as their tools write them
-
-
-IPERF_TEXT = """Connecting to host 192.0.2.1, port 5201
-Reverse mode, remote host 192.0.2.1 is sending
-[  5] local 192.0.2.2 port 41002 connected to 192.0.2.1 port 5201
-[ ID] Interval           Transfer     Bitrate
-[  5]   0.00-1.00   sec  12.5 MBytes   105 Mbits/sec
-[  5]   1.00-2.00   sec  0.00 Bytes  0.00 bits/sec
-- - - - - - - - - - - - - - - - - - - - - - - - -
-[ ID] Interval           Transfer     Bitrate         Retr
-[  5]   0.00-2.00   sec  12.5 MBytes  52.4 Mbits/sec    0             sender
-[  5]   0.00-2.00   sec  12.5 MBytes  52.4 Mbits/sec                  receiver
-
-iperf Done.
-"""
-
-
-def written(folder: Path, text: str, name: str = "file.txt") -> Path:
-    path = folder / name
-    path.write_text(text)
-    return path
-
-
-def test_iperf3_text_gives_intervals_and_no_totals(tmp_path):
-    """A reverse test is the rate down; its totals are not intervals."""
-    trace = store.import_file(written(tmp_path, IPERF_TEXT))
-
-    assert "iperf3-text 1" == trace.provenance.made_by
-    assert [105_000_000, 0] == trace.series[SeriesName.DOWN_RATE].value.tolist()
-    assert 2 * 10**9 == trace.duration_ns
-
-
-def test_a_missing_iperf3_interval_is_refused(tmp_path):
-    """A hole between intervals names the line behind it."""
-    text = IPERF_TEXT.replace("1.00-2.00", "1.50-2.00")
-
-    with pytest.raises(InputError, match=r"file\.txt:6: interval 1\.5-2 s follows 1 s"):
-        store.import_file(written(tmp_path, text))
-
-
-def test_an_upload_by_its_sender_is_marked(tmp_path):
-    """Zero intervals of a sender are write batches, and lint must know."""
-    text = IPERF_TEXT.replace("Reverse mode, remote host 192.0.2.1 is sending\n", "")
-
-    trace = store.import_file(written(tmp_path, text))
-
-    assert (Trait.SENDER_SIDE,) == trace.provenance.traits
-    assert SeriesName.UP_RATE in trace.series
-
-
-def test_delays_in_ns_take_their_losses_from_the_file_beside(tmp_path):
-    """A list of delays and a list of 0 and 1 become one direction."""
-    written(tmp_path, "0\n1\n0\n", "up_loss.txt")
-
-    trace = store.import_file(written(tmp_path, "25000000\n24000000\n26000000\n", "up_delay.txt"))
-
-    delays = trace.series[SeriesName.UP_DELAY]
-    assert [25_000_000, 0, 26_000_000] == delays.value.tolist()
-    assert [Loss.NONE, Loss.UP, Loss.NONE] == delays.loss.tolist()
-
-
-@pytest.mark.parametrize(
-    ("text", "losses"),
-    [
-        ("10.5,100,20.25,25,5000\n12,110,21,26,5100\n", None),
-        ("10.5,100,20.25,25,0.0,0.5,5000\n12,110,21,26,1.0,0.0,5100\n", ([0, 10**6], [500_000, 0])),
-    ],
-)
-def test_csv_every_100_ms_has_rates_delays_and_losses_by_direction(text, losses, tmp_path):
-    """Five or seven columns without a header; time 0 is second 0 of a minute, so that the slots are known."""
-    trace = store.import_file(written(tmp_path, text))
-
-    assert "csv-100ms 1" == trace.provenance.made_by
-    assert [10_500_000, 12_000_000] == trace.series[SeriesName.UP_RATE].value.tolist()
-    assert [100_000_000, 110_000_000] == trace.series[SeriesName.DOWN_RATE].value.tolist()
-    assert [20_250_000, 21_000_000] == trace.series[SeriesName.UP_DELAY].value.tolist()
-    assert [25_000_000, 26_000_000] == trace.series[SeriesName.DOWN_DELAY].value.tolist()
-    assert 7 * 10**9 == trace.provenance.slot_ns
-    assert 200_000_000 == trace.duration_ns
-    if losses:
-        shares = [trace.series[name].value.tolist() for name in (SeriesName.UP_LOSS, SeriesName.DOWN_LOSS)]
-        assert losses == tuple(shares)
-
-
-def test_a_share_of_losses_above_one_is_refused(tmp_path):
-    """The seventh column's place is the time's; a percentage is no share."""
-    path = written(tmp_path, "10,100,20,25,0,0,0\n12,110,21,26,50,0,100\n")
-
-    with pytest.raises(
-        InputError, match=r"file\.txt:2: up_loss is 50; a share of losses lies between 0 and 1"
-    ):
-        store.import_file(path)
-
-
-IPERF_UDP = """Connecting to host 192.0.2.1, port 5201
-[ ID] Interval           Transfer     Bitrate         Total Datagrams
-[  5]   0.00-1.00   sec  1.25 MBytes  10.5 Mbits/sec  906
-[  5]   1.00-2.00   sec  1.25 MBytes  10.5 Mbits/sec  906
-- - - - - - - - - - - - - - - - - - - - - - - - -
-[ ID] Interval           Transfer     Bitrate         Jitter    Lost/Total Datagrams
-[  5]   0.00-2.00   sec  2.50 MBytes  10.5 Mbits/sec  0.000 ms  0/1812 (0%)  sender
-
-iperf Done.
-"""
-NUTTCP_UP = """nuttcp-t: v8.1.4: socket
-nuttcp-t: buflen=65536, nstream=1, port=5003 tcp -> 192.0.2.1
-nuttcp-t: connect to 192.0.2.1 with mss=1408, RTT=44.571 ms af=inet
-    0.1875 MB /   0.50 sec =    3.1457 Mbps     0 retrans     13 KB-cwnd
-"""
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "framing"),
-    [
-        (IPERF_TEXT, SeriesName.DOWN_RATE, Framing(Layer.TCP, 1448)),
-        (IPERF_UDP, SeriesName.UP_RATE, Framing(Layer.UDP, 1472)),
-        (NUTTCP_UP, SeriesName.UP_RATE, Framing(Layer.TCP, 1408)),
-        (NUTTCP_UP.replace("5003 tcp", "5003 udp").replace("65536", "1300").replace("mss=1408, ", ""),
-         SeriesName.UP_RATE, Framing(Layer.UDP, 1300)),
-        ("1\n1\n2\n5\n9\n", SeriesName.DOWN_RATE, Framing(Layer.IP, 1500)),
-        ("10,100,20,25,0\n12,110,21,26,100\n", SeriesName.DOWN_RATE, Framing(Layer.TCP, 1448)),
-        ("uplink_throughput_Mbps,wall_time_ns\n10,0\n", SeriesName.UP_RATE, Framing(Layer.TCP, 1448)),
-    ],
-)  # fmt: skip
-def test_a_rate_says_what_was_counted(text, name, framing, tmp_path):
-    """Payload of TCP or UDP, or IP packets, and how large they were where the text tells."""
-    trace = store.import_file(written(tmp_path, text))
-
-    assert framing == trace.framing[name]
-
-
 def test_iperf3_tells_the_size_of_its_segments():
     """The MSS that a real test met is the payload of its frames."""
     trace = store.import_file(recording(SAMPLES["iperf3-json"]))
 
     assert {SeriesName.DOWN_RATE: Framing(Layer.TCP, 1388)} == trace.framing
-
-
-def test_the_emulator_s_combined_csv_has_losses_by_direction(tmp_path):
-    """With a header and the wall clock: rates, delays and shares of losses of each direction."""
-    names = "uplink_delay_ms,downlink_delay_ms,uplink_packet_loss,downlink_packet_loss,wall_time_ns"
-
-    trace = store.import_file(written(tmp_path, f"{names}\n20.5,25,0.1,0,1700000000000000000\n"))
-
-    assert {"up_delay", "down_delay", "up_loss", "down_loss"} == set(trace.series)
-    assert [100_000] == trace.series[SeriesName.UP_LOSS].value.tolist()
-    assert 1_700_000_000 * 10**9 == trace.provenance.start_ns
-
-
-def test_plain_csv_takes_its_units_from_its_names(tmp_path):
-    """Named columns with units; an empty cell is a lost probe; other columns are noted."""
-    trace = store.import_file(written(tmp_path, "t_ms,rtt_ms,down_mbps,mood\n0,20.5,100,good\n10,,90,bad\n"))
-
-    assert [20_500_000, 0] == trace.probes.value.tolist()
-    assert [False, True] == trace.probes.lost.tolist()
-    assert "columns not read: mood" in trace.provenance.notes
-    assert trace.provenance.start_ns is None
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("t_ms,rtt_ms\n0,abc\n", ":2: rtt_ms is 'abc'; write a number"),
-        ("t_ms,rtt_ms\n0,1\n10\n", ":3: 1 columns; the table has 2"),
-        ("t_ms,rtt_ms\n0,1e9\n", ":2: rtt_ms is 1e9; a round trip takes less than 10 minutes"),
-        ("t_ms,down_mbps\n0,-1\n", ":2: down_mbps is '-1'; write a number"),
-        ("t_ms,rtt_ms\n", ": the table has no rows; give the whole recording"),
-        ("t_ms,loss_pct\n0,101\n", ":2: loss_pct is 101; write a share from 0 to 100"),
-        ("t_ms,uplink_packet_loss\n0,2\n", ":2: uplink_packet_loss is 2; write a share from 0 to 1"),
-    ],
-)
-def test_a_bad_cell_is_refused_with_its_line(text, message, tmp_path):
-    """Each cell that cannot be read names its line and its text."""
-    path = written(tmp_path, text)
-
-    with pytest.raises(InputError) as error:
-        store.import_file(path)
-
-    assert f"{path}{message}" == str(error.value)
-
-
-def test_starlink_grpc_tools_as_sqlite_and_csv_agree(tmp_path):
-    """The same status rows give the same series from a database and from text."""
-    rows = [(1_700_000_000, 30.5, 0.0, 1e6, 2e5), (1_700_000_001, None, 1.0, 0.0, 0.0)]
-    names = "time, pop_ping_latency_ms, pop_ping_drop_rate, downlink_throughput_bps, uplink_throughput_bps"
-    with sqlite3.connect(tmp_path / "dish.db") as connection:
-        connection.execute(f"CREATE TABLE status ({names})")
-        connection.executemany("INSERT INTO status VALUES (?, ?, ?, ?, ?)", rows)
-    connection.close()
-    cells = [",".join("" if cell is None else str(cell) for cell in row) for row in rows]
-    text = written(tmp_path, "\n".join([names.replace(" ", ""), *cells]), "dish.csv")
-
-    traces = [store.import_file(tmp_path / "dish.db"), store.import_file(text)]
-
-    assert ["grpc-tools-sqlite 1", "grpc-tools-csv 1"] == [trace.provenance.made_by for trace in traces]
-    for trace in traces:
-        assert [30_500_000, 0] == trace.probes.value.tolist()
-        assert [False, True] == trace.probes.lost.tolist()
-        assert [0, 10**6] == trace.series[SeriesName.LOSS].value.tolist()

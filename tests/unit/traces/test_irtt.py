@@ -9,6 +9,7 @@ import pytest
 from testbed.errors import InputError
 from testbed.model.trace import Loss, SeriesName, Trait
 from testbed.traces import store
+from tests.unit.traces.samples import written
 
 START = 1_700_000_000_000_000_000
 LOSSES = {7: "true", 8: "true_up", 9: "true_down"}
@@ -32,12 +33,6 @@ def trip(number, offset=0):
 
 def document(trips):
     return {"version": {"irtt": "0.9.1", "json_format": 1}, "stats": {}, "round_trips": trips}
-
-
-def written(folder, text, name="irtt.json"):
-    path = folder / name
-    path.write_text(text)
-    return path
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4, "\t"])
@@ -101,7 +96,7 @@ def test_a_truncated_recording_is_refused(tmp_path, keep):
         ({"seqno": 7}, "round trip 5 has number 7 after 4; give the whole recording"),
         (
             {"lost": "maybe"},
-            "irtt.json:125: round trip 5: not irtt round trips: lost is 'maybe'; give the file as its tool wrote it",
+            "file.txt:125: round trip 5: not irtt round trips: lost is 'maybe'; give the file as its tool wrote it",
         ),
         ({"delay": {"rtt": 10**30}}, "irtt round trips: "),
         (
@@ -110,7 +105,7 @@ def test_a_truncated_recording_is_refused(tmp_path, keep):
         ),
         (
             {"delay": {}},
-            "irtt.json:123: round trip 5: not irtt round trips: no 'rtt'; give the file as its tool wrote it",
+            "file.txt:123: round trip 5: not irtt round trips: no 'rtt'; give the file as its tool wrote it",
         ),
         ({"timestamps": {"client": {"send": {"wall": 5}}}}, "round trip 5: the clock leaps back by"),
     ],

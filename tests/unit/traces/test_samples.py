@@ -7,7 +7,7 @@ import pytest
 from testbed.errors import InputError
 from testbed.traces import formats, lint, stats, store
 from testbed.traces.compile import compile_link
-from tests.unit.traces.samples import FILES, SAMPLES
+from tests.unit.traces.samples import FILES, SAMPLES, written
 
 SPLINTERS = [
     "-",
@@ -26,12 +26,6 @@ SPLINTERS = [
     "\x1f",
     "\t",
 ]
-
-
-def written(folder, text):
-    path = folder / "sample"
-    path.write_text(text)
-    return path
 
 
 @pytest.mark.parametrize("name", FILES)
