@@ -10,10 +10,7 @@
  * Stricter than JSON where a number could be mistaken: a wanted key may stand only once, and no key of a round trip
  * has an escape in it.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "json.h"
 
 /* What is wanted: the numbers first, in the order of the rows' columns. */
 enum want { SEQNO, SENT, RTT, UP, DOWN, NUMBERS, LOST = NUMBERS, TIMESTAMPS, CLIENT, SEND, DELAY, TRIP, OTHER };
@@ -66,8 +63,8 @@ struct slot {
 };
 
 struct reader {
-	const uint8_t *p, *end;
-	enum fault fault;
+	struct json in;
+	enum fault fault;		/* NONE although the reading failed: the token at hand is none */
 	enum want about;
 	const uint8_t *at;
 	uint32_t seen;			/* a bit for each of enum want */
@@ -87,166 +84,39 @@ static bool fail(struct reader *r, enum fault fault, enum want about, const uint
 	return false;
 }
 
-/* The byte ahead is none that may stand here; or there is none yet. */
-static bool unexpected(struct reader *r)
-{
-	return fail(r, r->p < r->end ? SYNTAX : MORE, OTHER, r->p);
-}
-
-static void skip_space(struct reader *r)
-{
-	static const uint8_t EIGHT[8] = "        ";
-
-	while (r->p < r->end) {
-		if (*r->p == ' ' && r->end - r->p >= 8 && !memcmp(r->p, EIGHT, 8))
-			r->p += 8;
-		else if (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t')
-			r->p++;
-		else
-			return;
-	}
-}
-
-static bool is(const struct reader *r, uint8_t c)
-{
-	return r->p < r->end && *r->p == c;
-}
-
-static bool take(struct reader *r, uint8_t c)
-{
-	if (!is(r, c))
-		return unexpected(r);
-	r->p++;
-	return true;
-}
-
-static bool digit(const struct reader *r)
-{
-	return r->p < r->end && *r->p >= '0' && *r->p <= '9';
-}
-
-static bool escape(struct reader *r)
-{
-	r->p++;
-	if (r->p == r->end || !*r->p || !strchr("\"\\/bfnrtu", *r->p))
-		return unexpected(r);
-	if (*r->p++ != 'u')
-		return true;
-	for (int i = 0; i < 4; i++, r->p++)
-		if (r->p == r->end || !*r->p || !strchr("0123456789abcdefABCDEF", *r->p))
-			return unexpected(r);
-	return true;
-}
-
-/* A string; its bytes between the quotes are left in `text` and `length`. */
-static bool string(struct reader *r, const uint8_t **text, size_t *length)
-{
-	if (!take(r, '"'))
-		return false;
-	*text = r->p;
-	while (r->p < r->end && *r->p != '"') {
-		if (*r->p == '\\') {
-			if (!escape(r))
-				return false;
-		} else if (*r->p < ' ') {
-			return unexpected(r);
-		} else {
-			r->p++;
-		}
-	}
-	*length = r->p - *text;
-	return take(r, '"');
-}
-
-static bool digits(struct reader *r)
-{
-	if (!digit(r))
-		return unexpected(r);
-	while (digit(r))
-		r->p++;
-	return true;
-}
-
-/* Any number; `whole` says whether it has neither fraction nor exponent. */
-static bool number(struct reader *r, bool *whole)
-{
-	*whole = true;
-	if (is(r, '-'))
-		r->p++;
-	if (is(r, '0'))
-		r->p++;
-	else if (!digits(r))
-		return false;
-	if (is(r, '.')) {
-		*whole = false;
-		r->p++;
-		if (!digits(r))
-			return false;
-	}
-	if (is(r, 'e') || is(r, 'E')) {
-		*whole = false;
-		r->p++;
-		if (is(r, '+') || is(r, '-'))
-			r->p++;
-		if (!digits(r))
-			return false;
-	}
-	return r->p < r->end ? true : unexpected(r);	/* more of it may follow */
-}
-
-/* The value of a whole number's text; false where it is beyond 64 bits. */
-static bool convert(const uint8_t *p, const uint8_t *end, int64_t *value)
-{
-	bool negative = *p == '-';
-
-	*value = 0;
-	for (p += negative; p < end; p++)		/* downwards: the range reaches one further there */
-		if (__builtin_mul_overflow(*value, 10, value) || __builtin_sub_overflow(*value, *p - '0', value))
-			return false;
-	return negative || !__builtin_sub_overflow(0, *value, value);
-}
-
 static bool any_number(struct reader *r, enum want want)
 {
-	const uint8_t *begin = r->p;
+	const uint8_t *begin = r->in.p;
 	bool whole;
 
-	if (want != OTHER && r->p < r->end && *r->p != '-' && !digit(r))
+	if (want != OTHER && r->in.p < r->in.end && *r->in.p != '-' && !json_digit(&r->in))
 		return fail(r, NOT_WHOLE, want, begin);
-	if (!number(r, &whole))
+	if (!json_number(&r->in, &whole))
 		return false;
 	if (want != OTHER && !whole)
 		return fail(r, NOT_WHOLE, want, begin);
-	if (want != OTHER && !convert(begin, r->p, &r->numbers[want]))
+	if (want != OTHER && !json_integer(begin, r->in.p, &r->numbers[want]))
 		return fail(r, TOO_LARGE, want, begin);
 	if (whole && r->slots++ < SLOTS)
-		r->slot[r->slots - 1] = (struct slot){ begin, r->p, want };
-	return true;
-}
-
-static bool word(struct reader *r, const char *text)
-{
-	for (; *text; text++)
-		if (!take(r, *text))
-			return false;
+		r->slot[r->slots - 1] = (struct slot){ begin, r->in.p, want };
 	return true;
 }
 
 /* "false", "true_up" ...; also the words false and true. */
 static bool loss(struct reader *r)
 {
-	const uint8_t *begin = r->p, *text = begin;
+	const uint8_t *begin = r->in.p, *text = begin;
 	size_t length;
 
-	if (is(r, '"')) {
-		if (!string(r, &text, &length))
+	if (json_is(&r->in, '"')) {
+		if (!json_string(&r->in, &text, &length))
 			return false;
-	} else if (is(r, 't') || is(r, 'f')) {
-		if (!word(r, *begin == 't' ? "true" : "false"))
+	} else if (json_is(&r->in, 't') || json_is(&r->in, 'f')) {
+		if (!json_word(&r->in, *begin == 't' ? "true" : "false"))
 			return false;
-		length = r->p - begin;
+		length = r->in.p - begin;
 	} else {
-		return r->p < r->end ? fail(r, NOT_LOSS, LOST, begin) : unexpected(r);
+		return r->in.p < r->in.end && fail(r, NOT_LOSS, LOST, begin);
 	}
 	for (r->loss = 0; r->loss < sizeof LOSSES / sizeof *LOSSES; r->loss++)
 		if (length == strlen(LOSSES[r->loss]) && !memcmp(text, LOSSES[r->loss], length))
@@ -268,10 +138,10 @@ static bool value(struct reader *r, enum want what, int depth);
 
 static bool member(struct reader *r, enum want of, int depth)
 {
-	const uint8_t *begin = r->p, *key;
+	const uint8_t *begin = r->in.p, *key;
 	size_t length;
 
-	if (!string(r, &key, &length))
+	if (!json_string(&r->in, &key, &length))
 		return false;
 	if (of != OTHER && memchr(key, '\\', length))
 		return fail(r, SYNTAX, OTHER, begin);
@@ -279,10 +149,10 @@ static bool member(struct reader *r, enum want of, int depth)
 	if (want != OTHER && r->seen & 1u << want)
 		return fail(r, TWICE, want, begin);
 	r->seen |= 1u << want;
-	skip_space(r);
-	if (!take(r, ':'))
+	json_space(&r->in);
+	if (!json_take(&r->in, ':'))
 		return false;
-	skip_space(r);
+	json_space(&r->in);
 	return value(r, want, depth);
 }
 
@@ -290,21 +160,18 @@ static bool member(struct reader *r, enum want of, int depth)
 static bool many(struct reader *r, enum want of, int depth, uint8_t close)
 {
 	if (depth == DEEPEST)
-		return fail(r, TOO_DEEP, OTHER, r->p);
-	r->p++;
-	skip_space(r);
-	if (is(r, close)) {
-		r->p++;
+		return fail(r, TOO_DEEP, OTHER, r->in.p);
+	r->in.p++;
+	json_space(&r->in);
+	if (json_take(&r->in, close))
 		return true;
-	}
 	for (;;) {
 		if (!(close == '}' ? member(r, of, depth + 1) : value(r, OTHER, depth + 1)))
 			return false;
-		skip_space(r);
-		if (!is(r, ','))
-			return take(r, close);
-		r->p++;
-		skip_space(r);
+		json_space(&r->in);
+		if (!json_take(&r->in, ','))
+			return json_take(&r->in, close);
+		json_space(&r->in);
 	}
 }
 
@@ -313,27 +180,27 @@ static bool value(struct reader *r, enum want what, int depth)
 	const uint8_t *text;
 	size_t length;
 
-	if (r->p == r->end)
-		return unexpected(r);
+	if (r->in.p == r->in.end)
+		return false;
 	if (what < NUMBERS)
 		return any_number(r, what);
 	if (what == LOST)
 		return loss(r);
-	if (*r->p == '{')
+	if (*r->in.p == '{')
 		return many(r, what, depth, '}');
 	if (what != OTHER)
-		return fail(r, NOT_OBJECT, what, r->p);
-	switch (*r->p) {
+		return fail(r, NOT_OBJECT, what, r->in.p);
+	switch (*r->in.p) {
 	case '[':
 		return many(r, OTHER, depth, ']');
 	case '"':
-		return string(r, &text, &length);
+		return json_string(&r->in, &text, &length);
 	case 't':
-		return word(r, "true");
+		return json_word(&r->in, "true");
 	case 'f':
-		return word(r, "false");
+		return json_word(&r->in, "false");
 	case 'n':
-		return word(r, "null");
+		return json_word(&r->in, "null");
 	default:
 		return any_number(r, OTHER);
 	}
@@ -353,91 +220,88 @@ static bool complete(struct reader *r, const uint8_t *begin)
 	return true;
 }
 
-static bool equal(const uint8_t **p, const uint8_t *end, const uint8_t *text, const uint8_t *text_end)
+static bool equal(struct json *in, const uint8_t *text, const uint8_t *text_end)
 {
 	size_t length = text_end - text;
 
-	if ((size_t)(end - *p) < length || memcmp(*p, text, length))
+	if ((size_t)(in->end - in->p) < length || memcmp(in->p, text, length))
 		return false;
-	*p += length;
+	in->p += length;
 	return true;
 }
 
 /* Reads a round trip that is the example but for its numbers; false where it is another, for whatever reason. */
 static bool like_example(struct reader *r)
 {
-	const uint8_t *p = r->p, *text = r->example;
+	struct json in = r->in;
+	const uint8_t *text = r->example;
 
 	if (!text || r->slots > SLOTS)
 		return false;
 	for (const struct slot *slot = r->slot; slot < r->slot + r->slots; slot++) {
-		if (!equal(&p, r->end, text, slot->begin))
+		if (!equal(&in, text, slot->begin))
 			return false;
-		const uint8_t *begin = p, *first;
+		const uint8_t *begin = in.p, *first = begin + json_is(&in, '-');
 
-		if (p < r->end && *p == '-')
-			p++;
-		first = p;
-		while (p < r->end && *p >= '0' && *p <= '9')
-			p++;
-		if (p == first || (*first == '0' && p - first > 1))
+		in.p = first;
+		if (!json_digits(&in) || (*first == '0' && in.p - first > 1))
 			return false;
-		if (slot->want != OTHER && !convert(begin, p, &r->numbers[slot->want]))
+		if (slot->want != OTHER && !json_integer(begin, in.p, &r->numbers[slot->want]))
 			return false;
 		text = slot->end;
 	}
-	if (!equal(&p, r->end, text, r->example_end))
+	if (!equal(&in, text, r->example_end))
 		return false;
-	r->p = p;
+	r->in = in;
 	return true;
 }
 
 static bool by_grammar(struct reader *r)
 {
-	r->example = r->p;
+	r->example = r->in.p;
 	r->slots = r->seen = 0;
 	memset(r->numbers, 0, sizeof r->numbers);
-	if (!is(r, '{'))
-		return unexpected(r);
+	if (!json_is(&r->in, '{'))
+		return false;
 	if (!value(r, TRIP, 0))
 		return false;
-	r->example_end = r->p;
+	r->example_end = r->in.p;
 	return true;
 }
 
 /* One round trip with the comma in front of it, or the list's end. */
 static bool trip(struct reader *r, bool started, bool *ended)
 {
-	skip_space(r);
-	if (is(r, ']')) {
-		r->p++;
+	json_space(&r->in);
+	if (json_take(&r->in, ']'))
 		return *ended = true;
-	}
 	if (started) {
-		if (!take(r, ','))
+		if (!json_take(&r->in, ','))
 			return false;
-		skip_space(r);
+		json_space(&r->in);
 	}
-	const uint8_t *begin = r->p;
+	const uint8_t *begin = r->in.p;
 
 	return (like_example(r) || by_grammar(r)) && complete(r, begin);
 }
 
 void irttscan(struct scan *s)
 {
-	struct reader r = { .p = s->block, .end = s->block + s->size };
+	struct reader r = { .in = { s->block, s->block + s->size } };
 	bool ended = false;
 
 	s->rows = s->used = s->ended = s->fault = s->at = 0;
 	s->key = NULL;
 	while (s->rows < s->capacity) {
 		if (!trip(&r, s->started || s->rows, &ended)) {
+			if (!r.fault)
+				fail(&r, r.in.p < r.in.end ? SYNTAX : MORE, OTHER, r.in.p);
 			s->fault = r.fault;
 			s->at = r.at - s->block;
 			s->key = r.about < TRIP ? WANTED[r.about].key : NULL;
 			return;
 		}
-		s->used = r.p - s->block;
+		s->used = r.in.p - s->block;
 		if (ended) {
 			s->ended = 1;
 			return;
