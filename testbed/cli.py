@@ -16,6 +16,7 @@ from rich.table import Table
 from testbed import (
     __version__,
     bench_check,
+    commandline,
     doctor,
     drawing,
     launch,
@@ -29,7 +30,6 @@ from testbed import (
 from testbed.errors import TestbedError
 from testbed.lab import bench
 from testbed.link import commands as links
-from testbed.link.backends import BACKENDS
 from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario, question
 from testbed.model.topology import Topology
@@ -102,13 +102,10 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="run a scenario and judge it",
         description="Run a scenario in a sandbox of its own and judge its objectives. Needs root.",
     )
-    run.add_argument("scenario", help="a name from 'testbed scenario list', or a YAML file").completer = (  # type: ignore[attr-defined]
-        _complete_scenario
-    )
+    commandline.add_running(run)
     run.add_argument(
         "--dry-run", action="store_true", help="check everything and print the timeline; start nothing"
     )
-    run.add_argument("--json", action="store_true", help="print JSON lines instead of a screen")
     run.add_argument(
         "--set",
         dest="changes",
@@ -117,16 +114,6 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default=[],
         help="change a value of the scenario for this run: hub.failover=none, events.0.at='31 s'; repeatable",
     )
-    run.add_argument(
-        "--bench",
-        metavar="FILE",
-        default=VIRTUAL,
-        help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
-    )
-    run.add_argument(
-        "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
-    )
-    run.add_argument("--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)")
     run.set_defaults(func=_run)
 
 
@@ -199,7 +186,10 @@ def _add_topology(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     topology = commands.add_parser("topology", help="look up what is connected")
     actions = topology.add_subparsers(metavar="ACTION", required=True)
     show = actions.add_parser("show", help="a topology as a drawing and a table of every port and address")
-    show.add_argument("topology", nargs="?", default="hub-two-uplinks").completer = _complete_topology  # type: ignore[attr-defined]
+    commandline.completed(
+        show.add_argument("topology", nargs="?", default="hub-two-uplinks"),
+        lambda: plan.names(paths.TOPOLOGIES),
+    )
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(func=_show_topology)
 
@@ -250,11 +240,3 @@ def _plot_result(options: argparse.Namespace) -> int:
 
     print(plots.write(Result.load(options.folder), svg=options.svg))
     return 0
-
-
-def _complete_scenario(**_: object) -> Sequence[str]:
-    return plan.scenarios()
-
-
-def _complete_topology(**_: object) -> Sequence[str]:
-    return plan.names(paths.TOPOLOGIES)

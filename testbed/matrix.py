@@ -13,11 +13,10 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from testbed import launch, paths, plan, screen
+from testbed import commandline, launch, paths, plan, screen
 from testbed.campaign import Campaign
 from testbed.errors import InputError
 from testbed.lab import bench
-from testbed.model.bench import VIRTUAL
 from testbed.overrides import Override
 from testbed.result import Result, State
 from testbed.traces.slots import SLOT_NS
@@ -83,6 +82,7 @@ class Matrix:
     axes: tuple[Axis, ...]
     repeat: int = 1
     bench_path: Path | None = None
+    link: str = "native"
 
     def combinations(self) -> list[tuple[Override, ...]]:
         """Return the changes of each run, in the order of running: repetitions last."""
@@ -95,7 +95,11 @@ class Matrix:
 
     def check(self) -> list[plan.Plan]:
         """Resolve every run before the first one starts. Raises InputError."""
-        return [plan.make(self.path, changes, self.bench_path) for changes in self.combinations()]
+        return list(map(self.resolve, self.combinations()))
+
+    def resolve(self, changes: tuple[Override, ...]) -> plan.Plan:
+        """Resolve one run. Raises InputError."""
+        return plan.make(self.path, changes, self.bench_path, self.link)
 
 
 def run(matrix: Matrix, folder: Path, console: Console, *, as_json: bool = False) -> Campaign:
@@ -107,7 +111,7 @@ def run(matrix: Matrix, folder: Path, console: Console, *, as_json: bool = False
         if not as_json:
             console.rule(f"run {number} of {len(rows)}: {', '.join(map(str, changes))}", align="left")
         (folder / name / "logs").mkdir(parents=True)
-        job = launch.Job.of(plan.make(matrix.path, changes, matrix.bench_path), folder / name)
+        job = launch.Job.of(matrix.resolve(changes), folder / name)
         with screen.choose(matrix.path.stem, as_json) as shown:
             launch.run(job, shown.show)
         campaign = campaign.kept(name)
@@ -142,27 +146,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("scenario", help="a name from 'testbed scenario list', or a YAML file").completer = (  # type: ignore[attr-defined]
-        lambda **_: plan.scenarios()
-    )
+    commandline.add_running(parser)
     parser.add_argument("--vary", metavar="KEY=VALUES", action="append", default=[], help="repeatable")
     parser.add_argument(
         "--phases", metavar="N", type=int, default=0, help="spread the events over a 15 s slot"
     )
     parser.add_argument("--repeat", metavar="N", type=int, default=1, help="run each combination N times")
     parser.add_argument(
-        "--bench",
-        metavar="FILE",
-        default=VIRTUAL,
-        help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
-    )
-    parser.add_argument(
-        "--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)"
-    )
-    parser.add_argument(
         "--dry-run", action="store_true", help="check everything and list the runs; start nothing"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON lines instead of a screen")
     parser.set_defaults(func=_command)
 
 
@@ -176,6 +168,7 @@ def _command(options: argparse.Namespace) -> int:
         length = sum(made.scenario.duration for made in plans)
         console.print(f"{len(plans)} runs, {format_duration(length)} of scenario time")
         return 0
+    launch.check(plans[0])  # the others' links are emulated by the same
     now = datetime.now(UTC)
     folder = launch.new_folder(options.results.resolve(), f"campaign-{matrix.path.stem}", now)
     (folder / "logs").rmdir()  # each run has its own
@@ -202,4 +195,4 @@ def _matrix(options: argparse.Namespace) -> Matrix:
     if not axes and options.repeat == 1:
         raise InputError("testbed campaign", "nothing varies", "give --vary, --phases or --repeat")
     path, bench_path = plan.find_scenario(options.scenario), bench.find(options.bench)
-    return Matrix(path, tuple(axes), options.repeat, bench_path)
+    return Matrix(path, tuple(axes), options.repeat, bench_path, options.link)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from testbed import paths, units
+from testbed import commandline, paths, units
 from testbed.errors import InputError, did_you_mean
 from testbed.load import Quantity
 from testbed.model.bench import Bench
@@ -213,8 +213,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "whether docs/schemas/ is up to date.",
         epilog="example: testbed schema scenario",
     )
-    parser.add_argument("kind", nargs="?", metavar="KIND", help=" | ".join(KINDS)).completer = (  # type: ignore[attr-defined]
-        lambda **_: list(KINDS)
+    commandline.completed(
+        parser.add_argument("kind", nargs="?", metavar="KIND", help=" | ".join(KINDS)), lambda: KINDS
     )
     parser.add_argument("--write", action="store_true", help="write docs/schemas/KIND.json; all without KIND")
     parser.set_defaults(func=_main)

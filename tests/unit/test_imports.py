@@ -28,7 +28,7 @@ LAYERS = (
         "campaign",
     }
     | {"junit", "plots", "progress", "doctor", "drawing"},
-    {"plan", "bringup", "launch", "screen", "live", "schema", "bench_check"},
+    {"plan", "bringup", "launch", "screen", "live", "commandline", "schema", "bench_check"},
     {"run"},
     {"matrix", "cli", "__main__", "pytest_plugin", "pytest_runs"},
 )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from testbed import cli, paths, plan
 from testbed.link.netem import NetemBackend
+
+RUNNING = [("run",), ("campaign", "--repeat", "2")]
+"""The commands that run scenarios."""
 
 
 def test_a_dry_run_prints_the_timeline_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,9 +44,12 @@ def test_a_wrong_name_is_answered_with_the_nearest(capsys: pytest.CaptureFixture
     )
 
 
-def test_what_a_back_end_cannot_play_is_refused_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", RUNNING)
+def test_what_a_back_end_cannot_play_is_refused_with_its_place(
+    command: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """netem cannot lose a recording's packets one by one; the native engine can, and the message says so."""
-    assert 2 == cli.main(["run", "starlink-blackout", "--link", "netem", "--dry-run"])
+    assert 2 == cli.main([*command, "starlink-blackout", "--link", "netem", "--dry-run"])
     said = capsys.readouterr().err
 
     assert said.startswith(
@@ -51,14 +58,18 @@ def test_what_a_back_end_cannot_play_is_refused_with_its_place(capsys: pytest.Ca
     assert "; use --link native\n" in said
 
 
+@pytest.mark.parametrize("command", RUNNING)
 def test_a_host_without_a_back_end_is_told_before_anything_starts(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: Sequence[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """Exit status 3, the reason, and no folder of a run."""
     reason = "this host's kernel has no netem; use --link native"
     monkeypatch.setattr(NetemBackend, "fault_of_host", lambda: reason)
 
-    assert 3 == cli.main(["run", "smoke", "--link", "netem", "--results", str(tmp_path)])
+    assert 3 == cli.main([*command, "smoke", "--link", "netem", "--results", str(tmp_path)])
 
     assert f"testbed: {reason}\n" == capsys.readouterr().err
     assert [] == list(tmp_path.iterdir())
