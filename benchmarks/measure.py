@@ -6,6 +6,8 @@ import os
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.link import pair
+from testbed.link.backend import LinkSpec
 from testbed.link.fidelity import Fidelity
 from testbed.link.native import NativeBackend
 from testbed.link.simulated import SimulatedLink
@@ -50,7 +53,7 @@ def said(process: subprocess.Popen[bytes]) -> list[int]:
     return [int(word) for word in process.communicate(timeout=120)[0].split()]
 
 
-def links(delay_ns: int, n: int = 1):  # type: ignore[no-untyped-def]
+def links(delay_ns: int, n: int = 1) -> AbstractContextManager[pair.Pair]:
     """Return the context of n native links with this delay each way."""
     constant = LinkSchedule.constant(delay_ns=delay_ns)
     return pair.emulated([pair.spec(i, up=constant, down=constant, seed=i) for i in range(n)], NativeBackend)
@@ -186,7 +189,7 @@ def long_schedule() -> tuple[float, float]:
 class _Timed(NativeBackend):
     seconds = 0.0
 
-    def open(self, links):  # type: ignore[no-untyped-def]
+    def open(self, links: Sequence[LinkSpec]) -> None:
         began = time.perf_counter()
         super().open(links)
         self.seconds = time.perf_counter() - began

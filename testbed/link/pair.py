@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from testbed.errors import HostError, RunError
 from testbed.link.backend import LinkBackend, LinkSpec
@@ -128,6 +129,6 @@ def emulated(
         yield Pair(left, right, folder, backend)
 
 
-def spec(i: int = 0, **fields: object) -> LinkSpec:
+def spec(i: int = 0, **fields: Any) -> LinkSpec:
     """Return the spec of link i with the interfaces that `emulated` makes."""
-    return LinkSpec(name=f"link{i}", hub_interface=f"l{i}", net_interface=f"r{i}", **fields)  # type: ignore[arg-type]
+    return LinkSpec(name=f"link{i}", hub_interface=f"l{i}", net_interface=f"r{i}", **fields)

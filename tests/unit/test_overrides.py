@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.scenario import read_scenario
+from testbed.model.scenario import Scenario, read_scenario
 from testbed.overrides import Override
 from tests.unit.model.test_bad_scenarios import GOOD
 
@@ -19,7 +19,7 @@ hub: {{failover: ping-tracked}}
 """
 
 
-def scenario(tmp_path: Path, *changes: str):  # type: ignore[no-untyped-def]
+def scenario(tmp_path: Path, *changes: str) -> Scenario:
     path = tmp_path / "lesson.yaml"
     path.write_text(TEXT)
     return read_scenario(path, tuple(map(Override.parse, changes)))

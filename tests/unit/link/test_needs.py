@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,8 +97,8 @@ REFUSED: list[tuple[str, Mapping[str, object], str]] = [
 ]  # fmt: skip
 
 
-def spec(**fields: object) -> LinkSpec:
-    return LinkSpec("starlink", "a", "b", **({"up": PLAIN, "down": PLAIN} | fields))  # type: ignore[arg-type]
+def spec(**fields: Any) -> LinkSpec:
+    return LinkSpec("starlink", "a", "b", **({"up": PLAIN, "down": PLAIN} | fields))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,9 @@ def every(gap_ns: int, n: int, start_ns: int = 0) -> np.ndarray:
     return start_ns + gap_ns * np.arange(n, dtype=np.int64)
 
 
-def opened(up: LinkSchedule, down: LinkSchedule | None = None, **fields: object) -> SimulatedBackend:
+def opened(up: LinkSchedule, down: LinkSchedule | None = None, **fields: Any) -> SimulatedBackend:
     backend = SimulatedBackend()
-    backend.open([LinkSpec("starlink", "a", "b", up, down or up, **fields)])  # type: ignore[arg-type]
+    backend.open([LinkSpec("starlink", "a", "b", up, down or up, **fields)])
     backend.start(0)
     return backend
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,10 +16,10 @@ from testbed.model.link import LinkSchedule, QueueLimit, State
 MS = 10**6
 
 
-def schedule(*segments: tuple[float, float], end_ms: float, **fields: object) -> LinkSchedule:
+def schedule(*segments: tuple[float, float], end_ms: float, **fields: Any) -> LinkSchedule:
     """Return a schedule of (start, delay) in ms, without loss unless `fields` say otherwise."""
     n = len(segments)
-    columns: dict[str, object] = {
+    columns: dict[str, Any] = {
         "t_ns": np.array([round(t * MS) for t, _ in segments], np.int64),
         "delay_ns": np.array([round(d * MS) for _, d in segments], np.int64),
         "loss": np.zeros(n),
@@ -25,7 +27,7 @@ def schedule(*segments: tuple[float, float], end_ms: float, **fields: object) ->
         "state": np.zeros(n, np.uint8),
         "end_ns": round(end_ms * MS),
     }
-    return LinkSchedule(**(columns | fields))  # type: ignore[arg-type]
+    return LinkSchedule(**(columns | fields))
 
 
 def changes(steps: Steps, until_ns: int) -> list[tuple[float, float]]:

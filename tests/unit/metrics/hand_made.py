@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -117,6 +118,6 @@ def evidence(
     return Evidence(facts, samples, links, schedule)
 
 
-def ask(of: str = "heartbeat", start_ns: int = 0, end_ns: int = 90 * S, **more: object) -> Ask:
+def ask(of: str = "heartbeat", start_ns: int = 0, end_ns: int = 90 * S, **more: Any) -> Ask:
     """A question about a window, the whole 90 s where none is given."""
-    return Ask(of, Window(start_ns, end_ns), **more)  # type: ignore[arg-type]
+    return Ask(of, Window(start_ns, end_ns), **more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pytest
 
@@ -18,9 +20,9 @@ def failovers(*marked: tuple[str, int, int], **window: int) -> Measurement:
 
 
 def returned(
-    *marked: tuple[str, int, int], outages: object = ((30 * S, 55 * S),), **window: int
+    *marked: tuple[str, int, int], outages: Sequence[tuple[int, int]] = ((30 * S, 55 * S),), **window: int
 ) -> Measurement:
-    kept = evidence(links=links(*marked), outages=outages)  # type: ignore[arg-type]
+    kept = evidence(links=links(*marked), outages=outages)
     return METRICS["return_to_preferred"].measure(kept, ask(**window))
 
 

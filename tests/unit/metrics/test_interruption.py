@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from testbed.metrics import METRICS
 from testbed.metrics.measurement import Measurement
 from tests.unit.metrics.hand_made import MS, S, ask, evidence, heartbeat
 
 
-def interruption(*args: object, **window: int) -> Measurement:
-    table = heartbeat(*args)  # type: ignore[arg-type]
+def interruption(*args: Any, **window: int) -> Measurement:
+    table = heartbeat(*args)
     return METRICS["interruption"].measure(evidence(heartbeat=table), ask(**window))
 
 

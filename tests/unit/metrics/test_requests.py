@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from testbed.metrics import METRICS
@@ -9,8 +11,8 @@ from testbed.metrics.measurement import Measurement
 from tests.unit.metrics.hand_made import MS, UNANSWERED, S, ask, evidence, lessons, request
 
 
-def measure(metric: str, *rows: dict[str, object], **asked: object) -> Measurement:
-    return METRICS[metric].measure(evidence(lessons=lessons(*rows)), ask("lessons", **asked))  # type: ignore[arg-type]
+def measure(metric: str, *rows: dict[str, object], **asked: Any) -> Measurement:
+    return METRICS[metric].measure(evidence(lessons=lessons(*rows)), ask("lessons", **asked))
 
 
 def test_hit_ratio_is_hits_over_answers():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,8 +16,8 @@ from testbed.model.link import LinkSchedule, State
 from tests.unit.metrics.hand_made import MS, S, ask, evidence, links
 
 
-def measure(metric: str, kept: Evidence, **asked: object) -> Measurement:
-    return METRICS[metric].measure(kept, ask(**asked))  # type: ignore[arg-type]
+def measure(metric: str, kept: Evidence, **asked: Any) -> Measurement:
+    return METRICS[metric].measure(kept, ask(**asked))
 
 
 def moves(*changes_s: int, until_s: int = 90) -> pa.Table:

@@ -87,7 +87,7 @@ def test_the_figure_says(figure: Figure, shown: str) -> None:
 def test_nothing_is_cut_off(figure: Figure) -> None:
     """All letters lie within the figure."""
     figure.canvas.draw()
-    width, height = figure.canvas.get_width_height()  # type: ignore[attr-defined]
+    width, height = figure.canvas.get_width_height()
     outside = [
         t.get_text()
         for t in figure.findobj(Text)

@@ -41,9 +41,10 @@ class Relay:
     def through(self, client: socket.socket, packet: bytes) -> tuple[str, int]:
         """Send from a client; return the address from which the server saw the packet."""
         client.sendto(packet, self.address)
+        seen_from: tuple[str, int]
         received, seen_from = self.server.recvfrom(2048)
         assert packet == received
-        return seen_from  # type: ignore[no-any-return]
+        return seen_from
 
     def answer(self, to: tuple[str, int], packet: bytes = MAGIC + b"\x02reply") -> None:
         self.server.sendto(packet, to)

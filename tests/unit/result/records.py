@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from testbed.metrics.decomposition import Decomposition
 from testbed.metrics.evidence import Facts, Happening
 from testbed.metrics.ledger import Entry, Fate
@@ -30,9 +32,9 @@ def verdict(
     return judge(objective, Ask("heartbeat", Window(0, 90 * S)), measured)
 
 
-def record(*verdicts: Verdict, state: State = State.COMPLETE, **more: object) -> Record:
+def record(*verdicts: Verdict, state: State = State.COMPLETE, **more: Any) -> Record:
     """A record with every field filled in."""
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "scenario": "starlink-blackout",
         "question": "does LTE carry the hub?",
         "duration_ns": 90 * S,
@@ -64,4 +66,4 @@ def record(*verdicts: Verdict, state: State = State.COMPLETE, **more: object) ->
         "sessions": (Entry("sync", 0, Fate.RESET, 0, 33 * S, "client: ECONNRESET", 3 * S, 30 * S, 0, None),),
         "files": {"junit.xml": 900},
     }
-    return Record(**fields | {"verdicts": verdicts, "state": state} | more)  # type: ignore[arg-type]
+    return Record(**fields | {"verdicts": verdicts, "state": state} | more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,9 @@ from testbed.traces.impair import impair
 S, MS = 10**9, 10**6
 
 
-def played(event: Event, **values: object) -> LinkSchedule:
+def played(event: Event, **values: Any) -> LinkSchedule:
     """Up direction of a link of 25 ms, 10 % loss and 8 Mbit/s with an event from 2 s to 5 s."""
-    link = FixedLink(25 * MS, **{"rate": 8 * 10**6, "loss": 0.1, **values})  # type: ignore[arg-type]
+    link = FixedLink(25 * MS, **({"rate": 8 * 10**6, "loss": 0.1} | values))
     return compile_link(link, duration_ns=10 * S, seed=1, events=[event]).up
 
 
