@@ -85,16 +85,11 @@ class Client:
             self._stream = None
 
 
-async def run(plan: Mapping[str, Any]) -> None:
-    """Do all requests, or those before the end of standard input."""
-    await handshake.until_told(Client(plan).run())
-
-
 def main() -> None:
     """Hear the plan and the start, run."""
     plan = handshake.plan()
     if (at_ns := handshake.start()) is not None:
-        asyncio.run(run(plan | {"at_ns": at_ns}))
+        asyncio.run(handshake.until_told(Client(plan | {"at_ns": at_ns}).run()))
 
 
 if __name__ == "__main__":
