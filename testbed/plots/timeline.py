@@ -21,7 +21,6 @@ from testbed.result import Result
 
 EXPECTED_STEP_NS = 50_000_000  # the promised round trip is drawn this finely
 LETTER_WIDTH = 0.0055  # of a small bold letter, as a share of the panel
-NAMED_CHANGES = 6  # takeovers whose times are written below the band
 THROUGHPUT_BINS = 180  # over the whole run, at most
 BIN_WIDTHS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 600)
 
@@ -66,7 +65,9 @@ def carrier_band(axes: Axes, result: Result) -> None:
     if not result.carriers.takeovers:
         style.empty(axes, "no heartbeat seen on the links")
         return
-    for stretch in result.carriers.stretches(Window(0, record.duration_ns)):
+    whole = Window(0, record.duration_ns)
+    taken_over = {change.t_ns for change in result.carriers.changes(whole)}
+    for stretch in result.carriers.stretches(whole):
         start, end = float(seconds(stretch.start_ns)), float(seconds(stretch.end_ns))
         if stretch.uplink is None and end - start < result.carriers.silence_ns / 1e9:
             continue  # the moment before the heartbeat's first packet
@@ -76,15 +77,14 @@ def carrier_band(axes: Axes, result: Result) -> None:
             )
             continue
         axes.axvspan(start, end, color=colours.get(stretch.uplink, style.GREY), linewidth=0)
-        if end - start > record.duration_ns / 1e9 * 0.05:
-            ink = "white" if colours.get(stretch.uplink) in style.DARK else style.BLACK
+        share = (stretch.end_ns - stretch.start_ns) / record.duration_ns
+        ink = "white" if colours.get(stretch.uplink) in style.DARK else style.BLACK
+        if share > 0.05:
             middle = (start + end) / 2
             axes.text(middle, 0.47, stretch.uplink, ha="center", va="center", color=ink, weight="bold")
-    for change in result.carriers.changes(Window(0, record.duration_ns))[:NAMED_CHANGES]:
-        at = change.t_ns / record.duration_ns
-        style.note(
-            axes, f"{change.t_ns / 1e9:.2f} s", (at, 0), (0, -2), ha="center", va="top", weight="normal"
-        )
+        if share > 0.2 and stretch.start_ns in taken_over:
+            at = (stretch.start_ns / record.duration_ns, 0.47)
+            style.note(axes, f"{start:.2f} s", at, (3, 0), ha="left", va="center", color=ink, weight="normal")
 
 
 def round_trips(axes: Axes, result: Result) -> None:
