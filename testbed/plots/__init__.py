@@ -108,5 +108,5 @@ def _words(figure: Figure, result: Result) -> None:
         1, 2, width_ratios=(2.2, 1), left=0.02, right=0.98, top=0.222, bottom=0.055, wspace=0.09
     )
     words.verdict_table(figure.add_subplot(grid[0]), result.record)
-    words.sequence(figure.add_subplot(grid[1]), result.record)
+    words.sequence(figure.add_subplot(grid[1]), result)
     words.footer(figure, result.record)

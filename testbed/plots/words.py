@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from testbed.metrics.decomposition import Decomposition
 from testbed.model.objective import Unit, format_value
 from testbed.plots import style
-from testbed.result import Record, State, iso
+from testbed.result import Record, Result, State, iso
 from testbed.units import format_duration
 from testbed.verdict import Outcome, Verdict
 
@@ -92,8 +92,10 @@ def _signed(value: float, unit: Unit) -> str:
     return f"{sign}{text}" if value else "0"
 
 
-def sequence(axes: Axes, record: Record) -> None:
+def sequence(axes: Axes, result: Result) -> None:
     """Write what followed the first event, step by step, with the time since the event."""
+    record = result.record
+    asked = any("ttfb_ns" in table.column_names for table in result.evidence.samples.values())
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     if not record.decomposition:
@@ -104,13 +106,13 @@ def sequence(axes: Axes, record: Record) -> None:
     axes.text(0, 1 - height / 2, f"after the {what}", color=style.GREY, va="center")
     axes.text(1, 1 - height / 2, "time since", color=style.GREY, va="center", ha="right")
     axes.axhline(1 - height, color=style.FAINT, linewidth=0.6)
-    for line, (what, when) in enumerate(_moments(found), start=1):
+    for line, (what, when) in enumerate(_moments(found, asked), start=1):
         y = 1 - (line + 0.5) * height
         axes.text(0, y, what, va="center")
         axes.text(1, y, when, va="center", ha="right")
 
 
-def _moments(found: Decomposition) -> Iterator[tuple[str, str]]:
+def _moments(found: Decomposition, asked: bool) -> Iterator[tuple[str, str]]:
     start, end = found.impairment_ns, found.recovered_ns
     if not found.uplink:
         yield "first request failed", _since(found.service_lost_ns, start)
@@ -120,7 +122,8 @@ def _moments(found: Decomposition) -> Iterator[tuple[str, str]]:
     yield "first lost heartbeat sent", _since(found.first_lost_ns, start)
     yield f"first packet on {found.backup or 'another uplink'}", _since(found.first_backup_ns, start)
     yield "first good heartbeat sent", _since(found.first_good_ns, start)
-    yield "first answer from the tenant", _since(found.service_back_ns, start)
+    if asked:
+        yield "first answer from the tenant", _since(found.service_back_ns, start)
     yield f"{found.kind.replace('_', ' ')} over", _since(end, start)
     yield f"back on {found.uplink} (since its end)", _since(found.returned_ns, end)
 
