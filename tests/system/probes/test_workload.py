@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import pytest
 from testbed.errors import RunError
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.traffic import HttpGet
-from testbed.probes import script, workload
+from testbed.probes import workload
 from testbed.probes.demand import draw
 from testbed.probes.probe import ProbeState, Site
 from testbed.probes.workload import Workload
@@ -240,7 +241,7 @@ def test_a_client_that_cannot_start_is_reported(
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho No module named aiohttp >&2\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(script.sys, "executable", str(broken))
+    monkeypatch.setattr(sys, "executable", str(broken))
     probe = Workload(_traffic(20), lab.site(tmp_path, 1, objects=OBJECTS, stored=manifest(7, OBJECTS)))
     probe.open()
 
