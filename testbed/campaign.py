@@ -5,8 +5,9 @@ Its folder holds campaign.json, written anew after each run, a folder for each r
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -61,8 +62,10 @@ class Campaign:
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """The objectives of all runs, each once."""
-        return tuple(dict.fromkeys(v.title for result in self.results for v in result.record.verdicts))
+        """The objectives, in the scenario's order; a window that is another one in each run is left out."""
+        verdicts = [result.record.verdicts for result in self.results]
+        columns = itertools.zip_longest(*verdicts)
+        return tuple(_common([v.title for v in column if v is not None]) for column in columns)
 
     @property
     def exit_status(self) -> int:
@@ -77,12 +80,19 @@ class Campaign:
 
     def worst(self) -> Iterator[Extreme]:
         """Yield the extreme of each objective that any run could measure."""
-        for title in self.titles:
+        for place in range(len(self.titles)):
             found = [
                 Extreme(verdict, result)
                 for result in self.results
-                for verdict in result.record.verdicts
-                if verdict.title == title and verdict.margin is not None
+                for verdict in result.record.verdicts[place : place + 1]
+                if verdict.margin is not None
             ]
             if found:
                 yield min(found, key=lambda extreme: extreme.verdict.margin or 0.0)
+
+
+def _common(titles: Sequence[str]) -> str:
+    """Return what an objective is called in all runs: a shift moves its window."""
+    if len(set(titles)) == 1 or len({title.rpartition(" in ")[0] for title in titles}) > 1:
+        return titles[0]
+    return f"{titles[0].rpartition(' in ')[0]} in its window"

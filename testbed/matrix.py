@@ -130,10 +130,10 @@ def table(campaign: Campaign) -> Table:
         shown.add_column(title)
     for result in campaign.results:
         record = result.record
-        measured = {v.title: f"{screen.MARKS[str(v.outcome)]} {v.measured}" for v in record.verdicts}
+        measured = [f"{screen.MARKS[str(v.outcome)]} {v.measured}" for v in record.verdicts]
         values = campaign.values(result)
         cells = [*(values.get(key, "") for key in campaign.keys), str(record.exit_status)]
-        shown.add_row(*cells, *(measured.get(title, "–") for title in campaign.titles))
+        shown.add_row(*cells, *measured, *["–"] * (len(campaign.titles) - len(measured)))
     return shown
 
 

@@ -43,9 +43,11 @@ def draw(campaign: Campaign) -> Figure:
         max(1, len(titles)), 1, left=0.1, right=0.8, bottom=bottom, top=top, hspace=0.45
     )
     key, groups = _groups(campaign)
-    panels = [figure.add_subplot(grid[row]) for row in range(max(1, len(titles)))]
-    for axes, title in zip(panels, titles, strict=False):
-        _panel(axes, title, groups)
+    first = figure.add_subplot(grid[0])
+    panels = [first, *(figure.add_subplot(grid[row], sharex=first) for row in range(1, len(titles)))]
+    for place, (axes, title) in enumerate(zip(panels, titles, strict=False)):
+        axes.set_title(title, loc="left", fontsize=8.5)
+        _panel(axes, place, groups)
     if not titles:
         style.empty(panels[0], "no run was judged")
     for axes in panels[:-1]:
@@ -84,15 +86,15 @@ def _is_timed(campaign: Campaign, key: str) -> bool:
         return False
 
 
-def _panel(axes: Axes, title: str, groups: _Groups) -> None:
+def _panel(axes: Axes, place: int, groups: _Groups) -> None:
     unit = Unit.COUNT
     looks = zip(itertools.cycle(style.UPLINK_COLOURS), itertools.cycle("osD^v"), groups.items(), strict=False)
     for colour, shape, (name, runs) in looks:
         found = [
             (at, verdict)
             for at, result in runs
-            for verdict in result.record.verdicts
-            if verdict.title == title and verdict.value is not None
+            for verdict in result.record.verdicts[place : place + 1]
+            if verdict.value is not None
         ]
         if not found:
             continue
@@ -114,7 +116,6 @@ def _panel(axes: Axes, title: str, groups: _Groups) -> None:
             _scaled(found[0][1], found[0][1].bound), color=style.VERMILLION, linewidth=0.8, linestyle="--"
         )
     style.prepare(axes, _SCALES[unit][1] if unit in _SCALES else "count")
-    axes.set_title(title, loc="left", fontsize=8.5)
     axes.margins(y=0.25)
     axes.set_ylim(bottom=0)  # after the margins: a difference of a tenth must not look like a cliff
     if unit is Unit.COUNT:

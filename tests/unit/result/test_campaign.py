@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,19 @@ def test_the_figure_shows_each_run_at_its_shift(campaign: Campaign) -> None:
     assert [[5.0, 3.4]] == np.asarray(cross.get_xydata()).tolist()
     assert [3.0, 3.0] == list(bound.get_ydata())
     assert any("15 s slot" in text.get_text() for text in figure.findobj(Text))
+
+
+def test_an_objective_whose_window_moves_is_one_objective(tmp_path: Path) -> None:
+    """A shift moves windows: the runs are compared all the same, and the table has one column for it."""
+    kept = Campaign(tmp_path, "starlink-blackout", ("shift",))
+    for shift, window in (("0 s", "30 s .. 55 s"), ("5 s", "35 s .. 60 s")):
+        folder = tmp_path / shift[:-2]
+        folder.mkdir()
+        moved = replace(verdict(2 * S), title=f"interruption at most 3 s in {window}")
+        ResultWriter(folder, record(verdict(S), moved, changes=(f"shift={shift}",)))
+        kept = kept.kept(folder.name)
+
+    assert "interruption at most 3 s in its window" == kept.titles[1]
+    assert 2 == len(kept.titles)
+    assert 2 == len(list(kept.worst()))
+    assert 4 == len(table(kept).columns)
