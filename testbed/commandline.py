@@ -13,7 +13,7 @@ from testbed.model.bench import VIRTUAL
 
 def completed(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
     """Let argcomplete offer these words for an argument."""
-    argument.completer = lambda **_: list(words())  # type: ignore[attr-defined]
+    vars(argument)["completer"] = lambda **_: list(words())  # the attribute that argcomplete looks for
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
