@@ -7,11 +7,14 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import pytest
 
 from testbed.probes.irtt import Echo, answered_in_time, echoes, parse_duration, parse_reply, salvage
+
+CLIENT = ["-4", "-i", "10ms", "-d", "500ms", "--wait=200ms", "--timeouts=1s,2s,4s", "-o", "-"]
 
 
 @dataclass(frozen=True)
@@ -30,23 +33,18 @@ def recording() -> Recording:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    server = subprocess.Popen(["irtt", "server", "-b", address, "-i", "0"], stdout=subprocess.DEVNULL)
-    options = [
-        "-4",
-        "-i",
-        "10ms",
-        "-d",
-        "500ms",
-        "--wait=200ms",
-        "--timeouts=200ms,200ms,500ms,1s",
-        "-o",
-        "-",
-    ]
-    client = subprocess.run(
-        ["irtt", "client", *options, address], capture_output=True, text=True, timeout=20, check=True
-    )
-    server.kill()
-    server.wait()
+    command = ["irtt", "server", "-b", address, "-i", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            assert server.stdout
+            said = list(takewhile(lambda line: "[ListenerStart]" not in line, server.stdout))
+            assert server.poll() is None, said
+            client = subprocess.run(
+                ["irtt", "client", *CLIENT, address], capture_output=True, text=True, timeout=60
+            )
+        finally:
+            server.kill()
+    assert 0 == client.returncode, client.stderr
     document = json.loads(client.stdout)
     arrivals = iter(
         trip["timestamps"]["client"]["receive"]["wall"] for trip in document["round_trips"] if trip["delay"]
