@@ -89,6 +89,28 @@ static bool json_string(struct json *j, const uint8_t **text, size_t *length)
 	return json_take(j, '"');
 }
 
+/* Whether the bytes of a string, from `p` to `end` with its escapes, spell a word of letters, digits and '_'. */
+static bool json_spells(const uint8_t *p, const uint8_t *end, const char *word)
+{
+	for (; p < end && *word; word++) {
+		if (*p != '\\') {
+			if (*p++ != (uint8_t)*word)
+				return false;
+			continue;
+		}
+		if (p[1] != 'u')	/* no other escape stands for any of these */
+			return false;
+		unsigned code = 0;
+
+		for (int i = 2; i < 6; i++)
+			code = code << 4 | ((p[i] & 15) + (p[i] > '9' ? 9 : 0));
+		if (code != (uint8_t)*word)
+			return false;
+		p += 6;
+	}
+	return p == end && !*word;
+}
+
 static bool json_digits(struct json *j)
 {
 	const uint8_t *begin = j->p;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.errors import RunError
@@ -99,7 +99,6 @@ packets = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     packets,
     st.lists(st.sampled_from([9_600, 1_000_000, 7_654_321, 0]), min_size=3, max_size=3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.link.simulated import ACCEPTED, CUT, LOST, NO_ROOM, SimulatedLink
@@ -60,7 +60,6 @@ def engine(schedule: LinkSchedule, t: np.ndarray, sizes: np.ndarray) -> list[int
     return [words[f] if f != ACCEPTED else left.get(i, "stuck") for i, f in enumerate(transit.fate.tolist())]
 
 
-@settings(deadline=None, max_examples=300)
 @given(schedules(), arrivals)
 def test_every_packet_fares_as_in_the_slow_model(
     schedule: LinkSchedule, packets: list[tuple[int, int]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.link.layout import CERTAIN, FOREVER, pack, unpack
@@ -119,7 +119,6 @@ def test_live_changes_cover_the_schedule_for_their_time():
     assert Setting(20 * MS, 0.0, 0) == steps.at(200 * MS)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.lists(
         st.tuples(st.integers(1, 40 * MS), st.integers(0, 100 * MS), st.floats(0, 1)),
