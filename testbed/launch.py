@@ -20,7 +20,7 @@ from testbed.link.backends import BACKENDS
 from testbed.plan import Plan
 from testbed.progress import Ended, Event
 
-_GRACE_S = 20.0  # how long an interrupted run may take to write what it has
+_GRACE_S = 40.0  # how long an interrupted run may take to write what it has
 
 
 @dataclass(frozen=True)

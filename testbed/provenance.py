@@ -97,7 +97,7 @@ def _first_line(command: Sequence[str]) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            timeout=5,
+            timeout=30,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):

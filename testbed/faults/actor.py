@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TABLE = "testbed_fault"
 """The nftables table of a device that holds a fault; to delete it is to undo the fault."""
-READY_S = 20.0
+READY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -118,4 +118,4 @@ class StandIn:
         """End it, and with it its connections."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=60)

@@ -71,7 +71,7 @@ class DeviceAccess(ABC):
             **options,
         )
 
-    def run(self, command: Sequence[str], timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def run(self, command: Sequence[str], timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command on the device and return its output as text, whatever its exit status.
 
         Raises RunError when it is still running after ``timeout_s``.

@@ -26,7 +26,7 @@ from testbed.model.topology import EMULATOR, Node, NodeKind, Topology
 
 CONGESTION_CONTROL = "cubic"
 """Of all TCP that leaves a node's own network: the kernel's own default (RFC 9438)."""
-_SCRIPT_TIMEOUT_S = 30.0
+_SCRIPT_TIMEOUT_S = 60.0
 _PRIVATE = "/run/testbed"  # on the sandbox's tmpfs: what the devices write to their /etc, /var and /root
 
 
@@ -78,7 +78,7 @@ class Network:
         """End the service of a node, as a loss of power does."""
         if (process := self._services.pop(node, None)) is not None:
             process.kill()
-            process.wait(timeout=5)
+            process.wait(timeout=60)
 
     def failed_services(self) -> Iterator[str]:
         """Yield the command line of every service that has ended."""

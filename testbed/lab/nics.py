@@ -17,7 +17,7 @@ LOCKS = Path("/run/lock")
 ALIAS = "testbed NIC "
 """What a lent NIC has for an alias, followed by its own name."""
 
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 60.0
 _FOREVER = 2**32 - 1
 
 

@@ -65,6 +65,6 @@ def prepare(shown: Mapping[str, Path] = MappingProxyType({})) -> None:
 
 
 def _do(*command: str, pass_fds: Sequence[int] = ()) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10, pass_fds=pass_fds)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, pass_fds=pass_fds)
     if done.returncode != 0:
         raise HostError(f"{' '.join(command)}: {done.stderr.strip()}")

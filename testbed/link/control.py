@@ -16,7 +16,7 @@ from testbed.link.layout import COUNTERS, RUN_STATS, probability
 from testbed.link.records import Records
 from testbed.model.link import Direction
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 _FIELDS = ("delay", "rate", "loss", "state")
 
 

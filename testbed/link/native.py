@@ -19,7 +19,7 @@ from testbed.model.link import Direction
 LINKD = Path(__file__).resolve().parents[2] / "build" / "linkd"
 MARK_DSCP = 46
 """Expedited forwarding (RFC 3246): the mark of a run's heartbeat."""
-READY_S = 20.0
+READY_S = 60.0
 
 Spawn = Callable[[Sequence[str]], "subprocess.Popen[bytes]"]
 

@@ -18,7 +18,7 @@ from testbed.errors import HostError, RunError
 from testbed.link.backend import LinkBackend, LinkSpec
 from testbed.link.native import NativeBackend, Spawn
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 # without the host's own IPv6 talk, the packets on a link are those that were sent
 _KEEP = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 && echo ready; exec sleep infinity"
 

@@ -23,7 +23,7 @@ from testbed.probes.responder import Responder, promptly
 
 REPLY_WAIT_NS = SECOND_NS
 """How long irtt waits for replies after its last packet."""
-GRACE_S = 5.0
+GRACE_S = 15.0
 
 
 class Heartbeat(Probe):

@@ -23,7 +23,7 @@ ANCHOR = BUILD / "anchor"
 FIRST_PORT = 2112
 DSCP_EF = 46
 """Expedited forwarding (RFC 3246): the mark by which the links' counters tell a heartbeat."""
-READY_S = 5.0
+READY_S = 60.0
 PRIORITY = ("nice", "-n", "-15")
 """Runs a command before the ordinary processes of the host. Real-time priority would be more exact still, but a Go
 program such as irtt spins while its threads wait for each other, and with that priority it can hold a processor
@@ -85,7 +85,7 @@ class Responder:
         """End the processes."""
         for process, _ in self._processes.values():
             process.kill()
-            process.wait(timeout=5)
+            process.wait(timeout=60)
         self._processes.clear()
 
     def _start(self, what: str, device: DeviceAccess, command: Sequence[str], awaited: str) -> None:

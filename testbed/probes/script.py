@@ -28,8 +28,8 @@ from testbed.probes.responder import PRIORITY
 if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess
 
-START_S = 30.0
-GRACE_S = 5.0
+START_S = 60.0
+GRACE_S = 15.0
 
 Row = dict[str, Any]
 

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess
 
 SERVER = Path("node_modules/azurite/dist/src/blob/main.js")
-START_S = 15.0
+START_S = 60.0
 _MASK = r"s/([?&]sig=)[^&[:space:]\"]*/\1***/g"
 """Azurite logs whole URLs; the signature of a SAS token is a credential and stays out of the logs."""
 
@@ -132,8 +133,8 @@ class AzuriteTenant(Tenant):
             self._seeding.process.kill()
         if self._process and self._filter:
             self._process.kill()  # it keeps nothing on disk that could be left half-written
-            self._process.wait(timeout=10)
-            self._filter.wait(timeout=10)
+            self._process.wait(timeout=60)
+            self._filter.wait(timeout=60)
         self._files.key.unlink(missing_ok=True)
 
     def _job(self, do: str, objects: Sequence[CatalogueObject] = (), seed: int = 0) -> AzuriteSeeding:
@@ -149,14 +150,16 @@ class AzuriteTenant(Tenant):
             "objects": [dataclasses.asdict(o) for o in objects],
             "wait_s": START_S,
         }
-        return AzuriteSeeding(self._device, json.dumps(job), self._logs)
+        return AzuriteSeeding(self._device, json.dumps(job), self._logs, self._process)
 
 
 class AzuriteSeeding(Seeding):
-    """The process that stores or reads the objects, in the tenant's namespaces."""
+    """The process that stores or reads the objects, in the tenant's namespaces, while ``server`` runs."""
 
-    def __init__(self, device: DeviceAccess, job: str, logs: Path) -> None:
-        self._logs = logs
+    def __init__(
+        self, device: DeviceAccess, job: str, logs: Path, server: subprocess.Popen[bytes] | None
+    ) -> None:
+        self._logs, self._server = logs, server
         with (logs / "seed.log").open("ab") as log:
             self.process = device.popen_module("testbed.tenant.seed", stdin=subprocess.PIPE, stderr=log)
         # A seeder that ended before it read its job has said why in its log: wait() reports it.
@@ -164,12 +167,19 @@ class AzuriteSeeding(Seeding):
             pipe.write(job)
         self.process.stdin = None  # closed: communicate() must not flush it
 
-    def wait(self, timeout_s: float = 60.0) -> Mapping[str, StoredObject]:
-        try:
-            output, _ = self.process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as late:
-            self.process.kill()
-            raise RunError(f"tenant: the content is not stored or read after {timeout_s:g} s") from late
+    def wait(self, timeout_s: float = 120.0) -> Mapping[str, StoredObject]:
+        deadline, output = time.monotonic() + timeout_s, None
+        while output is None:
+            try:
+                output, _ = self.process.communicate(timeout=0.5)
+            except subprocess.TimeoutExpired as late:
+                if self._server is not None and self._server.poll() is not None:
+                    self.process.kill()
+                elif time.monotonic() > deadline:
+                    self.process.kill()
+                    raise RunError(
+                        f"tenant: the content is not stored or read after {timeout_s:g} s"
+                    ) from late
         if self.process.returncode:
             said = "\n".join(_tail(self._logs / name) for name in ("seed.log", "azurite.log"))
             raise RunError(f"tenant: the content could not be stored or read\n{said}")

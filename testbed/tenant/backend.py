@@ -53,7 +53,7 @@ class Seeding(ABC):
     """Content on its way into the tenant."""
 
     @abstractmethod
-    def wait(self, timeout_s: float = 60.0) -> Mapping[str, StoredObject]:
+    def wait(self, timeout_s: float = 120.0) -> Mapping[str, StoredObject]:
         """Return the objects by name once all are stored. Raises RunError."""
 
 

@@ -77,7 +77,7 @@ def test_input_reaches_the_command(device: DeviceAccess) -> None:
     """Bytes written to a command's standard input are what it reads, to the last."""
     sent = bytes(range(256)) * 1000
     with device.popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        received, _ = process.communicate(sent, timeout=20)
+        received, _ = process.communicate(sent, timeout=60)
 
     assert sent == received
 

@@ -16,19 +16,22 @@ import pytest
 from testbed import paths
 from testbed.result import Result, State
 from tests.system.bench.conftest import Hardware, nics
-from tests.system.run.conftest import ENDS_S, SCENARIO, Testbed, until
+from tests.system.run.conftest import ENDS_S, SCENARIO, Testbed, on_a_calm_host, until
 
 
 @pytest.fixture(scope="module")
 def finished(hardware: Hardware, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, int]:
     """One whole run on the bench: its result and its exit status."""
-    testbed = Testbed(tmp_path_factory.mktemp("finished") / "results")
-    before = nics()
-    process = testbed.start(SCENARIO, "--bench", hardware.bench)
-    output, errors = process.communicate(timeout=240)
-    assert "" == errors, output
-    assert before == nics()
-    return Result.load(testbed.result()[0]), process.returncode
+
+    def play(results: Path) -> tuple[Result, int]:
+        testbed, before = Testbed(results), nics()
+        process = testbed.start(SCENARIO, "--bench", hardware.bench)
+        output, errors = process.communicate(timeout=300)
+        assert "" == errors, output
+        assert before == nics()
+        return Result.load(testbed.result()[0]), process.returncode
+
+    return on_a_calm_host(tmp_path_factory.mktemp("finished"), play)
 
 
 def test_the_hub_on_the_bench_is_judged_as_the_virtual_one(finished: tuple[Result, int]) -> None:
@@ -66,16 +69,18 @@ def test_pytest_takes_the_bench_and_the_hub_forgets_the_run_before(
     finished: tuple[Result, int], hardware: Hardware, tmp_path: Path
 ) -> None:
     """``pytest --bench`` runs on the hardware, where a failover of the run before no longer saves the heartbeat."""
-    junit = tmp_path / "junit.xml"
-    options = ["--bench", str(hardware.bench), "--set", "hub.failover=none", "--junitxml", str(junit)]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--results", str(tmp_path), *options]
-    done = subprocess.run(
-        [*command, str(SCENARIO)], cwd=paths.ROOT, capture_output=True, text=True, timeout=300
-    )
-    cases = {str(case.get("name")): case for case in ET.parse(junit).getroot().iter("testcase")}
+
+    def play(results: Path) -> tuple[int, dict[str, ET.Element]]:
+        junit = tmp_path / "junit.xml"
+        options = ["--bench", hardware.bench, "--set", "hub.failover=none", "--junitxml", junit]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--results", results, *options]
+        done = subprocess.run([*command, SCENARIO], cwd=paths.ROOT, capture_output=True, timeout=300)
+        return done.returncode, {str(c.get("name")): c for c in ET.parse(junit).getroot().iter("testcase")}
+
+    status, cases = on_a_calm_host(tmp_path, play)
     interruption = next(case for name, case in cases.items() if name.startswith("interruption"))
 
-    assert pytest.ExitCode.TESTS_FAILED == done.returncode, done.stdout
+    assert pytest.ExitCode.TESTS_FAILED == status, {n: [*c.itertext()] for n, c in cases.items()}
     assert interruption.find("failure") is not None
     assert {"shelf"} == {
         p.get("value") for case in cases.values() for p in case.iter("property") if p.get("name") == "bench"
@@ -90,7 +95,7 @@ def test_a_killed_run_gives_the_nics_back(step: str, hardware: Hardware, tmp_pat
     process = Testbed(tmp_path / "results").start(SCENARIO, "--bench", hardware.bench)
     until(process, "step", name=step, seconds=None)
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     deadline = time.monotonic() + ENDS_S
     while (after := nics()) != before and time.monotonic() < deadline:
         time.sleep(0.1)

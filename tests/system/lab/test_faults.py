@@ -124,7 +124,7 @@ def test_a_busy_tenant_resets_what_is_open(site: Site) -> None:
         assert client.stdout
         assert "open\n" == client.stdout.readline()
         with applied(Event(0, tenant_errors=S), site):
-            said, _ = client.communicate("go on\n", timeout=20)
+            said, _ = client.communicate("go on\n", timeout=60)
 
     assert "ConnectionResetError\n" == said
 

@@ -60,7 +60,7 @@ def test_a_sandbox_hides_and_ends_what_runs_in_it(log: BinaryIO) -> None:
     process = started(log)
 
     assert before == host_state()
-    process.communicate(b"\n", timeout=10)
+    process.communicate(b"\n", timeout=60)
 
     assert 7 == process.returncode
     assert before == host_state()
@@ -75,7 +75,7 @@ def test_a_killed_sandbox_leaves_nothing(log: BinaryIO) -> None:
     assert process.stdout
     process.stdout.read()  # until every process of the sandbox has closed it
 
-    assert -signal.SIGKILL == process.wait(timeout=10)
+    assert -signal.SIGKILL == process.wait(timeout=60)
     assert before == host_state()
     assert not any("sleep 300" in line for line in processes())
 
@@ -95,7 +95,7 @@ def test_a_sandbox_dies_with_whoever_started_it() -> None:
     assert process.stdout
     assert b"ready\n" == process.stdout.readline()
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     with open(reading, "rb") as log:
         log.read()  # its end: every process of the sandbox is gone
 

@@ -51,7 +51,7 @@ def test_a_bridge_takes_changes_while_it_runs_and_ends_with_its_certificate() ->
         assert max(rtts(left)) > 100
 
         box.send_signal(signal.SIGINT)
-        out, _ = box.communicate(timeout=20)
+        out, _ = box.communicate(timeout=60)
         certificate = json.loads(out.splitlines()[-1])
         assert 40 == certificate["directions"][0]["packets"]
         assert not (Path(bridge.FOLDERS) / "l0-r0").exists()

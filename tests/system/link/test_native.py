@@ -33,7 +33,7 @@ def ping(lab: pair.Pair, *options: str, to: str = "10.0.0.2") -> tuple[int, list
         ["nsenter", "-t", str(lab.left.pid), "-n", "ping", "-c", "20", "-i", "0.02", "-W", "1", *options, to],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     ).stdout
     return out.count("bytes from"), [float(x) for x in re.findall(r"time=([\d.]+)", out)]
 
@@ -90,7 +90,7 @@ def test_frames_are_cut_to_the_mtu_and_whole() -> None:
         assert receiver.stdout is not None
         receiver.stdout.readline()
         lab.left.run(sys.executable, "-c", client)
-        assert str(4 << 20).encode() == receiver.communicate(timeout=20)[0].strip()
+        assert str(4 << 20).encode() == receiver.communicate(timeout=60)[0].strip()
         up = lab.backend.close().directions[0]
         records = read_bins(lab.folder / "links.bins")
 
@@ -176,7 +176,7 @@ def test_vlan_tags_and_marks_pass() -> None:
         assert listener.stdout is not None
         listener.stdout.readline()
         lab.left.run(sys.executable, "-c", send)
-        seen = listener.communicate(timeout=5)[0].decode()
+        seen = listener.communicate(timeout=60)[0].decode()
         assert "2a00" in seen or "8100002a" in seen  # the tag, in the frame or in its metadata
         assert 1 == lab.backend.read()["link0", UP].marked_out
 

@@ -37,7 +37,7 @@ def test_only_marked_packets_that_come_in_are_counted(ends: tuple[pair.Host, pai
     left.run("ping", "-q", "-c", "5", "-i", "0.01", "10.0.0.2")
 
     counting.send_signal(signal.SIGUSR1)
-    assert b"7\n" == counting.communicate(timeout=30)[0]
+    assert b"7\n" == counting.communicate(timeout=60)[0]
 
 
 def test_a_veth_s_far_end_makes_frames_of_one_segment(ends: tuple[pair.Host, pair.Host]) -> None:

@@ -85,7 +85,7 @@ def test_a_train_of_datagrams_is_cut() -> None:
         assert receiver.stdout is not None
         receiver.stdout.readline()
         lab.left.run(sys.executable, "-c", send)
-        got = receiver.communicate(timeout=20)[0].decode().strip()
+        got = receiver.communicate(timeout=60)[0].decode().strip()
         up = lab.backend.close().directions[0]
 
     assert str([(1000 - (i == 49), i) for i in range(50)]) == got

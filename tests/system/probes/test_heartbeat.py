@@ -93,7 +93,7 @@ def _direct(lab: Lab, disturb: Callable[[], None]) -> dict[str, Any]:
     )
     _wait_until(time.time_ns() + 10**9)
     disturb()
-    document, _ = client.communicate(timeout=10)
+    document, _ = client.communicate(timeout=60)
     server.kill()
     server.communicate()
     return json.loads(document)  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ import pytest
 
 from testbed import paths
 from testbed.result import Result, State
+from tests.system.run.conftest import on_a_calm_host
 
 SMOKE = "scenarios/smoke.yaml"
 EXAMPLES = re.findall(r"```python\n(.*?)```", (paths.ROOT / "docs" / "pytest.md").read_text(), re.DOTALL)
@@ -23,9 +24,10 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", (paths.ROOT / "docs" / "pytest.md"
 
 @dataclass(frozen=True)
 class Session:
-    """A session of pytest that is over."""
+    """A session of pytest that is over; ``results`` is the folder of its run."""
 
     folder: Path
+    results: Path
     output: str
     status: int
 
@@ -36,10 +38,10 @@ class Session:
         return {str(case.get("name")): case for case in root.iter("testcase")}
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start pytest in the project's folder; all that it writes goes into ``folder``."""
+def start(folder: Path, results: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start pytest in the project's folder; all that it writes goes into the two folders."""
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
-    written = ["--results", str(folder / "results"), "--junitxml", str(folder / "junit.xml")]
+    written = ["--results", str(results), "--junitxml", str(folder / "junit.xml")]
     return subprocess.Popen(
         [*command, *written, *arguments],
         cwd=paths.ROOT,
@@ -57,9 +59,13 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("session")
     for number, example in enumerate(EXAMPLES):
         (folder / f"test_example_{number}.py").write_text(example)
-    process = start(folder, SMOKE, str(folder))
-    output, _ = process.communicate(timeout=180)
-    return Session(folder, output, process.returncode)
+
+    def play(results: Path) -> Session:
+        process = start(folder, results, SMOKE, str(folder))
+        output, _ = process.communicate(timeout=300)
+        return Session(folder, results, output, process.returncode)
+
+    return on_a_calm_host(tmp_path_factory.mktemp("results"), play)
 
 
 def test_objectives_and_documented_tests_pass(session: Session) -> None:
@@ -71,14 +77,14 @@ def test_objectives_and_documented_tests_pass(session: Session) -> None:
 
 def test_all_of_them_share_one_run(session: Session) -> None:
     """Seven items and tests, and one folder of results."""
-    (folder,) = (session.folder / "results").iterdir()
+    (folder,) = session.results.iterdir()
 
     assert State.COMPLETE == Result.load(folder).record.state
 
 
 def test_the_report_names_what_was_run(session: Session) -> None:
     """The properties of an item are those of the run's own record."""
-    (folder,) = (session.folder / "results").iterdir()
+    (folder,) = session.results.iterdir()
     record = json.loads((folder / "result.json").read_text())
     case = session.cases["failovers of heartbeat at most 2"]
     properties = {p.get("name"): p.get("value") for p in case.iter("property")}
@@ -95,7 +101,7 @@ def test_ctrl_c_ends_the_run_politely(tmp_path: Path) -> None:
     """SIGINT while the scenario plays ends pytest with its status for it; what was measured is written."""
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
-    process = start(tmp_path, "-s", SMOKE)
+    process = start(tmp_path, tmp_path / "results", "-s", SMOKE)
     assert process.stdout
     said = []
     for line in process.stdout:

@@ -7,22 +7,27 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from testbed import paths
 
 SCENARIO = paths.SCENARIOS / "smoke.yaml"
-ENDS_S = 15.0
+ENDS_S = 60.0
+BUSY = 0.25
+"""More than this share of the processors' time stolen: the hub's programs are late, whatever the hub is worth."""
+TRIES = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Host:
-    """What a run could leave on the host: all but the processes are compared as they are."""
+    """What a run could leave on the host."""
 
     links: frozenset[str]
     mounts: str
@@ -40,6 +45,16 @@ class Host:
             firewall=_said("nft", "list", "ruleset"),
             processes=frozenset(_ours()),
         )
+
+    def left(self, later: Host) -> dict[str, Any]:
+        """Return what is different later; of processes and namespaces what came, as those before may be ending."""
+        return {
+            "links": later.links ^ self.links,
+            "mounts": set(later.mounts.splitlines()) ^ set(self.mounts.splitlines()),
+            "namespaces": later.namespaces - self.namespaces,
+            "firewall": set(later.firewall.splitlines()) ^ set(self.firewall.splitlines()),
+            "processes": later.processes - self.processes,
+        }
 
 
 def _said(*command: str) -> str:
@@ -97,6 +112,18 @@ class Testbed:
         return folder, json.loads((folder / "result.json").read_text())
 
 
+def on_a_calm_host(folder: Path, play: Callable[[Path], T]) -> T:
+    """Play one run into a results folder, and again while the hypervisor takes too much; skip where it always does."""
+    for results in (folder / f"results{n}" for n in range(TRIES)):
+        outcome = play(results)
+        (run,) = results.iterdir()
+        fidelity = json.loads((run / "result.json").read_text())["fidelity"] or {}
+        stolen = fidelity.get("stolen_share") or 0.0
+        if stolen <= BUSY:
+            return outcome
+    pytest.skip(f"too busy a host, {TRIES} times: the hypervisor took {stolen:.0%} of the processors' time")
+
+
 def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
     """Yield what a run tells, until it ends."""
     assert process.stdout
@@ -131,6 +158,6 @@ def untouched_host() -> Iterator[None]:
     before = Host.look()
     yield
     deadline = time.monotonic() + ENDS_S
-    while (after := Host.look()) != before and time.monotonic() < deadline:
-        pass
-    assert before == after
+    while any((left := before.left(Host.look())).values()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert {} == {what: these for what, these in left.items() if these}

@@ -13,7 +13,7 @@ import pytest
 
 from testbed.model.failover import PingTracking
 from testbed.result import Result, State
-from tests.system.run.conftest import SCENARIO, Testbed, events, until
+from tests.system.run.conftest import SCENARIO, Testbed, events, on_a_calm_host, until
 
 STEPS = ("network", "links and services", "hub", "probes", "scenario", "samples")
 
@@ -23,12 +23,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """One whole run: its folder and its exit status."""
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
-    testbed = Testbed(tmp_path_factory.mktemp("finished") / "results")
-    process = testbed.start(SCENARIO)
-    output, errors = process.communicate(timeout=180)
+    return on_a_calm_host(tmp_path_factory.mktemp("finished"), lambda results: play(results, SCENARIO))
+
+
+def play(results: Path, scenario: Path) -> tuple[Path, int]:
+    """Run a scenario to its end; return the folder and the exit status."""
+    testbed = Testbed(results)
+    process = testbed.start(scenario)
+    output, errors = process.communicate(timeout=300)
     assert "" == errors, output
-    folder, _ = testbed.result()
-    return folder, process.returncode
+    return testbed.result()[0], process.returncode
 
 
 def test_the_hub_carries_on_and_the_run_says_so(finished: tuple[Path, int]) -> None:
@@ -97,16 +101,14 @@ def test_no_secret_reaches_the_results(finished: tuple[Path, int]) -> None:
     assert [] == [path for path in files if re.search(rb"sig=(?!\*\*\*)", path.read_bytes())]
 
 
-def test_a_hub_without_failover_fails(testbed: Testbed, tmp_path: Path, untouched_host: None) -> None:
+def test_a_hub_without_failover_fails(tmp_path: Path, untouched_host: None) -> None:
     """The objectives can fail: a hub that never fails over is interrupted for the whole outage; exit status 1."""
     scenario = tmp_path / "no-failover.yaml"
     scenario.write_text(SCENARIO.read_text().replace("failover: ping-tracked", "failover: none"))
-    process = testbed.start(scenario)
-    process.communicate(timeout=180)
-    folder, _ = testbed.result()
+    folder, status = on_a_calm_host(tmp_path, lambda results: play(results, scenario))
     interruption = Result.load(folder).verdict("interruption")
 
-    assert (1, "fail") == (process.returncode, str(interruption.outcome))
+    assert (1, "fail") == (status, str(interruption.outcome))
     assert interruption.value is not None
     assert 8e9 <= interruption.value <= 9e9
 
@@ -119,7 +121,7 @@ def test_a_killed_run_leaves_nothing_but_its_results(
     process = testbed.start(SCENARIO)
     until(process, "step", name=step, seconds=None)
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     folder, _ = testbed.result()
     record = Result.load(folder).record
 
@@ -134,7 +136,7 @@ def test_ctrl_c_writes_what_there_is(testbed: Testbed, untouched_host: None) -> 
     ticks = (event["t_ns"] for event in events(process) if event["event"] == "tick")
     next(t for t in ticks if t > 3e9)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     folder, _ = testbed.result()
 
     assert 3 == process.returncode
@@ -148,7 +150,7 @@ def test_two_runs_at_once_do_not_meet(tmp_path: Path, untouched_host: None) -> N
     both = [Testbed(tmp_path / name) for name in ("a", "b")]
     processes = [testbed.start(SCENARIO) for testbed in both]
     for process in processes:
-        process.communicate(timeout=240)
+        process.communicate(timeout=400)
     records = [Result.load(testbed.result()[0]).record for testbed in both]
 
     assert [State.COMPLETE] * 2 == [record.state for record in records]

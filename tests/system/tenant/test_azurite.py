@@ -80,7 +80,7 @@ class Running:
             input=json.dumps(job),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         assert 0 == done.returncode, done.stderr
@@ -104,6 +104,19 @@ def running(device: NamespaceAccess, tmp_path_factory: pytest.TempPathFactory) -
     )
     yield Running(tenant, device, stored, sas, upload_sas, logs)
     tenant.close()
+
+
+def test_a_server_that_ends_is_not_waited_for(device: NamespaceAccess, tmp_path: Path) -> None:
+    """An address that the tenant lacks: what the server said is the error."""
+    if not (azurite.azurite_folder() / azurite.SERVER).is_file():
+        pytest.skip(f"needs Azurite in {azurite.azurite_folder()} (make setup)")
+    tenant = AzuriteTenant(device, tmp_path, tmp_path, datetime.now(UTC), address="198.51.100.77")
+    tenant.open()
+    try:
+        with pytest.raises(RunError, match="EADDRNOTAVAIL"):
+            tenant.seed(OBJECTS, 7).wait()
+    finally:
+        tenant.close()
 
 
 def test_stores_the_content_that_seed_and_name_determine(running: Running) -> None:

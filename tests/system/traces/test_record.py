@@ -235,7 +235,7 @@ def test_irtt_is_used_where_the_far_end_answers_it(
     folder = tmp_path / "recording"
     try:
         listening = "until grep -q :0840 /proc/net/udp /proc/net/udp6; do :; done"  # port 2112
-        subprocess.run(far.argv(["sh", "-c", listening]), check=True, timeout=10)
+        subprocess.run(far.argv(["sh", "-c", listening]), check=True, timeout=60)
         recording = record(near, folder, "--duration", "60s" if killed else "4s", "--dish", "none")
         if killed:
             wait_for(folder / "irtt.txt", "seq=", 60, recording)

@@ -49,7 +49,7 @@ def test_openssl_and_python_accept_the_files(tmp_path: Path) -> None:
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
 
     options = ["-x509_strict", "-verify_ip", "203.0.113.10", "-CAfile", str(files.authority)]
-    subprocess.run(["openssl", "verify", *options, str(files.certificate)], check=True, timeout=10)
+    subprocess.run(["openssl", "verify", *options, str(files.certificate)], check=True, timeout=60)
 
 
 def test_only_the_server_key_is_written_and_only_its_owner_reads_it(tmp_path: Path) -> None:
