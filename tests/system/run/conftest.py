@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 import pytest
 
 from testbed import paths
+from tests.system.conftest import BUSY
 
 SCENARIO = paths.SCENARIOS / "smoke.yaml"
 ENDS_S = 60.0
-BUSY = 0.25
-"""More than this share of the processors' time stolen: the hub's programs are late, whatever the hub is worth."""
 TRIES = 3
 
 T = TypeVar("T")
