@@ -192,26 +192,54 @@ static bool unknown(const char *kind)
 }
 
 /* Features are numbered in the order of their names, which differs from kernel to kernel. */
+struct features {
+	struct ethtool_gstrings head;
+	char names[FEATURES_MAX][ETH_GSTRING_LEN];
+};
+
+/* False: the interface does not tell. */
+static bool read_features(int fd, struct ifreq *request, struct features *f)
+{
+	f->head = (struct ethtool_gstrings){ .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES };
+	request->ifr_data = (void *)f;
+	return !ioctl(fd, SIOCETHTOOL, request) && f->head.len <= FEATURES_MAX;
+}
+
 static void switch_off_unknown(int fd, struct ifreq *request)
 {
-	struct {
-		struct ethtool_gstrings head;
-		char names[FEATURES_MAX][ETH_GSTRING_LEN];
-	} strings = { .head = { .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES } };
+	struct features features;
 	struct {
 		struct ethtool_sfeatures head;
 		struct ethtool_set_features_block blocks[FEATURES_MAX / 32];
 	} set = { .head = { .cmd = ETHTOOL_SFEATURES } };
 
-	request->ifr_data = (void *)&strings;
-	if (ioctl(fd, SIOCETHTOOL, request) || strings.head.len > FEATURES_MAX)
+	if (!read_features(fd, request, &features))
 		return;
-	for (unsigned i = 0; i < strings.head.len; i++)
-		if (unknown(strings.names[i]))
+	for (unsigned i = 0; i < features.head.len; i++)
+		if (unknown(features.names[i]))
 			set.blocks[i / 32].valid |= 1u << i % 32;
-	set.head.size = (strings.head.len + 31) / 32;
+	set.head.size = (features.head.len + 31) / 32;
 	request->ifr_data = (void *)&set;
 	ioctl(fd, SIOCETHTOOL, request);	/* what cannot be changed stays */
+}
+
+static bool feature_on(int fd, struct ifreq *request, const char *name)
+{
+	struct features features;
+	struct {
+		struct ethtool_gfeatures head;
+		struct ethtool_get_features_block blocks[FEATURES_MAX / 32];
+	} get = { .head = { .cmd = ETHTOOL_GFEATURES, .size = FEATURES_MAX / 32 } };
+
+	if (!read_features(fd, request, &features))
+		return false;
+	request->ifr_data = (void *)&get;
+	if (ioctl(fd, SIOCETHTOOL, request))
+		return false;
+	for (unsigned i = 0; i < features.head.len; i++)
+		if (!strncmp(features.names[i], name, ETH_GSTRING_LEN))
+			return get.blocks[i / 32].active >> i % 32 & 1;
+	return false;
 }
 
 static void tunnel_segmentation_off(int index)
@@ -278,6 +306,7 @@ int device_prepare(const char *name, struct device *d)
 	d->lro = ethtool(fd, &request, ETHTOOL_GFLAGS, 0) & ETH_FLAG_LRO;
 	d->veth = is_veth(fd, &request);
 	d->segments = ethtool(fd, &request, ETHTOOL_GTSO, 0);
+	d->datagrams = feature_on(fd, &request, "tx-udp-segmentation");
 	d->ipv6 = set_ipv6(name, false);
 	set_receive_offloads(fd, &request, false, false);
 	peer_tunnel_segmentation_off((int)if_nametoindex(name));

@@ -7,7 +7,7 @@
 
 struct device {
 	unsigned mtu;
-	bool segments;			/* takes frames of many TCP segments */
+	bool segments, datagrams;	/* takes frames of many TCP segments, of many UDP datagrams */
 	bool veth;
 	bool gro, lro, ipv6, up;	/* what it was like before */
 };

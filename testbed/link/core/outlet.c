@@ -1,4 +1,5 @@
 /* The way out of a port: trains of segments joined, single frames by AF_XDP where it is to be had. */
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -12,19 +13,39 @@ struct shipment {
 	unsigned frames;
 };
 
+struct shipments {
+	struct shipment each[BATCH];
+	struct mmsghdr messages[BATCH];
+	struct iovec parts[3 * BATCH];
+};
+
+static bool takes(const struct device *d, const struct segments *s)
+{
+	return s->tcp ? d->segments : d->datagrams;
+}
+
+/* Joins to the first frame those that continue it; returns how many frames that makes. */
+static unsigned join(const struct port *p, struct train *t, struct frame *const *frames, unsigned n)
+{
+	unsigned joined = 1;
+
+	if (n > 1 && (p->device.segments || p->device.datagrams) &&
+	    train_begin(t, &frames[0]->vnet, frames[0]->data, frames[0]->packet.size) &&
+	    takes(&p->device, &t->segments))
+		while (joined < n && train_couple(t, &frames[joined]->vnet, frames[joined]->data,
+						  frames[joined]->packet.size))
+			joined++;
+	return joined;
+}
+
 /* Loads the next frames into `parts`; returns how many parts they take. */
 static unsigned load(struct port *p, struct shipment *s, struct frame *const *frames, unsigned n, struct iovec *parts)
 {
 	const struct segments *g = &s->train.segments;
-	struct frame *f = frames[0];
 
-	s->frames = 1;
-	if (n > 1 && p->device.segments && train_begin(&s->train, &f->vnet, f->data, f->packet.size))
-		while (s->frames < n && train_couple(&s->train, &frames[s->frames]->vnet, frames[s->frames]->data,
-						     frames[s->frames]->packet.size))
-			s->frames++;
+	s->frames = join(p, &s->train, frames, n);
 	if (s->frames == 1) {
-		parts[0] = (struct iovec){ &f->vnet, sizeof f->vnet + f->packet.size };
+		parts[0] = (struct iovec){ &frames[0]->vnet, sizeof frames[0]->vnet + frames[0]->packet.size };
 		return 1;
 	}
 	train_head(&s->train, &s->vnet);
@@ -35,51 +56,50 @@ static unsigned load(struct port *p, struct shipment *s, struct frame *const *fr
 	return s->frames + 2;
 }
 
-struct shipments {
-	struct shipment each[BATCH];
-	struct mmsghdr messages[BATCH];
-	struct iovec parts[3 * BATCH];
-	unsigned n;
-};
-
-static void load_all(struct port *p, struct shipments *s, struct frame *const *frames, unsigned n)
+/* Sends frames joined, up to the first that AF_XDP takes; `wanted` are these frames, the result those sent. */
+static unsigned send_joined(struct port *p, struct frame *const *frames, unsigned n, unsigned *wanted)
 {
-	struct iovec *part = s->parts;
+	struct shipments s;
+	struct iovec *part = s.parts;
+	unsigned loaded = 0, done = 0;
 
-	s->n = 0;
-	for (unsigned at = 0; at < n; at += s->each[s->n++].frames) {
-		unsigned used = load(p, &s->each[s->n], frames + at, n - at, part);
+	for (*wanted = 0; *wanted < n; *wanted += s.each[loaded++].frames) {
+		unsigned used = load(p, &s.each[loaded], frames + *wanted, n - *wanted, part);
 
-		s->messages[s->n] = (struct mmsghdr){ .msg_hdr = { .msg_iov = part, .msg_iovlen = used } };
+		if (s.each[loaded].frames == 1 && p->xdp.fd >= 0)
+			break;
+		s.messages[loaded] = (struct mmsghdr){ .msg_hdr = { .msg_iov = part, .msg_iovlen = used } };
 		part += used;
 	}
+	int sent = sendmmsg(p->out, s.messages, loaded, MSG_DONTWAIT);
+
+	if (sent < 0 && errno == EINVAL && s.each[0].frames > 1 && !s.each[0].train.segments.tcp)
+		p->device.datagrams = false;	/* before Linux 6.2; the caller sends them again, one by one */
+	for (int i = 0; i < sent; i++)
+		done += s.each[i].frames;
+	return done;
 }
 
-static bool by_xdp(const struct port *p, const struct shipment *s)
+/* Sends by AF_XDP the frames in front of the first that others join. */
+static unsigned send_single(struct port *p, struct frame *const *frames, unsigned n, unsigned *wanted)
 {
-	return p->xdp.fd >= 0 && s->frames == 1;
+	struct train unused;
+
+	for (*wanted = 0; *wanted < n && join(p, &unused, frames + *wanted, n - *wanted) == 1; ++*wanted)
+		continue;
+	return *wanted ? xdp_send(&p->xdp, frames, *wanted) : 0;
 }
 
 unsigned port_send(struct port *p, struct frame *const *frames, unsigned n)
 {
-	struct shipments s;
-	unsigned done = 0, end;
-	int sent;
+	bool single = p->xdp.fd >= 0;
+	unsigned done = 0, sent, wanted;
 
-	load_all(p, &s, frames, n);
-	for (unsigned at = 0; at < s.n; at = end) {
-		bool xdp = by_xdp(p, &s.each[at]);
-
-		for (end = at + 1; end < s.n && by_xdp(p, &s.each[end]) == xdp; end++)
-			continue;
-		if (xdp)
-			sent = (int)xdp_send(&p->xdp, frames + done, end - at);
-		else
-			sent = sendmmsg(p->out, s.messages + at, end - at, MSG_DONTWAIT);
-		for (int i = 0; i < sent; i++)
-			done += s.each[at + (unsigned)i].frames;
-		if (sent < (int)(end - at))
-			break;
-	}
+	do {
+		sent = single ? send_single(p, frames + done, n - done, &wanted)
+			      : send_joined(p, frames + done, n - done, &wanted);
+		done += sent;
+		single = !single && p->xdp.fd >= 0;
+	} while (done < n && sent == wanted);
 	return done;
 }

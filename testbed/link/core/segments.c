@@ -131,25 +131,35 @@ void segments_head(const struct segments *s, uint8_t *h, unsigned i, struct virt
 	seal(s, h, left < s->payload ? left : s->payload, v);
 }
 
+static unsigned sum_at(const struct segments *s)
+{
+	return s->transport + (s->tcp ? 16u : 6u);
+}
+
 /* Whether the transport's checksum is right, or not made yet: joining makes a new one, and must hide no fault. */
-static bool checksum_good(const struct segments *s, const struct virtio_net_hdr *v)
+static bool checksum_good(const struct segments *s, const struct virtio_net_hdr *v, const uint8_t *frame)
 {
 	if (v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		return v->csum_start == s->transport;
-	return v->flags & VIRTIO_NET_HDR_F_DATA_VALID;
+	/* zero: a datagram that has none, and must not get one */
+	return v->flags & VIRTIO_NET_HDR_F_DATA_VALID && get16(frame + sum_at(s));
+}
+
+/* Whether the layers' lengths are the frame's: no padding, nothing between. */
+static bool lengths_agree(const struct segments *s, const uint8_t *frame, uint32_t size)
+{
+	uint32_t ip = s->v6 ? get16(frame + s->ip + 4) + 40u : get16(frame + s->ip + 2);
+
+	return s->ip + ip == size && (s->tcp || s->transport + get16(frame + s->transport + 4) == size);
 }
 
 bool train_begin(struct train *t, const struct virtio_net_hdr *v, const uint8_t *frame, uint32_t size)
 {
 	struct segments *s = &t->segments;
-	uint32_t length;
 
-	if (!find_layers(s, frame, size) || !s->tcp || !checksum_good(s, v) || size == s->headers ||
-	    frame[s->transport + 13] != ACK)
+	if (!find_layers(s, frame, size) || !checksum_good(s, v, frame) || size == s->headers ||
+	    !lengths_agree(s, frame, size) || (s->tcp && frame[s->transport + 13] != ACK))
 		return false;
-	length = s->v6 ? get16(frame + s->ip + 4) + 40u : get16(frame + s->ip + 2);
-	if (s->ip + length != size)
-		return false;			/* padding of a short frame */
 	s->bytes = size - s->headers;
 	s->payload = (uint16_t)s->bytes;
 	memcpy(t->first, frame, s->headers);
@@ -162,20 +172,22 @@ bool train_couple(struct train *t, const struct virtio_net_hdr *v, const uint8_t
 	struct segments *s = &t->segments, longer = *s;
 	struct virtio_net_hdr unused;
 	uint8_t expected[HEADERS_MAX];
-	uint16_t sum_at = (uint16_t)(s->transport + 16);
-	uint32_t payload = size - s->headers;
+	uint32_t payload = size - s->headers, sum = sum_at(s);
+	bool pushed = s->tcp && size > s->headers && frame[s->transport + 13] & PSH;
 
-	if (t->complete || size <= s->headers || payload > s->payload || !checksum_good(s, v) ||
+	if (t->complete || size <= s->headers || payload > s->payload || !checksum_good(s, v, frame) ||
 	    s->headers - s->ip + s->bytes + payload > IP_MAX)
 		return false;
 	longer.bytes += payload;
 	memcpy(expected, t->first, s->headers);
-	expected[s->transport + 13] = frame[s->transport + 13] & PSH ? ACK | PSH : ACK;
+	if (s->tcp)
+		expected[s->transport + 13] = pushed ? ACK | PSH : ACK;
 	segments_head(&longer, expected, s->bytes / s->payload, &unused);
-	if (memcmp(expected, frame, sum_at) || memcmp(expected + sum_at + 2, frame + sum_at + 2, s->headers - sum_at - 2u))
+	if (memcmp(expected, frame, sum) || memcmp(expected + sum + 2, frame + sum + 2, s->headers - sum - 2))
 		return false;
-	t->complete = payload < s->payload || frame[s->transport + 13] & PSH;
-	t->first[s->transport + 13] = frame[s->transport + 13];
+	t->complete = payload < s->payload || pushed;
+	if (s->tcp)
+		t->first[s->transport + 13] = frame[s->transport + 13];
 	*s = longer;
 	return true;
 }
@@ -185,7 +197,7 @@ void train_head(struct train *t, struct virtio_net_hdr *v)
 	struct segments *s = &t->segments;
 
 	seal(s, t->first, s->bytes, v);
-	v->gso_type = s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	v->gso_type = !s->tcp ? UDP_DATAGRAMS : s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 	v->gso_size = s->payload;
 	v->hdr_len = s->headers;
 }

@@ -1,7 +1,7 @@
 /*
  * What a network card does for its host: a frame of up to 64 KiB, many segments of a TCP stream or a train
- * of UDP datagrams with one header, is cut into the frames that go over a wire; and frames of one TCP
- * stream that arrive together are handed to the host as one. The physics sees frames of a wire alone.
+ * of UDP datagrams with one header, is cut into the frames that go over a wire; and frames of one stream or
+ * train that arrive together are handed to the host as one. The physics sees frames of a wire alone.
  */
 #ifndef SEGMENTS_H
 #define SEGMENTS_H

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -68,28 +69,40 @@ def test_a_stream_arrives_whole(to: str, tso: str, xdp: bool) -> None:
     assert (int(longest) > MTU_FRAME) == (tso == "on")
 
 
-def test_a_train_of_datagrams_is_cut() -> None:
-    """50 datagrams sent in one call arrive as 50, in order, though the sender left it to the device."""
+@pytest.mark.parametrize("uso", ["on", "off"])
+def test_a_train_of_datagrams_arrives_as_datagrams(uso: str) -> None:
+    """50 sent in one call arrive as 50, in order; between, the device carries them joined where it may."""
     receive = (
-        "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.bind(('10.0.0.2',9));s.settimeout(5)\n"
-        "print(flush=True)\nprint([(len(d), d[0]) for d in (s.recv(2000) for _ in range(50))])"
+        "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.bind(('10.0.0.2',9));s.settimeout(60)\n"
+        "e=socket.socket(socket.AF_PACKET,socket.SOCK_RAW,socket.htons(3));e.bind(('e0',3));e.setblocking(False)\n"
+        "print(flush=True)\nprint([(len(d), d[0]) for d in (s.recv(2000) for _ in range(50))])\n"
+        "frames=[]\ntry:\n  while True: frames.append(len(e.recv(1<<17)))\nexcept BlockingIOError: print(max(frames))"
     )
     send = (
         "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.setsockopt(17,103,1000)\n"
         "s.sendto(b''.join(bytes([i])*1000 for i in range(50))[:-1],('10.0.0.2',9))"
     )
     schedule = LinkSchedule.constant(delay_ns=10**6)
-    with pair.emulated([pair.spec(up=schedule, down=schedule)]) as lab:
+    features = ["tx-udp-segmentation", uso]
+    with pair.emulated(
+        [pair.spec(up=schedule, down=schedule)], lambda folder, spawn: opened(folder, spawn, True, features)
+    ) as lab:
         lab.backend.start(time.time_ns())
         receiver = lab.right.spawn([sys.executable, "-c", receive])
         assert receiver.stdout is not None
         receiver.stdout.readline()
         lab.left.run(sys.executable, "-c", send)
-        got = receiver.communicate(timeout=60)[0].decode().strip()
+        got, longest = receiver.communicate(timeout=60)[0].decode().splitlines()
         up = lab.backend.close().directions[0]
 
     assert str([(1000 - (i == 49), i) for i in range(50)]) == got
     assert (50, 0) == (up.packets, up.unasked_losses)
+    assert (int(longest) > MTU_FRAME) == (uso == "on" and kernel() >= (6, 2))
+
+
+def kernel() -> tuple[int, ...]:
+    """Return the kernel's version: before 6.2 it takes no joined datagrams from an AF_PACKET socket."""
+    return tuple(int(number) for number in os.uname().release.split(".")[:2])
 
 
 def test_loss_hits_frames_of_the_wire() -> None:

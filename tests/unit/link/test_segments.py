@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,11 @@ class Packet:
     def transport(self) -> int:
         return 14 + 4 * self.tagged + (20 if self.version == 4 else 40)
 
+    @property
+    def sum_at(self) -> int:
+        """Where the transport's checksum lies."""
+        return self.transport + (16 if self.protocol == TCP else 6)
+
     def frame(self) -> bytes:
         """Return the Ethernet frame."""
         size = (20 + len(self.options) if self.protocol == TCP else 8) + len(self.payload)
@@ -110,7 +116,7 @@ class Packet:
 
     def vnet(self, gso_size: int = 0) -> Vnet:
         kind = GSO_TYPE[self.protocol, self.version] if gso_size else 0
-        return Vnet(NEEDS_CSUM, kind, 0, gso_size, self.transport, 16 if self.protocol == TCP else 6)
+        return Vnet(NEEDS_CSUM, kind, 0, gso_size, self.transport, self.sum_at - self.transport)
 
     def segments(self, size: int) -> list[Packet]:
         """Return the packets that a network card makes of this one."""
@@ -175,7 +181,7 @@ def test_a_large_frame_is_cut_as_a_network_card_would(packet: Packet, size: int)
     assert [p.frame() for p in packet.segments(size)] == cut(packet, size)
 
 
-@given(packets(st.just(TCP), PSH), st.integers(50, 1500))
+@given(packets(st.sampled_from([TCP, UDP]), PSH), st.integers(50, 1500))
 def test_what_was_cut_can_be_joined_again(packet: Packet, size: int) -> None:
     """All segments become one frame with the headers of the uncut one, and its segment size."""
     whole = packet.segments(size)
@@ -189,14 +195,14 @@ def test_what_was_cut_can_be_joined_again(packet: Packet, size: int) -> None:
         assert (size, packet.headers, packet.transport) == (vnet.gso_size, vnet.hdr_len, vnet.csum_start)
 
 
-@given(packets(st.just(TCP), 0).filter(lambda p: len(p.payload) > 1), st.data())
+@given(packets(st.sampled_from([TCP, UDP]), 0).filter(lambda p: len(p.payload) > 1), st.data())
 def test_frames_that_differ_in_any_header_are_not_joined(packet: Packet, data: st.DataObject) -> None:
     """One byte changed anywhere in the second's headers, but its checksum: it goes alone."""
     first, second, *_ = packet.segments(len(packet.payload) - 1)
-    checksum = range(packet.transport + 16, packet.transport + 18)
+    checksum = range(packet.sum_at, packet.sum_at + 2)
     at = data.draw(st.integers(0, packet.headers - 1).filter(lambda i: i not in checksum))
     bits = data.draw(st.integers(1, 255))
-    if at == packet.transport + 13 and bits == PSH:
+    if packet.protocol == TCP and at == packet.transport + 13 and bits == PSH:
         bits = FIN
     frame = bytearray(second.frame())
     frame[at] ^= bits
@@ -214,13 +220,30 @@ def test_nothing_follows_a_short_segment_or_a_push() -> None:
         assert 2 == join([(p.vnet(), p.frame()) for p in (a, second, third)])[1]
 
 
-def test_a_checksum_that_nobody_verified_is_not_replaced() -> None:
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_a_checksum_that_nobody_verified_is_not_replaced(protocol: int) -> None:
     """Joining makes checksums anew, so it must not touch a frame whose checksum may be wrong."""
-    a, b = Packet(bytes(2000)).segments(1000)
+    a, b = Packet(bytes(2000), protocol).segments(1000)
     unverified, verified = Vnet(), Vnet(DATA_VALID)
     assert 2 == join([(verified, a.frame()), (verified, b.frame())])[1]
     assert 1 == join([(verified, a.frame()), (unverified, b.frame())])[1]
     assert 1 == join([(unverified, a.frame()), (verified, b.frame())])[1]
+
+
+def test_a_datagram_without_a_checksum_gets_none() -> None:
+    """RFC 768: zero says that the sender made none; in a train each datagram would get one."""
+    a, b = Packet(bytes(2000), UDP).segments(1000)
+    frames = [bytearray(p.frame()) for p in (a, b)]
+    for frame in frames:
+        frame[a.sum_at : a.sum_at + 2] = bytes(2)
+    assert 1 == join([(Vnet(DATA_VALID), bytes(frame)) for frame in frames])[1]
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_a_padded_frame_goes_alone(protocol: int) -> None:
+    """What lies behind the IP packet is no payload, and would become some."""
+    a, b = Packet(bytes(20), protocol).segments(10)
+    assert 1 == join([(a.vnet(), a.frame() + bytes(6)), (b.vnet(), b.frame() + bytes(6))])[1]
 
 
 def test_frames_of_unknown_kinds_are_not_cut() -> None:
