@@ -112,15 +112,18 @@ class Testbed:
 
 
 def on_a_calm_host(folder: Path, play: Callable[[Path], T]) -> T:
-    """Play one run into a results folder, and again while the hypervisor takes too much; skip where it always does."""
-    for results in (folder / f"results{n}" for n in range(TRIES)):
+    """Play one run into a results folder, again while the hypervisor takes much; return the calmest, if calm enough."""
+    tries: list[tuple[float, T]] = []
+    while not tries or (tries[-1][0] > BUSY and len(tries) < TRIES):
+        results = folder / f"results{len(tries)}"
         outcome = play(results)
         (run,) = results.iterdir()
         fidelity = json.loads((run / "result.json").read_text())["fidelity"] or {}
-        stolen = fidelity.get("stolen_share") or 0.0
-        if stolen <= BUSY:
-            return outcome
-    pytest.skip(f"too busy a host, {TRIES} times: the hypervisor took {stolen:.0%} of the processors' time")
+        tries.append((fidelity.get("stolen_share") or 0.0, outcome))
+    stolen, outcome = min(tries, key=lambda tried: tried[0])
+    if stolen > 2 * BUSY:
+        pytest.skip(f"too busy a host: the hypervisor took {stolen:.0%} of the processors' time, or more")
+    return outcome
 
 
 def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
