@@ -26,8 +26,7 @@ from testbed.traces.agreement import Agreement, agreement
 from testbed.traces.compile import compile_link
 
 PROBER = Path(__file__).resolve().parents[2] / "build" / "prober"
-PORT = 7007
-PROBE_BYTES = 58  # Ethernet, IPv4, UDP and the prober's 16 bytes
+PROBE_BYTES = 58  # Ethernet, IPv4, ICMP Echo with 16 bytes
 LOST = -1
 _LEAD_NS = 500 * 10**6
 _WAIT_MS = 3000
@@ -118,16 +117,9 @@ def probe_real(backend: type[NativeBackend], spec: LinkSpec, t_ns: NDArray[np.in
         raise HostError(f"{PROBER} is not built; 'make -C testbed/link/core' builds it")
     with pair.emulated([spec], backend) as lab:
         assert lab.backend is not None
-        reflector = lab.right.spawn([str(PROBER), "reflect", str(PORT)])
-        try:
-            if reflector.stdout is None or reflector.stdout.readline() != b"ready\n":
-                raise RunError("the reflector did not start")
-            start_ns = time.time_ns() + _LEAD_NS
-            lab.backend.start(start_ns)
-            rtt, late = _probe(lab, t_ns, start_ns)
-        finally:
-            reflector.kill()
-            reflector.communicate()
+        start_ns = time.time_ns() + _LEAD_NS
+        lab.backend.start(start_ns)
+        rtt, late = _probe(lab, t_ns, start_ns)
         return Probed(rtt, late, lab.backend.close())
 
 
@@ -136,7 +128,7 @@ def _probe(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     times, out = lab.folder / "times", lab.folder / "outcomes"
     np.ascontiguousarray(t_ns, np.int64).tofile(times)
-    argv = [str(PROBER), "probe", "10.0.0.2", str(PORT), str(times), str(out), str(start_ns), str(_WAIT_MS)]
+    argv = [str(PROBER), "10.0.0.2", str(times), str(out), str(start_ns), str(_WAIT_MS)]
     prober = lab.left.spawn(argv)
     status = prober.wait(int(t_ns[-1]) / 1e9 + _PATIENCE_S)
     if status:

@@ -1,13 +1,15 @@
 /*
  * A prober that can keep a recording's own cadence, for `testbed link verify`.
- *     prober reflect PORT
- *     prober probe ADDRESS PORT TIMES OUT START_NS WAIT_MS
+ *     prober ADDRESS TIMES OUT START_NS WAIT_MS
  * TIMES holds int64 ns since START_NS (CLOCK_REALTIME), one for each probe; OUT gets a struct outcome
- * for each. The reflector says how long it kept a probe, so that its own wake-up is not measured.
+ * for each. The far end's kernel answers (ICMP Echo), and the kernel stamps what leaves and what comes:
+ * no process's wake-up is measured, at either end.
  */
 #include <arpa/inet.h>
-#include <stdbool.h>
 #include <errno.h>
+#include <linux/errqueue.h>
+#include <linux/icmp.h>
+#include <linux/net_tstamp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,15 +24,24 @@
 
 #define SECOND INT64_C(1000000000)
 #define SPIN_NS 100000			/* before a probe is due */
+#define NEVER INT64_MIN
 
 struct probe {
-	uint64_t number;
-	int64_t kept_ns;		/* by the reflector */
+	struct icmphdr icmp;
+	uint64_t number, unused;
 };
 
 struct outcome {
 	int64_t sent_ns;		/* since the start */
-	int64_t rtt_ns;			/* without the time at the reflector; -1 = no answer */
+	int64_t rtt_ns;			/* -1 = no answer */
+};
+
+struct probing {
+	int fd;
+	int64_t start;
+	uint64_t n;
+	struct outcome *outcomes;
+	int64_t *received;		/* since the start */
 };
 
 static int64_t now_ns(void)
@@ -47,79 +58,112 @@ static int fail(const char *what)
 	return 1;
 }
 
-static int udp(const char *address, const char *port, bool serve)
+static int open_socket(const char *address)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)),
-				 .sin_addr.s_addr = inet_addr(address) };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1, room = 4 << 20;
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(address) };
+	struct icmp_filter answers = { ~(1u << ICMP_ECHOREPLY) };
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP), room = 4 << 20;
+	int stamps = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_TX_SOFTWARE |
+		     SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
 
-	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-	if (fd < 0 || (serve ? bind : connect)(fd, (struct sockaddr *)&a, sizeof a))
+	if (fd < 0 || setsockopt(fd, SOL_RAW, ICMP_FILTER, &answers, sizeof answers) ||
+	    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps) ||
+	    connect(fd, (struct sockaddr *)&to, sizeof to))
 		return -1;
 	return fd;
 }
 
-/* Receives a probe; returns the kernel's time stamp of it, or 0. */
-static int64_t receive(int fd, struct probe *p, struct sockaddr_in *from, int flags)
+static uint16_t checksum(const struct probe *p)
 {
-	char control[64];
-	struct iovec part = { p, sizeof *p };
-	struct msghdr m = { .msg_name = from, .msg_namelen = from ? sizeof *from : 0, .msg_iov = &part,
-			    .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
-	struct timespec t;
+	uint16_t words[sizeof *p / 2];
+	uint32_t sum = 0;
 
-	if (recvmsg(fd, &m, flags) != sizeof *p)
-		return 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
-		if (c->cmsg_type == SCM_TIMESTAMPNS) {
-			memcpy(&t, CMSG_DATA(c), sizeof t);
-			return t.tv_sec * SECOND + t.tv_nsec;
+	memcpy(words, p, sizeof *p);
+	for (size_t i = 0; i < sizeof *p / 2; i++)
+		sum += words[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~(sum + (sum >> 16));
+}
+
+static int send_probe(int fd, uint64_t number)
+{
+	struct probe p = { .icmp = { .type = ICMP_ECHO, .un.echo.id = (uint16_t)getpid() }, .number = number };
+
+	p.icmp.checksum = checksum(&p);
+	return send(fd, &p, sizeof p, 0) == sizeof p;
+}
+
+/* What the kernel says of a packet: when, and, of one that left, the how manyth it was; NEVER: nothing. */
+static int64_t stamp_of(struct msghdr *m, uint64_t *number)
+{
+	struct scm_timestamping stamps;
+	struct sock_extended_err about;
+	int64_t at = NEVER;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
+			memcpy(&stamps, CMSG_DATA(c), sizeof stamps);
+			at = stamps.ts[0].tv_sec * SECOND + stamps.ts[0].tv_nsec;
+		} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) {
+			memcpy(&about, CMSG_DATA(c), sizeof about);
+			*number = about.ee_data;
 		}
-	return now_ns();
-}
-
-static int reflect(const char *port)
-{
-	int fd = udp("0.0.0.0", port, true);
-	struct sockaddr_in from;
-	struct probe p;
-
-	if (fd < 0)
-		return fail("reflector's socket");
-	puts("ready");
-	fflush(stdout);
-	for (;;) {
-		int64_t received = receive(fd, &p, &from, 0);
-
-		p.kept_ns = now_ns() - received;
-		if (received)
-			sendto(fd, &p, sizeof p, 0, (struct sockaddr *)&from, sizeof from);
 	}
+	return at;
 }
 
-static void collect(int fd, struct outcome *outcomes, uint64_t n, int64_t start)
+/* Reads a message with its stamp; returns how long it is, -1: there is none. */
+static ssize_t receive(int fd, int flags, void *data, size_t size, int64_t *at, uint64_t *number)
 {
-	struct probe p;
-	int64_t received;
+	char control[256];
+	struct iovec part = { data, size };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+	ssize_t got = recvmsg(fd, &m, flags | MSG_DONTWAIT);
 
-	while ((received = receive(fd, &p, NULL, MSG_DONTWAIT)))
-		if (p.number < n && outcomes[p.number].rtt_ns < 0)
-			outcomes[p.number].rtt_ns =
-				received - start - outcomes[p.number].sent_ns - p.kept_ns;
+	if (got >= 0)
+		*at = stamp_of(&m, number);
+	return got;
+}
+
+/* Reads the answer out of an IP packet; false: it is another one's. */
+static int answer_in(const uint8_t *packet, ssize_t size, struct probe *p)
+{
+	size_t headers = (size_t)(packet[0] & 15) * 4;
+
+	if (size != (ssize_t)(headers + sizeof *p))
+		return 0;
+	memcpy(p, packet + headers, sizeof *p);
+	return p->icmp.un.echo.id == (uint16_t)getpid();
+}
+
+static void collect(struct probing *g)
+{
+	uint8_t packet[128];
+	uint64_t number = UINT64_MAX;
+	struct probe p;
+	int64_t at;
+	ssize_t got;
+
+	while (receive(g->fd, MSG_ERRQUEUE, packet, sizeof packet, &at, &number) >= 0)
+		if (number < g->n && at != NEVER)
+			g->outcomes[number].sent_ns = at - g->start;
+	while ((got = receive(g->fd, 0, packet, sizeof packet, &at, &number)) >= 0)
+		if (answer_in(packet, got, &p) && p.number < g->n && at != NEVER && g->received[p.number] == NEVER)
+			g->received[p.number] = at - g->start;
 }
 
 /* Collects answers until this instant, asleep where there is time for that. */
-static void wait_until(int64_t due, int fd, struct outcome *outcomes, uint64_t n, int64_t start)
+static void wait_until(struct probing *g, int64_t due)
 {
-	struct pollfd p = { fd, POLLIN, 0 };
+	struct pollfd p = { g->fd, POLLIN, 0 };
 	int64_t left;
 
 	while ((left = due - now_ns()) > 0) {
 		struct timespec t = { (left - SPIN_NS) / SECOND, (left - SPIN_NS) % SECOND };
 
 		if (left > SPIN_NS && ppoll(&p, 1, &t, NULL) > 0)
-			collect(fd, outcomes, n, start);
+			collect(g);
 	}
 }
 
@@ -139,40 +183,37 @@ static int64_t *read_times(const char *file, uint64_t *n)
 	return times;
 }
 
-static int probe(char **argv)
-{
-	uint64_t n = 0;
-	int64_t *times = read_times(argv[4], &n), start = atoll(argv[6]);
-	struct outcome *outcomes = malloc(n * sizeof *outcomes + 1);
-	int fd = udp(argv[2], argv[3], false);
-	FILE *out = fopen(argv[5], "w");
-
-	if (!times || !outcomes || fd < 0 || !out)
-		return fail("prober's files or socket");
-	for (uint64_t i = 0; i < n; i++)
-		outcomes[i].rtt_ns = -1;
-	for (uint64_t i = 0; i < n; i++) {
-		struct probe p = { i, 0 };
-
-		wait_until(start + times[i], fd, outcomes, i, start);
-		outcomes[i].sent_ns = now_ns() - start;
-		send(fd, &p, sizeof p, 0);
-	}
-	wait_until(now_ns() + atoll(argv[7]) * 1000000, fd, outcomes, n, start);
-	return fwrite(outcomes, sizeof *outcomes, n, out) != n || fclose(out) ? fail(argv[5]) : 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct sched_param priority = { .sched_priority = 15 };
+	struct probing g = { 0 };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, 1);
 	sched_setscheduler(0, SCHED_FIFO, &priority);	/* where permitted */
-	if (argc == 3 && !strcmp(argv[1], "reflect"))
-		return reflect(argv[2]);
-	if (argc == 8 && !strcmp(argv[1], "probe"))
-		return probe(argv);
-	fprintf(stderr, "usage: prober reflect PORT | prober probe ADDRESS PORT TIMES OUT START_NS WAIT_MS\n");
-	return 2;
+	if (argc != 6) {
+		fprintf(stderr, "usage: prober ADDRESS TIMES OUT START_NS WAIT_MS\n");
+		return 2;
+	}
+	int64_t *times = read_times(argv[2], &g.n);
+	FILE *out = fopen(argv[3], "w");
+
+	g.start = atoll(argv[4]);
+	g.fd = open_socket(argv[1]);
+	g.outcomes = calloc(g.n + 1, sizeof *g.outcomes);
+	g.received = calloc(g.n + 1, sizeof *g.received);
+	if (!times || !out || g.fd < 0 || !g.outcomes || !g.received)
+		return fail("files or socket");
+	for (uint64_t i = 0; i < g.n; i++) {
+		g.received[i] = NEVER;
+		wait_until(&g, g.start + times[i]);
+		g.outcomes[i].sent_ns = now_ns() - g.start;	/* until the kernel knows better */
+		if (!send_probe(g.fd, i))
+			return fail("sending");
+	}
+	wait_until(&g, now_ns() + atoll(argv[5]) * 1000000);
+	collect(&g);
+	for (uint64_t i = 0; i < g.n; i++)
+		g.outcomes[i].rtt_ns = g.received[i] == NEVER ? -1 : g.received[i] - g.outcomes[i].sent_ns;
+	return fwrite(g.outcomes, sizeof *g.outcomes, g.n, out) != g.n || fclose(out) ? fail(argv[3]) : 0;
 }

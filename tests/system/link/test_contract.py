@@ -121,5 +121,5 @@ def test_a_falling_delay_keeps_the_order(kind: str) -> None:
 
     arrival = (t_ns + probed.late_ns + probed.rtt_ns)[probed.rtt_ns != LOST]
     assert len(arrival) >= 90
-    assert np.diff(arrival).min() > -20 * MS, "the time that the far end kept a probe is taken off its RTT"
+    assert np.diff(arrival).min() >= 0
     assert probed.rtt_ns[-1] < 100 * MS
