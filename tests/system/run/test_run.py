@@ -80,7 +80,7 @@ def test_the_evidence_is_kept(finished: tuple[Path, int]) -> None:
     suites = ET.parse(folder / "junit.xml").getroot()
     logs = {str(path.relative_to(folder / "logs")) for path in (folder / "logs").rglob("*")}
 
-    assert 1000 <= heartbeat.num_rows <= 2500  # a busy machine misses beats
+    assert 1000 <= heartbeat.num_rows <= 2600  # 24 s, what leads up to them, less what a busy machine misses
     assert ["4"] == [suite.get("tests") for suite in suites]
     assert {"smoke.yaml", "hub-two-uplinks.yaml"} <= {p.name for p in (folder / "inputs").iterdir()}
     assert (folder / "timeline.png").stat().st_size > 50_000
