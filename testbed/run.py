@@ -117,8 +117,7 @@ class Run:
             faults.stop()
             self._writer.update(facts=faults.as_happened(self._writer.record.facts))
         faults.check()
-        stolen, passed = (now - then for then, now in zip(before, cores.ticks(), strict=True))
-        self._stolen_share = stolen / max(passed, 1)
+        self._stolen_share = cores.stolen_share(before)
 
     def _collect(self, lab: Lab) -> None:
         """Write all samples there are; what fails here is told, and the rest is still written."""

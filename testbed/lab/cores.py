@@ -61,6 +61,12 @@ def ticks(stat: Path = Path("/proc/stat")) -> tuple[int, int]:
     return counts[7], sum(counts)
 
 
+def stolen_share(since: tuple[int, int]) -> float:
+    """Return the share of all processors' time that the hypervisor took since these ticks, from 0 to 1."""
+    stolen, passed = (now - then for then, now in zip(since, ticks(), strict=True))
+    return stolen / max(passed, 1)
+
+
 def _comm(task: Path) -> str:
     with suppress(OSError):
         return (task / "comm").read_text().strip()

@@ -91,12 +91,17 @@ bool segments_read(struct segments *s, const struct virtio_net_hdr *v, const uin
 	return s->bytes && segments_count(s) <= SEGMENTS_MAX;
 }
 
+/* Where the transport's checksum lies in the frame. */
+static unsigned sum_at(const struct segments *s)
+{
+	return s->transport + (s->tcp ? 16u : 6u);
+}
+
 /* Lengths and checksums of a packet with this much payload; the transport's checksum is left unfinished. */
 static void seal(const struct segments *s, uint8_t *h, uint32_t payload, struct virtio_net_hdr *v)
 {
 	uint8_t *ip = h + s->ip, *transport = h + s->transport;
 	uint32_t length = s->headers - s->transport + payload;
-	unsigned sum_at = s->tcp ? 16 : 6;
 
 	if (s->v6) {
 		put16(ip + 4, length);
@@ -108,10 +113,9 @@ static void seal(const struct segments *s, uint8_t *h, uint32_t payload, struct 
 	if (!s->tcp)
 		put16(transport + 4, length);
 	/* the pseudo header's sum: addresses, protocol, length */
-	put16(transport + sum_at, fold(sum16(ip + (s->v6 ? 8 : 12), s->v6 ? 32 : 8,
-					     length + (s->tcp ? TCP : UDP))));
+	put16(h + sum_at(s), fold(sum16(ip + (s->v6 ? 8 : 12), s->v6 ? 32 : 8, length + (s->tcp ? TCP : UDP))));
 	*v = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = s->transport,
-				      .csum_offset = (uint16_t)sum_at };
+				      .csum_offset = (uint16_t)(sum_at(s) - s->transport) };
 }
 
 void segments_head(const struct segments *s, uint8_t *h, unsigned i, struct virtio_net_hdr *v)
@@ -129,11 +133,6 @@ void segments_head(const struct segments *s, uint8_t *h, unsigned i, struct virt
 			*flags &= (uint8_t)~CWR;
 	}
 	seal(s, h, left < s->payload ? left : s->payload, v);
-}
-
-static unsigned sum_at(const struct segments *s)
-{
-	return s->transport + (s->tcp ? 16u : 6u);
 }
 
 /* Whether the transport's checksum is right, or not made yet: joining makes a new one, and must hide no fault. */

@@ -18,6 +18,8 @@ from testbed.result import Result, State
 from tests.system.bench.conftest import Hardware, nics
 from tests.system.run.conftest import ENDS_S, SCENARIO, Testbed, on_a_calm_host, until
 
+pytestmark = pytest.mark.real_time
+
 
 @pytest.fixture(scope="module")
 def finished(hardware: Hardware, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, int]:

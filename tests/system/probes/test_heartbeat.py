@@ -26,7 +26,10 @@ from tests.system.probes.two_wans import Lab
 TRAFFIC = UdpEcho(kind="udp-echo", from_="client", to="tenant", every=10**7, name="heartbeat")
 LEAD_NS = 1_000_000_000
 
-pytestmark = pytest.mark.skipif(not responder.ANCHOR.is_file(), reason="needs build/anchor (make build)")
+pytestmark = [
+    pytest.mark.real_time,
+    pytest.mark.skipif(not responder.ANCHOR.is_file(), reason="needs build/anchor (make build)"),
+]
 
 
 def _wait_until(instant_ns: int, holds: Callable[[], bool] = lambda: False) -> None:

@@ -15,6 +15,8 @@ from testbed.provision import Step, StepState
 from tests.system.provision.conftest import Lab
 from tests.system.provision.test_hub import until
 
+pytestmark = pytest.mark.real_time
+
 SERVER = """
 import socket
 listening = socket.create_server(("203.0.113.10", 7))

@@ -18,6 +18,8 @@ from testbed import paths
 from testbed.result import Result, State
 from tests.system.run.conftest import on_a_calm_host
 
+pytestmark = pytest.mark.real_time
+
 SMOKE = "scenarios/smoke.yaml"
 EXAMPLES = re.findall(r"```python\n(.*?)```", (paths.ROOT / "docs" / "pytest.md").read_text(), re.DOTALL)
 

@@ -15,6 +15,8 @@ from testbed.model.failover import PingTracking
 from testbed.result import Result, State
 from tests.system.run.conftest import SCENARIO, Testbed, events, on_a_calm_host, until
 
+pytestmark = pytest.mark.real_time
+
 STEPS = ("network", "links and services", "hub", "probes", "scenario", "samples")
 
 
