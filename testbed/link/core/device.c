@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define FEATURES_MAX 256
@@ -177,14 +178,28 @@ static int open_namespace(int32_t id)
 	return fd;
 }
 
-/* The kinds that segments.h does not know. Left on, their frames would be counted as unasked losses. */
+#define DATAGRAMS "tx-udp-segmentation"
+
+/* Left on, frames of a kind that segments.h does not know would be counted as unasked losses. */
 static const char *const unknown_kinds[] = {
 	"tx-sctp-segmentation", "tx-gre-segmentation", "tx-gre-csum-segmentation", "tx-ipxip4-segmentation",
 	"tx-ipxip6-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation", "tx-gso-list",
 };
 
+/* Before Linux 6.2, AF_PACKET has no word for a frame of many datagrams: the kernel drops it. */
+static bool carries_datagrams(void)
+{
+	struct utsname host;
+	unsigned major, minor;
+
+	return !uname(&host) && sscanf(host.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 2));
+}
+
 static bool unknown(const char *kind)
 {
+	if (!strcmp(kind, DATAGRAMS))
+		return !carries_datagrams();
 	for (size_t i = 0; i < sizeof unknown_kinds / sizeof unknown_kinds[0]; i++)
 		if (!strcmp(kind, unknown_kinds[i]))
 			return true;
@@ -306,7 +321,7 @@ int device_prepare(const char *name, struct device *d)
 	d->lro = ethtool(fd, &request, ETHTOOL_GFLAGS, 0) & ETH_FLAG_LRO;
 	d->veth = is_veth(fd, &request);
 	d->segments = ethtool(fd, &request, ETHTOOL_GTSO, 0);
-	d->datagrams = feature_on(fd, &request, "tx-udp-segmentation");
+	d->datagrams = carries_datagrams() && feature_on(fd, &request, DATAGRAMS);
 	d->ipv6 = set_ipv6(name, false);
 	set_receive_offloads(fd, &request, false, false);
 	peer_tunnel_segmentation_off((int)if_nametoindex(name));

@@ -14,9 +14,9 @@ struct device {
 
 /*
  * Brings the interface up, stops the host's own IPv6 talk on it, and sees to it that frames arrive
- * as they were on the wire, or as segments.h can cut them: receive offloads off here, those kinds of
- * segmentation that cannot be carried through off at a veth's other end. Returns -1 (errno) when the
- * interface cannot be had.
+ * as they were on the wire, or as this kernel tells and segments.h cuts them: receive offloads off here,
+ * those kinds of segmentation that cannot be carried through off at a veth's other end. Returns -1
+ * (errno) when the interface cannot be had.
  */
 int device_prepare(const char *name, struct device *d);
 

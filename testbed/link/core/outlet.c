@@ -1,5 +1,4 @@
 /* The way out of a port: trains of segments joined, single frames by AF_XDP where it is to be had. */
-#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -73,8 +72,6 @@ static unsigned send_joined(struct port *p, struct frame *const *frames, unsigne
 	}
 	int sent = sendmmsg(p->out, s.messages, loaded, MSG_DONTWAIT);
 
-	if (sent < 0 && errno == EINVAL && s.each[0].frames > 1 && !s.each[0].train.segments.tcp)
-		p->device.datagrams = false;	/* before Linux 6.2; the caller sends them again, one by one */
 	for (int i = 0; i < sent; i++)
 		done += s.each[i].frames;
 	return done;
