@@ -17,7 +17,7 @@ import pyarrow as pa
 from testbed.errors import RunError
 from testbed.model.traffic import HEARTBEAT_BYTES, UdpEcho
 from testbed.probes import irtt, samples
-from testbed.probes.lines import LineLog
+from testbed.probes.lines import LineLog, ends
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
 from testbed.probes.responder import Responder, promptly
 
@@ -136,12 +136,12 @@ class Heartbeat(Probe):
         """Wait for irtt where its time is over, else interrupt it; return whether it was interrupted."""
         process = cast("subprocess.Popen[str]", self._process)
         early = self._site.clock() < self._end_ns
-        if not early and _ends(process, REPLY_WAIT_NS / SECOND_NS + GRACE_S):
+        if not early and ends(process, REPLY_WAIT_NS / SECOND_NS + GRACE_S):
             return False
         if process.poll() is not None:
             return False
         process.send_signal(signal.SIGINT)
-        if not _ends(process, GRACE_S):
+        if not ends(process, GRACE_S):
             process.kill()  # the lines in the log remain
             process.wait()
         return True
@@ -159,11 +159,3 @@ class Heartbeat(Probe):
     def _last_words(self) -> str:
         lines = self._lines.read_text(encoding="utf-8").splitlines()
         return lines[-1].partition(" ")[2] if lines else "nothing"
-
-
-def _ends(process: subprocess.Popen[str], timeout_s: float) -> bool:
-    try:
-        process.wait(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        return False
-    return True

@@ -1,7 +1,8 @@
-"""The output of a process that measures, line by line: into a log at once, and to whoever follows it."""
+"""A process that measures: its output, line by line, into a log at once and to whoever follows it; its end."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -51,3 +52,12 @@ class LineLog:
                     self._came = True
                     self._decided.set()
         self._decided.set()
+
+
+def ends(process: subprocess.Popen[str], timeout_s: float) -> bool:
+    """Return whether a process ends in time, waiting for it."""
+    try:
+        process.wait(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

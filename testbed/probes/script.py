@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from testbed.errors import RunError
 from testbed.probes import samples
-from testbed.probes.lines import LineLog
+from testbed.probes.lines import LineLog, ends
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
 from testbed.probes.responder import PRIORITY
 
@@ -74,11 +74,11 @@ class Script:
         """Wait for its own end at most so long, then end it; return whether it had failed by itself."""
         process = cast("subprocess.Popen[str]", self.process)
         if wait_s:
-            _ends(process, wait_s)
+            ends(process, wait_s)
         failed = process.poll() not in (None, 0)
         with suppress(BrokenPipeError):
             self._stdin.close()
-        if not _ends(process, GRACE_S):
+        if not ends(process, GRACE_S):
             process.kill()
             process.wait()
         if self._lines:
@@ -217,11 +217,3 @@ def read(lines: Iterator[str]) -> Iterator[Row]:
             row = json.loads(line)
             if "ready" not in row:
                 yield row
-
-
-def _ends(process: subprocess.Popen[str], timeout_s: float) -> bool:
-    try:
-        process.wait(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
