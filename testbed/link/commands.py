@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from testbed.errors import InputError
@@ -179,7 +180,15 @@ def _outage(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    result = verify(_load(args.trace), duration_ns=args.duration, seed=args.seed, link=args.link)
+    trace = _load(args.trace)
+    length = format_duration(min(args.duration, trace.duration_ns))
+    told, watched = f"replaying {length} of {trace.name} on {args.link}", Console(stderr=True)
+    with Progress(
+        SpinnerColumn(), TextColumn(told), TimeElapsedColumn(),
+        console=watched, disable=not watched.is_terminal, transient=True, refresh_per_second=2,
+    ) as progress:  # fmt: skip
+        progress.add_task("")
+        result = verify(trace, duration_ns=args.duration, seed=args.seed, link=args.link)
     values: Mapping[str, Any] = result.as_dict()
     if args.json:
         print(json.dumps(values))

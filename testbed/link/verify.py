@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -83,7 +83,8 @@ def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native
         raise InputError("--link", f"unknown back end {link!r}", f"known: {', '.join(MEASURES)}")
     part = edit.cut(edit.only(trace, [SeriesName.RTT]), 0, min(duration_ns, trace.duration_ns))
     probes = part.series[SeriesName.RTT]
-    up, down = compile_link(part, duration_ns=part.duration_ns, seed=seed)
+    till_answered = replace(part, duration_ns=part.duration_ns + int(probes.value.max(initial=0)))
+    up, down = compile_link(till_answered, duration_ns=till_answered.duration_ns, seed=seed)
     if link in BACKENDS:
         ways = [needs.Played(f"{trace.name} {d}", s) for d, s in zip(Direction, (up, down), strict=True)]
         needs.refuse(link, BACKENDS[link].capabilities, ways)

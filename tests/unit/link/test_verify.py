@@ -11,6 +11,7 @@ from testbed import cli
 from testbed.link import verify
 from testbed.link.backend import LinkSpec
 from testbed.link.verify import LOST, Probed, probe_simulated
+from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace
 from testbed.traces import store
 
 
@@ -65,3 +66,15 @@ def test_what_the_back_end_cannot_replay_is_refused(capsys: pytest.CaptureFixtur
 
     said = capsys.readouterr().err
     assert said.startswith("testbed: starlink-bent-pipe up: netem cannot lose packets as recorded: ")
+
+
+def test_a_probe_near_the_end_is_lost_as_recorded() -> None:
+    """A probe near the end meets the way down after the recording's end, and is lost there like any other."""
+    t_ns = np.arange(100, dtype=np.int64) * 10_000_000
+    lost = np.isin(np.arange(100), [40, 98])
+    rtt = Series.of(t_ns, np.where(lost, LOST, 50_000_000), np.where(lost, Loss.DOWN, Loss.NONE))
+    trace = Trace("ends-dark", Provenance(Kind.SYNTHETIC, "a test"), {SeriesName.RTT: rtt}, 10**9)
+
+    found = verify.verify(trace, duration_ns=10**9, link="simulated").agreement
+
+    assert ((2, 2), 0) == (found.lost, found.runs_apart)
