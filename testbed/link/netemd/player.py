@@ -125,25 +125,32 @@ class Player:
         self.evidence = Evidence(len(self._lanes), records)
         self._start_ns = FOREVER
         self._look_ns = FOREVER
+        self._rested_ns = 0
 
     @property
     def due_ns(self) -> int:
         """When there is something to do."""
-        return min(self._look_ns, *(lane.due_ns for lane in self._lanes))
+        return max(self._rested_ns, min(self._look_ns, *(lane.due_ns for lane in self._lanes)))
 
     def act(self) -> None:
-        """Make the changes that are due, and look at the counters in between."""
+        """Make the changes that are due, and look at the counters in between.
+
+        It then rests for as long: in real time it would otherwise leave nothing of a slow processor to others.
+        """
+        began_ns = time.monotonic_ns()
         if self._look_ns == FOREVER and self._start_ns <= time.monotonic_ns():
             self._count_from_here()
         due = [lane for lane in self._lanes if lane.due_ns <= time.monotonic_ns()]
         for lane in due:
             now_ns = time.monotonic_ns()
-            self.evidence.changed(now_ns - lane.due_ns)
+            self.evidence.changed(lane.due_ns, now_ns)
             lane.apply(now_ns)
         for lane in due:
             lane.prepare()
         if self._look_ns <= time.monotonic_ns():
             self.look()
+        ended_ns = time.monotonic_ns()
+        self._rested_ns = ended_ns + (ended_ns - began_ns)
 
     def look(self) -> None:
         """Read the kernel's counters."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pyroute2.netlink.rtnl import TC_H_ROOT
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
-from testbed.link.layout import CERTAIN
+from testbed.link.layout import CERTAIN, RUN_STATS
 from testbed.link.netemd import qdiscs
 from testbed.link.netemd.counters import DeviceCounters, incoming_with
-from testbed.link.netemd.evidence import Queued, Reading, Tally
+from testbed.link.netemd.evidence import Evidence, Queued, Reading, Tally
 from testbed.link.netemd.steps import Setting
 from testbed.model.link import QueueLimit
 
@@ -110,6 +113,18 @@ def test_packets_that_an_interface_dropped_are_nobody_s_wish():
     now = Reading(DeviceCounters(9, 900, 2), DeviceCounters(9, 900, 1), Queued(0, 0, 0, 0), 0)
 
     assert 3 == tally.counters(now)["device_drops"]
+
+
+def test_time_in_which_several_changes_waited_counts_once(tmp_path: Path):
+    """Two changes that were due at 0 and 5 ms and made at 20 and 30 ms: the links were wrong for 30 ms."""
+    evidence = Evidence(2, tmp_path / "links.bins")
+
+    evidence.changed(0, 20 * MS)
+    evidence.changed(5 * MS, 30 * MS)
+    evidence.changed(40 * MS, 44 * MS)
+
+    run = np.frombuffer(mmap.mmap(evidence.descriptor, 0, prot=mmap.PROT_READ), RUN_STATS, 1)
+    assert (2, 30 * MS, 25 * MS) == (run["stalls"][0], run["away_ns"][0], run["stall_max_ns"][0])
 
 
 def passes(program: list[tuple[int, int, int, int]], frame: bytes, outgoing: bool = False) -> bool:
