@@ -44,9 +44,9 @@ test-vm: root setup $(VM_HUB)/hub.img ## a hub with a kernel of its own, in QEMU
 $(VM_HUB)/hub.img: tests/vm/image.sh
 	$(AS_ROOT) sh tests/vm/image.sh $(VM_HUB)
 
-test-netem: root setup $(NETEM)/python.img ## the netem back end, in a virtual machine with Debian's kernel; minutes
-	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) -v -k netem tests/system/link/test_contract.py \
-		tests/system/link/test_agreement.py
+test-netem: root setup $(NETEM)/programs.img ## the netem back end and Debian's kernel, in a virtual machine; minutes
+	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) -v -k "netem or segments" tests/system/link/test_contract.py \
+		tests/system/link/test_agreement.py tests/system/link/test_segments.py tests/system/run/test_netem.py
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --retry-invalid 2 -m ci scenarios
@@ -90,7 +90,7 @@ $(VENV)/.host: playbooks/workstation.yml | $(VENV)/.python
 	@sh setup/host.sh $(BIN)
 	@touch $@
 
-$(NETEM)/python.img: setup/netem-vm.sh requirements.txt requirements-dev.txt requirements-vm.txt | $(VENV)/.python
+$(NETEM)/programs.img: setup/netem-vm.sh requirements.txt requirements-dev.txt requirements-vm.txt | $(AZURITE)/.installed
 	@sh setup/netem-vm.sh $(VENV) $(NETEM)
 
 $(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.json requirements-node.txt | $(VENV)/.python

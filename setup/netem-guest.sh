@@ -1,10 +1,12 @@
 #!/bin/sh
-# netem-guest.sh COMMAND...: inside the virtual machine of netem-vm.sh: put the packed Python in its place, then run.
+# netem-guest.sh COMMAND...: inside the virtual machine of netem-vm.sh: put the packed programs in their places, then run.
 set -eu
-mkdir -p /run/python
-mount -o ro /dev/vda /run/python 2> /dev/null || mount -o ro /dev/sda /run/python
-{ read -r stdlib && read -r site; } < /run/python/paths
-mount --bind /run/python/stdlib "$stdlib"
-mount --bind /run/python/site "$site"
+mkdir -p /run/programs
+mount -o ro /dev/vda /run/programs 2> /dev/null || mount -o ro /dev/sda /run/programs
+number=0
+while read -r place; do
+    mount --bind "/run/programs/$number" "$place"
+    number=$((number + 1))
+done < /run/programs/paths
 ip link set lo up
 exec "$@"

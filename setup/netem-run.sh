@@ -7,5 +7,5 @@ folder=$2
 shift 2
 export PATH="$(cd "$venv" && pwd)/bin:$PATH"
 exec vng --run "$(ls "$folder"/kernel/boot/vmlinuz-*)" --disable-kvm --cpus 2 --memory 3G --qemu-opts='-cpu Nehalem-v1' \
-    --disk "$folder/python.img" -- \
+    --disk "$folder/programs.img" -- \
     sh setup/netem-guest.sh env PYTHONDONTWRITEBYTECODE=1 "$venv/bin/pytest" -p no:cacheprovider "$@"

