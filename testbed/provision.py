@@ -76,7 +76,7 @@ def provision(
             playbook=str(playbook.resolve()),
             event_handler=hear,
             quiet=True,
-            envvars=_environment(playbook),
+            envvars=_environment(playbook, folder),
             # Without one the runner replaces this process's signal handlers for good.
             cancel_callback=lambda: False,
         )
@@ -149,10 +149,11 @@ def _workspace(parent: Path, groups: Groups, variables: Mapping[str, Any]) -> It
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _environment(playbook: Path) -> dict[str, str]:
+def _environment(playbook: Path, folder: Path) -> dict[str, str]:
     # ansible-playbook lies beside this interpreter, which need not be the one that PATH finds first.
     return {
         "ANSIBLE_CONFIG": str(playbook.resolve().parent / "ansible.cfg"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "temporary"),  # not the user's home, which may be read-only
         "ANSIBLE_NOCOLOR": "1",
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
     }

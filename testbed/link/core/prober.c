@@ -41,7 +41,7 @@ struct probing {
 	int64_t start;
 	uint64_t n;
 	struct outcome *outcomes;
-	int64_t *received;		/* since the start */
+	int64_t *left, *received;	/* since the start, by the kernel's stamps */
 };
 
 static int64_t now_ns(void)
@@ -146,8 +146,8 @@ static void collect(struct probing *g)
 	ssize_t got;
 
 	while (receive(g->fd, MSG_ERRQUEUE, packet, sizeof packet, &at, &number) >= 0)
-		if (number < g->n && at != NEVER)
-			g->outcomes[number].sent_ns = at - g->start;
+		if (number < g->n && at != NEVER && g->left[number] == NEVER)	/* later ones: a veth on its way */
+			g->left[number] = at - g->start;
 	while ((got = receive(g->fd, 0, packet, sizeof packet, &at, &number)) >= 0)
 		if (answer_in(packet, got, &p) && p.number < g->n && at != NEVER && g->received[p.number] == NEVER)
 			g->received[p.number] = at - g->start;
@@ -201,19 +201,23 @@ int main(int argc, char **argv)
 	g.start = atoll(argv[4]);
 	g.fd = open_socket(argv[1]);
 	g.outcomes = calloc(g.n + 1, sizeof *g.outcomes);
+	g.left = calloc(g.n + 1, sizeof *g.left);
 	g.received = calloc(g.n + 1, sizeof *g.received);
-	if (!times || !out || g.fd < 0 || !g.outcomes || !g.received)
+	if (!times || !out || g.fd < 0 || !g.outcomes || !g.left || !g.received)
 		return fail("files or socket");
 	for (uint64_t i = 0; i < g.n; i++) {
-		g.received[i] = NEVER;
+		g.left[i] = g.received[i] = NEVER;
 		wait_until(&g, g.start + times[i]);
-		g.outcomes[i].sent_ns = now_ns() - g.start;	/* until the kernel knows better */
+		g.outcomes[i].sent_ns = now_ns() - g.start;
 		if (!send_probe(g.fd, i))
 			return fail("sending");
 	}
 	wait_until(&g, now_ns() + atoll(argv[5]) * 1000000);
 	collect(&g);
-	for (uint64_t i = 0; i < g.n; i++)
+	for (uint64_t i = 0; i < g.n; i++) {
+		if (g.left[i] != NEVER)		/* the kernel knows better */
+			g.outcomes[i].sent_ns = g.left[i];
 		g.outcomes[i].rtt_ns = g.received[i] == NEVER ? -1 : g.received[i] - g.outcomes[i].sent_ns;
+	}
 	return fwrite(g.outcomes, sizeof *g.outcomes, g.n, out) != g.n || fclose(out) ? fail(argv[3]) : 0;
 }
