@@ -90,7 +90,8 @@ $(VENV)/.host: playbooks/workstation.yml | $(VENV)/.python
 	@sh setup/host.sh $(BIN)
 	@touch $@
 
-$(NETEM)/programs.img: setup/netem-vm.sh requirements.txt requirements-dev.txt requirements-vm.txt | $(AZURITE)/.installed
+$(NETEM)/programs.img: setup/netem-vm.sh requirements.txt requirements-dev.txt requirements-vm.txt requirements-node.txt \
+		testbed/tenant/package-lock.json | $(AZURITE)/.installed
 	@sh setup/netem-vm.sh $(VENV) $(NETEM)
 
 $(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.json requirements-node.txt | $(VENV)/.python

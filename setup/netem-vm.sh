@@ -30,11 +30,12 @@ depmod --basedir "$folder/kernel" "${image#linux-image-}"
 echo "setup: packing $("$venv/bin/python" --version) and Azurite" >&2
 tree=$folder/tree
 mkdir -p "$tree"
+number=0
 pack() { # FOLDER TAR_OPTION...: FOLDER's content into the image, under the next number
-    number=$(($(find "$tree" -mindepth 1 -maxdepth 1 -type d | wc -l)))
     mkdir "$tree/$number"
     echo "$1" >> "$tree/paths"
     (cd "$1" && shift && tar --create "$@" .) | tar --extract --directory "$tree/$number"
+    number=$((number + 1))
 }
 pack "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
     --exclude=./site-packages --exclude=./test --exclude=./dist-packages
