@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define FEATURES_MAX 256
+#define DATAGRAMS "tx-udp-segmentation"
 
 static uint32_t ethtool(int fd, struct ifreq *request, uint32_t command, uint32_t value)
 {
@@ -178,8 +179,6 @@ static int open_namespace(int32_t id)
 	return fd;
 }
 
-#define DATAGRAMS "tx-udp-segmentation"
-
 /* Left on, frames of a kind that segments.h does not know would be counted as unasked losses. */
 static const char *const unknown_kinds[] = {
 	"tx-sctp-segmentation", "tx-gre-segmentation", "tx-gre-csum-segmentation", "tx-ipxip4-segmentation",
@@ -257,7 +256,7 @@ static bool feature_on(int fd, struct ifreq *request, const char *name)
 	return false;
 }
 
-static void tunnel_segmentation_off(int index)
+static void unknown_segmentation_off(int index)
 {
 	struct ifreq request = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -273,7 +272,7 @@ static void tunnel_segmentation_off(int index)
  * offload that stack cuts them to the MTU first. The peer is usually in another namespace. Where it cannot
  * be reached, frames that cannot be cut are counted as unasked losses.
  */
-static void peer_tunnel_segmentation_off(int index)
+static void peer_unknown_segmentation_off(int index)
 {
 	_Alignas(8) char answer[32768];
 	struct request get = link_request(RTM_GETLINK, index);
@@ -283,13 +282,13 @@ static void peer_tunnel_segmentation_off(int index)
 	if (!h || h->nlmsg_type != RTM_NEWLINK || !(peer = attribute(h, IFLA_LINK)) || !*peer)
 		return;
 	if (!(space = attribute(h, IFLA_LINK_NETNSID))) {
-		tunnel_segmentation_off(*peer);
+		unknown_segmentation_off(*peer);
 		return;
 	}
 	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), there = open_namespace(*space);
 
 	if (home >= 0 && there >= 0 && !setns(there, CLONE_NEWNET)) {
-		tunnel_segmentation_off(*peer);
+		unknown_segmentation_off(*peer);
 		if (setns(home, CLONE_NEWNET))
 			abort();		/* in the wrong namespace nothing may go on */
 	}
@@ -324,7 +323,7 @@ int device_prepare(const char *name, struct device *d)
 	d->datagrams = carries_datagrams() && feature_on(fd, &request, DATAGRAMS);
 	d->ipv6 = set_ipv6(name, false);
 	set_receive_offloads(fd, &request, false, false);
-	peer_tunnel_segmentation_off((int)if_nametoindex(name));
+	peer_unknown_segmentation_off((int)if_nametoindex(name));
 	failed |= set_up(fd, &request, true);
 	close(fd);
 	return failed ? -1 : 0;

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,10 +39,10 @@ struct outcome {
 
 struct probing {
 	int fd;
-	int64_t start;
+	int64_t start;			/* CLOCK_REALTIME, ns */
 	uint64_t n;
 	struct outcome *outcomes;
-	int64_t *left, *received;	/* since the start, by the kernel's stamps */
+	int64_t *departed, *received;	/* ns since the start, by the kernel's stamps */
 };
 
 static int64_t now_ns(void)
@@ -86,7 +87,7 @@ static uint16_t checksum(const struct probe *p)
 	return (uint16_t)~(sum + (sum >> 16));
 }
 
-static int send_probe(int fd, uint64_t number)
+static bool send_probe(int fd, uint64_t number)
 {
 	struct probe p = { .icmp = { .type = ICMP_ECHO, .un.echo.id = (uint16_t)getpid() }, .number = number };
 
@@ -94,7 +95,7 @@ static int send_probe(int fd, uint64_t number)
 	return send(fd, &p, sizeof p, 0) == sizeof p;
 }
 
-/* What the kernel says of a packet: when, and, of one that left, the how manyth it was; NEVER: nothing. */
+/* What the kernel says of a packet: when it passed, and of one that was sent its number; NEVER: nothing. */
 static int64_t stamp_of(struct msghdr *m, uint64_t *number)
 {
 	struct scm_timestamping stamps;
@@ -127,12 +128,12 @@ static ssize_t receive(int fd, int flags, void *data, size_t size, int64_t *at, 
 }
 
 /* Reads the answer out of an IP packet; false: it is another one's. */
-static int answer_in(const uint8_t *packet, ssize_t size, struct probe *p)
+static bool answer_in(const uint8_t *packet, ssize_t size, struct probe *p)
 {
 	size_t headers = (size_t)(packet[0] & 15) * 4;
 
 	if (size != (ssize_t)(headers + sizeof *p))
-		return 0;
+		return false;
 	memcpy(p, packet + headers, sizeof *p);
 	return p->icmp.un.echo.id == (uint16_t)getpid();
 }
@@ -146,8 +147,8 @@ static void collect(struct probing *g)
 	ssize_t got;
 
 	while (receive(g->fd, MSG_ERRQUEUE, packet, sizeof packet, &at, &number) >= 0)
-		if (number < g->n && at != NEVER && g->left[number] == NEVER)	/* later ones: a veth on its way */
-			g->left[number] = at - g->start;
+		if (number < g->n && at != NEVER && g->departed[number] == NEVER)	/* later ones: a veth on its way */
+			g->departed[number] = at - g->start;
 	while ((got = receive(g->fd, 0, packet, sizeof packet, &at, &number)) >= 0)
 		if (answer_in(packet, got, &p) && p.number < g->n && at != NEVER && g->received[p.number] == NEVER)
 			g->received[p.number] = at - g->start;
@@ -201,12 +202,12 @@ int main(int argc, char **argv)
 	g.start = atoll(argv[4]);
 	g.fd = open_socket(argv[1]);
 	g.outcomes = calloc(g.n + 1, sizeof *g.outcomes);
-	g.left = calloc(g.n + 1, sizeof *g.left);
+	g.departed = calloc(g.n + 1, sizeof *g.departed);
 	g.received = calloc(g.n + 1, sizeof *g.received);
-	if (!times || !out || g.fd < 0 || !g.outcomes || !g.left || !g.received)
+	if (!times || !out || g.fd < 0 || !g.outcomes || !g.departed || !g.received)
 		return fail("files or socket");
 	for (uint64_t i = 0; i < g.n; i++) {
-		g.left[i] = g.received[i] = NEVER;
+		g.departed[i] = g.received[i] = NEVER;
 		wait_until(&g, g.start + times[i]);
 		g.outcomes[i].sent_ns = now_ns() - g.start;
 		if (!send_probe(g.fd, i))
@@ -215,8 +216,8 @@ int main(int argc, char **argv)
 	wait_until(&g, now_ns() + atoll(argv[5]) * 1000000);
 	collect(&g);
 	for (uint64_t i = 0; i < g.n; i++) {
-		if (g.left[i] != NEVER)		/* the kernel knows better */
-			g.outcomes[i].sent_ns = g.left[i];
+		if (g.departed[i] != NEVER)		/* the kernel knows better */
+			g.outcomes[i].sent_ns = g.departed[i];
 		g.outcomes[i].rtt_ns = g.received[i] == NEVER ? -1 : g.received[i] - g.outcomes[i].sent_ns;
 	}
 	return fwrite(g.outcomes, sizeof *g.outcomes, g.n, out) != g.n || fclose(out) ? fail(argv[3]) : 0;

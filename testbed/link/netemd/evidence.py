@@ -97,7 +97,7 @@ class Evidence:
         self._run["magic"], self._run["n_lanes"], self._run["spin"] = b"tbstat1", n_lanes, _SLEEPS
         self._lanes["first_ns"] = self._lanes["last_ns"] = -1
         self._records = records.open("wb", buffering=0)
-        self._counted_ns = 0
+        self._away_until_ns = 0
 
     def real_time(self) -> None:
         """Note that real-time priority was permitted."""
@@ -107,9 +107,9 @@ class Evidence:
         """Note when a change of the schedule was due and made: time in which several waited counts once."""
         if now_ns - due_ns > LATE_NS:
             self._run["stalls"] += 1
-            self._run["away_ns"] += now_ns - max(due_ns, self._counted_ns)
+            self._run["away_ns"] += now_ns - max(due_ns, self._away_until_ns)
             self._run["stall_max_ns"] = max(int(self._run["stall_max_ns"][0]), now_ns - due_ns)
-            self._counted_ns = now_ns
+            self._away_until_ns = now_ns
 
     def keep(self, lane: int, counters: Mapping[str, int], waiting_bytes: int, t_ns: int) -> None:
         """Bring a lane's counters up to date, and write what is new since the last time as a record."""

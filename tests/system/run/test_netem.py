@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -34,17 +33,14 @@ def scenario(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_hub_carries_on_behind_links_of_netem(tmp_path: Path, scenario: Path) -> None:
+def test_a_hub_carries_on_behind_links_of_netem(testbed: Testbed, scenario: Path) -> None:
     """Starlink carries, then LTE; the verdict stands, and beside it what netem cannot vouch for."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root for network namespaces")
     if fault := NetemBackend.fault_of_host():
         pytest.skip(fault)
-    process = Testbed(tmp_path / "results").start(scenario, "--link", "netem")
+    process = testbed.start(scenario, "--link", "netem")
     output, errors = process.communicate(timeout=ENDS_S)
     assert (0, "") == (process.returncode, errors), output
-    folder, _ = Testbed(tmp_path / "results").result()
-    result = Result.load(folder)
+    result = Result.load(testbed.result()[0])
     fidelity = result.record.fidelity
 
     assert (State.COMPLETE, ["pass"]) == (result.record.state, [v.outcome for v in result.record.verdicts])
