@@ -16,10 +16,10 @@ from pathlib import Path
 
 from benchmarks import measure
 from benchmarks.measure import MS, ROOT
+from testbed.checks.replay import verify
 from testbed.errors import TestbedError
 from testbed.lab import cores
 from testbed.link import pair
-from testbed.link.verify import verify
 from testbed.traces import store
 
 RECORDING = "uvic-leonetem/latency/ping-example-isl.txt"

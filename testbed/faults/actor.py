@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from testbed.errors import RunError
+from testbed.lab.lines import LineLog
 from testbed.model.event import Event
 from testbed.model.topology import Topology
-from testbed.probes.lines import LineLog
 from testbed.tenant.backend import Endpoint
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from testbed.faults.actor import Actor
-from testbed.metrics.evidence import Facts, Happening
+from testbed.model.facts import Facts, Happening
 
 Do = Callable[[], None]
 

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from testbed import load, paths
+from testbed import paths
 from testbed.errors import InputError, Problem, RunError, did_you_mean
 from testbed.lab import nics, sandbox
 from testbed.lab.devices import DeviceAccess, SshAccess
 from testbed.lab.lender import Lender
 from testbed.model.bench import VIRTUAL, Bench
 from testbed.model.topology import Topology
+from testbed.yaml import load
 
 _AGENT = "SSH_AUTH_SOCK"
 _PROOF = "ssh-proof"  # key or agent, as the sandbox sees it

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from testbed.link.fidelity import Fidelity
-from testbed.link.layout import Impairments
+from testbed.model.impairments import Impairments
 from testbed.model.link import Direction, LinkSchedule, State
 
 

@@ -12,8 +12,9 @@ from testbed.errors import HostError, RunError
 from testbed.link import fidelity
 from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec
 from testbed.link.control import TIMEOUT_S, Control, log_of
-from testbed.link.layout import Cell, pack
+from testbed.link.layout import pack
 from testbed.link.records import read_bins as read_bins
+from testbed.model.cell import Cell
 from testbed.model.link import Direction
 
 LINKD = Path(__file__).resolve().parents[2] / "build" / "linkd"

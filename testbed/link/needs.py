@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from testbed.errors import InputError, Place, Problem
 from testbed.link.backend import Capabilities, LinkSpec
-from testbed.link.layout import FOREVER, NO_IMPAIRMENTS, Impairments
+from testbed.link.layout import FOREVER
+from testbed.model.impairments import NO_IMPAIRMENTS, Impairments
 from testbed.model.link import Direction, LinkSchedule, State
 from testbed.units import format_duration
 

@@ -15,20 +15,11 @@ from numpy.typing import NDArray
 from testbed.errors import HostError, RunError
 from testbed.link import fidelity
 from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec, Restore
-from testbed.link.layout import (
-    BIN,
-    CLASSES,
-    COUNTERS,
-    FOREVER,
-    NO_IMPAIRMENTS,
-    RUN_STATS,
-    Cell,
-    Impairments,
-    pack,
-    probability,
-)
+from testbed.link.layout import BIN, CLASSES, COUNTERS, FOREVER, RUN_STATS, pack, probability
 from testbed.link.native import MARK_DSCP
 from testbed.link.records import bins_table
+from testbed.model.cell import Cell
+from testbed.model.impairments import NO_IMPAIRMENTS, Impairments
 from testbed.model.link import Direction, LinkSchedule
 
 LIBRARY = Path(__file__).resolve().parents[2] / "build" / "liblink.so"

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from testbed.metrics.evidence import Evidence, integers, texts
-from testbed.metrics.measurement import Ask, Measurement, Metric, Window
+from testbed.metrics.measurement import Ask, Measurement, Metric
+from testbed.metrics.window import Window
 from testbed.model.link import Direction
 from testbed.model.objective import Unit
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from testbed.metrics.emodel import mean_opinion_score, transmission_rating
 from testbed.metrics.evidence import Evidence, integers
-from testbed.metrics.measurement import Ask, Measurement, Metric, Window
+from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.ttfb import percentile
+from testbed.metrics.window import Window
 from testbed.model.objective import Unit
 
 PACKET_MS = 20.0

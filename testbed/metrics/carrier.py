@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testbed.metrics.evidence import integers, texts
-from testbed.metrics.measurement import Window
+from testbed.metrics.window import Window
 
 BIN_NS = 10_000_000
 # So many bins in a row with marked packets on one uplink alone make it the carrier. A stray packet, or

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from testbed.metrics.carrier import Carrier, carrier
-from testbed.metrics.evidence import Evidence, Happening, Probes
-from testbed.metrics.measurement import Ask, Window
+from testbed.metrics.evidence import Evidence, Probes
+from testbed.metrics.measurement import Ask
 from testbed.metrics.requests import Requests, requests
 from testbed.metrics.return_to_preferred import returned_at
+from testbed.metrics.window import Window
+from testbed.model.facts import Happening
 
 
 @dataclass(frozen=True)

@@ -11,64 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testbed.metrics.measurement import Window
-from testbed.model.scenario import Scenario
-from testbed.model.topology import Topology
-from testbed.model.traffic import UdpEcho
-
-
-@dataclass(frozen=True)
-class Happening:
-    """An event as it happened: ``kind`` is one of testbed.model.event.Kind.
-
-    ``uplink`` is empty for a fault of the tenant or of the Internet's resolver. Faults of links happen to
-    the nanosecond; the times of the others are those at which they had been applied and undone.
-    """
-
-    kind: str
-    uplink: str
-    start_ns: int
-    end_ns: int
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What gives samples a meaning: the run's length, its uplinks (the preferred one first), its heartbeat,
-    its events, and which uplinks are paid for by volume (``tariffs``: USD a byte, where one is known)."""
-
-    duration_ns: int
-    uplinks: tuple[str, ...]
-    heartbeat: str = "heartbeat"
-    events: tuple[Happening, ...] = ()
-    metered: tuple[str, ...] = ()
-    tariffs: Mapping[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, scenario: Scenario, topology: Topology) -> Facts:
-        """Return the facts of a run of the scenario on the topology; the first udp-echo is the heartbeat."""
-        uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
-        echoes = [traffic.name for traffic in scenario.traffic.values() if isinstance(traffic, UdpEcho)]
-        events = tuple(
-            Happening(e.kind, e.uplink, e.at, e.end_ns, e.title)
-            for e in sorted(scenario.events, key=lambda event: event.at)
-        )
-        return cls(
-            duration_ns=scenario.duration,
-            uplinks=tuple(u.name for u in uplinks),
-            heartbeat=next(iter(echoes), ""),
-            events=events,
-            metered=tuple(u.name for u in uplinks if u.metered),
-            tariffs={u.name: u.tariff for u in uplinks if u.tariff is not None},
-        )
-
-    @property
-    def preferred(self) -> str:
-        return self.uplinks[0]
-
-    def faults(self, uplink: str) -> tuple[Happening, ...]:
-        """Return the events of one uplink in the order of their start."""
-        return tuple(sorted((e for e in self.events if e.uplink == uplink), key=lambda e: e.start_ns))
+from testbed.metrics.window import Window
+from testbed.model.facts import Facts
 
 
 @dataclass(frozen=True, eq=False)

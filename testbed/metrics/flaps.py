@@ -10,7 +10,8 @@ import numpy as np
 from testbed.metrics.carrier import Takeover, carrier
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.failovers import NO_HEARTBEAT
-from testbed.metrics.measurement import Ask, Measurement, Metric, Window
+from testbed.metrics.measurement import Ask, Measurement, Metric
+from testbed.metrics.window import Window
 from testbed.model.objective import Unit
 
 SLIDING_NS = 60 * 10**9

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testbed.metrics.evidence import Evidence, integers, texts
-from testbed.metrics.measurement import Window
+from testbed.metrics.window import Window
 from testbed.model.traffic import SESSION_ENDS
 
 UDP_OVERHEAD_BYTES = 8 + 20 + 14

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from testbed.metrics.evidence import Evidence, Probes
-from testbed.metrics.measurement import Ask, Measurement, Metric, Window
+from testbed.metrics.measurement import Ask, Measurement, Metric
+from testbed.metrics.window import Window
 from testbed.model.objective import Unit
 
 # No probe sent for this long: the prober failed, and its silence says nothing about the hub.

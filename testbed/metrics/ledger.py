@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence, integers
 from testbed.metrics.flows import Session, Stall, flows, rhythm, silence, stall
-from testbed.metrics.measurement import Window
+from testbed.metrics.window import Window
 from testbed.model.traffic import HEARTBEAT_BYTES
 
 SILENT_NS = 3_000_000_000

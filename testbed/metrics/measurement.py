@@ -6,29 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from testbed.metrics.window import Window
 from testbed.model.objective import Objective, Unit
 
 if TYPE_CHECKING:
     from testbed.metrics.evidence import Evidence
-
-
-@dataclass(frozen=True)
-class Window:
-    """The part of a run that is looked at: start <= t < end, in ns since the run's start."""
-
-    start_ns: int
-    end_ns: int
-
-    @property
-    def duration_ns(self) -> int:
-        return self.end_ns - self.start_ns
-
-    def holds(self, t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which of the times lie in the window."""
-        return np.asarray((t_ns >= self.start_ns) & (t_ns < self.end_ns), np.bool_)
 
 
 @dataclass(frozen=True)

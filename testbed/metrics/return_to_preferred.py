@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from testbed.metrics.carrier import Carrier, carrier
-from testbed.metrics.evidence import Evidence, Happening
-from testbed.metrics.measurement import Ask, Measurement, Metric, Window
+from testbed.metrics.evidence import Evidence
+from testbed.metrics.measurement import Ask, Measurement, Metric
+from testbed.metrics.window import Window
+from testbed.model.facts import Happening
 from testbed.model.objective import Unit
 
 

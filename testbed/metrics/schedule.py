@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testbed.metrics.evidence import integers
-from testbed.metrics.measurement import Window
+from testbed.metrics.window import Window
 from testbed.model.link import Direction, LinkSchedule, State
 
 Array = NDArray[np.int64]

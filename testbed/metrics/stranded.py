@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from testbed.metrics.backhaul import BINS, MINIMUM_BINS, NO_COUNTERS, bins, carried
 from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence
-from testbed.metrics.measurement import Ask, Measurement, Metric, Window
+from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.metered import NONE_METERED
+from testbed.metrics.window import Window
 from testbed.model.objective import Unit
 
 

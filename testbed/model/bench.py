@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
-from testbed.load import Quantity
 from testbed.model.topology import INTERFACE_NAME_LIMIT, Node, NodeKind, Topology, is_interface
 from testbed.units import parse_duration
+from testbed.yaml.load import Quantity
 
 VIRTUAL = "virtual"
 """What ``--bench`` is called when there is none: the hub is a node of the network."""

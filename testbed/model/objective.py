@@ -142,7 +142,7 @@ class Objective:
     restricts a metric of the uplinks to one of them.
     """
 
-    metric: str
+    metric: str = field(metadata={"choices": METRICS})
     of: str = ""
     at_most: str = ""
     at_least: str = ""

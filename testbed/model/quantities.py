@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from testbed import units
-from testbed.load import Quantity
+from testbed.yaml.load import Quantity
 
 Duration = Annotated[int, Quantity(units.parse_duration, "a duration")]
 Rate = Annotated[int, Quantity(units.parse_rate, "a rate")]

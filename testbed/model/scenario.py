@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-from testbed import load, units
+from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.event import Event
 from testbed.model.hub import HubProfile
@@ -15,7 +15,8 @@ from testbed.model.objective import METRICS, Objective
 from testbed.model.quantities import Duration, Share
 from testbed.model.traffic import Traffic
 from testbed.model.uplink import UplinkProfile
-from testbed.overrides import Override
+from testbed.yaml import load
+from testbed.yaml.overrides import Override
 
 
 @dataclass(frozen=True)

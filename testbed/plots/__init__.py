@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from testbed.metrics.flows import flows as sessions_of
 from testbed.plots import bounds, flows, style, timeline, words
-from testbed.result import Result
+from testbed.result.store import Result
 
 SIZE_INCHES = (11.7, 8.9)
 ROOM = 7.0  # so much height of panels, in their own measure, has room; with more the figure grows

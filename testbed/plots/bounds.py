@@ -8,8 +8,8 @@ from functools import partial
 from matplotlib.axes import Axes
 
 from testbed.plots import style
-from testbed.result import Result
-from testbed.verdict import Verdict
+from testbed.result.store import Result
+from testbed.result.verdict import Verdict
 
 
 def mark(axes: Mapping[str, Axes], result: Result) -> None:

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from testbed.metrics.calls import WINDOW_NS, directions, heard
 from testbed.metrics.flows import Session, flows, rhythm
 from testbed.metrics.ledger import lifetime, returns, stranded
-from testbed.metrics.measurement import Ask, Window
+from testbed.metrics.measurement import Ask
 from testbed.metrics.uploads import uploads
+from testbed.metrics.window import Window
 from testbed.plots import style
 from testbed.plots.style import seconds
-from testbed.result import Result
+from testbed.result.store import Result
 
 BAR = 0.62  # of a row's height
 STALL_NS = 500_000_000  # shorter pauses than this, or three usual intervals, are not drawn

@@ -11,12 +11,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from testbed.campaign import Campaign
 from testbed.model.objective import Unit
 from testbed.plots import style
-from testbed.result import Result
+from testbed.result.campaign import Campaign
+from testbed.result.store import Result
+from testbed.result.verdict import Outcome, Verdict
 from testbed.units import parse_duration
-from testbed.verdict import Outcome, Verdict
 
 WIDTH_INCHES, PANEL_INCHES, EDGE_INCHES = 9.5, 1.75, 1.15
 DPI = 160

@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from testbed.metrics.evidence import integers
-from testbed.metrics.measurement import Window
 from testbed.metrics.requests import Requests
 from testbed.metrics.schedule import expected_rtt, links_of, passes_at
+from testbed.metrics.window import Window
 from testbed.model.link import Direction
 from testbed.plots import style
 from testbed.plots.style import seconds
-from testbed.result import Result
+from testbed.result.store import Result
 
 EXPECTED_STEP_NS = 50_000_000  # the promised round trip is drawn this finely
 LETTER_WIDTH = 0.0055  # of a small bold letter, as a share of the panel

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from testbed.metrics.decomposition import Decomposition
 from testbed.model.objective import Unit, format_value
 from testbed.plots import style
-from testbed.result import Record, Result, State, iso
+from testbed.result.record import Record, State, iso
+from testbed.result.store import Result
+from testbed.result.verdict import Outcome, Verdict
 from testbed.units import format_duration
-from testbed.verdict import Outcome, Verdict
 
 SHORT_HASH = 8
 TITLE_LETTERS = 72  # of an objective, in the table

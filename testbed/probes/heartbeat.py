@@ -15,11 +15,12 @@ from typing import IO, cast
 import pyarrow as pa
 
 from testbed.errors import RunError
+from testbed.lab.lines import LineLog, ends
 from testbed.model.traffic import HEARTBEAT_BYTES, UdpEcho
 from testbed.probes import irtt, samples
-from testbed.probes.lines import LineLog, ends
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
 from testbed.probes.responder import Responder, promptly
+from testbed.traces.formats.irtt_reply import parse_reply
 
 REPLY_WAIT_NS = SECOND_NS
 """How long irtt waits for replies after its last packet."""
@@ -112,7 +113,7 @@ class Heartbeat(Probe):
         return [*options, "--timeouts=2s,4s", f"--wait={REPLY_WAIT_NS}ns"]
 
     def _follow(self, now_ns: int, line: str) -> None:
-        reply = irtt.parse_reply(line)
+        reply = parse_reply(line)
         if reply:
             with self._lock:
                 self._recent.append(now_ns)

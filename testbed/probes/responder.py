@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from testbed.errors import HostError, RunError
+from testbed.lab.lines import LineLog
 from testbed.paths import BUILD
-from testbed.probes.lines import LineLog
 
 if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess

@@ -20,8 +20,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from testbed.errors import RunError
+from testbed.lab.lines import LineLog, ends
 from testbed.probes import samples
-from testbed.probes.lines import LineLog, ends
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
 from testbed.probes.responder import PRIORITY
 

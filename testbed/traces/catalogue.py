@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from testbed import load
 from testbed.errors import HostError, InputError, did_you_mean
+from testbed.yaml import load
 
 FILE = Path(__file__).parents[2] / "scenarios" / "catalogue.yaml"
 _TIMEOUT_S = 60.0

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from testbed import load, units
+from testbed import units
 from testbed.errors import NOWHERE, InputError, Place, Problem, did_you_mean
 from testbed.model.quantities import Duration, Rate, Share
 from testbed.model.trace import Layer, Parameter
+from testbed.yaml import load
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "profiles"
 _CADENCE = "chosen: as fine as the finest recording (uvic-leonetem), so that gaps at handovers are seen"

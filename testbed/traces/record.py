@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from testbed.errors import HostError, InputError
-from testbed.probes.lines import LineLog
+from testbed.lab.lines import LineLog
 from testbed.units import format_duration
 
 _FASTEST_NS = 2 * 10**6

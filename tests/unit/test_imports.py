@@ -1,54 +1,54 @@
-"""The architecture's rule: imports point one way."""
+"""The architecture's rule: imports point one way, from room to room."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from testbed.paths import ROOT
 
-LAYERS = (
-    {"units", "errors", "paths", "load", "overrides"},
+GROUND = {"units", "errors", "paths"}
+FLOORS = (
+    {"yaml"},
     {"model"},
-    {
-        "traces",
-        "link",
-        "lab",
-        "faults",
-        "provision",
-        "provenance",
-        "tenant",
-        "probes",
-        "metrics",
-        "verdict",
-        "result",
-        "campaign",
-    }
-    | {"junit", "plots", "progress", "doctor", "drawing"},
-    {"plan", "bringup", "launch", "screen", "live", "commandline", "schema", "bench_check"},
+    {"traces", "link", "lab", "metrics"},
+    {"tenant", "probes", "faults", "result"},
+    {"plots"},
     {"run"},
-    {"matrix", "cli", "__main__", "pytest_plugin", "pytest_runs"},
+    {"campaign", "checks"},
+    {"cli", "pytest_plugin"},
+    {"__main__"},
 )
-"""From the ground up; a module may import what lies below it or beside it in its layer."""
+"""From the ground up; a room may use what lies below its floor, and what BESIDE allows."""
 
-FROM_RESULTS_ALONE = {"metrics", "verdict", "result", "campaign", "junit", "plots", "provenance"}
-"""These draw and judge from kept files, years later: nothing of the running lab may be needed."""
+BESIDE: Mapping[str, set[str]] = {
+    "traces": {"lab"},  # a recording is a program that is followed
+    "probes": {"tenant"},  # what is asked of it, and where it is
+    "faults": {"tenant", "probes"},
+    "pytest_plugin": {"cli"},  # the same screen shows a run
+}
+FROM_RESULTS_ALONE = {"metrics", "result", "plots"}
+"""These judge and draw from kept files, years later: nothing of the running lab may be needed."""
 
 
 def modules() -> list[Path]:
     return sorted((ROOT / "testbed").rglob("*.py"))
 
 
-def part(path: Path) -> str:
+def room(path: Path) -> str:
     relative = path.relative_to(ROOT / "testbed")
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
+def rooms() -> list[str]:
+    return sorted({room(path) for path in modules()} - {"__init__"})
+
+
 def imported(path: Path) -> Iterator[str]:
-    """Yield the parts of testbed that a module imports."""
+    """Yield the rooms of testbed that a module imports from."""
     for node in ast.walk(ast.parse(path.read_text())):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -58,36 +58,50 @@ def imported(path: Path) -> Iterator[str]:
         yield from (name.split(".")[1] for name in names if name.startswith("testbed."))
 
 
-def layer(name: str) -> int:
-    return next((index for index, names in enumerate(LAYERS) if name in names), -1)
+def used(name: str) -> set[str]:
+    """Return the rooms that a room uses."""
+    found = {other for path in modules() if room(path) == name for other in imported(path)}
+    return found - {name, "__version__"}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_downwards(path: Path) -> None:
-    """No module imports from a layer above its own."""
-    here = layer(part(path)) if part(path) != "__init__" else 0
-    above = {name for name in imported(path) if layer(name) > here}
+def below(name: str) -> set[str]:
+    """Return the rooms that lie below a room's floor."""
+    if name in GROUND:
+        return GROUND
+    floor = next(index for index, names in enumerate(FLOORS) if name in names)
+    return GROUND.union(*FLOORS[:floor])
 
-    assert set() == above
+
+def test_every_room_has_a_floor() -> None:
+    """A new room is given its place here."""
+    assert set(rooms()) == GROUND.union(*FLOORS)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in modules() if part(p) in FROM_RESULTS_ALONE],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_figures_and_verdicts_need_only_results(path: Path) -> None:
+@pytest.mark.parametrize("name", rooms())
+def test_imports_point_downwards(name: str) -> None:
+    """No room uses one above it; beside it only where the table says why."""
+    assert set() == used(name) - below(name) - BESIDE.get(name, set())
+
+
+@pytest.mark.parametrize("name", sorted(FROM_RESULTS_ALONE))
+def test_figures_and_verdicts_need_only_results(name: str) -> None:
     """What judges and draws knows results, models and units, and nothing of the running lab."""
-    allowed = FROM_RESULTS_ALONE | LAYERS[0] | LAYERS[1]
+    assert set() == used(name) - FROM_RESULTS_ALONE - GROUND - {"yaml", "model"}
 
-    assert set() == set(imported(path)) - allowed
+
+def test_command_lines_live_in_one_room() -> None:
+    """Only ``cli`` knows argparse, but for pytest's own options and programs of their own."""
+    users = {room(path) for path in modules() if "import argparse" in path.read_text()}
+
+    assert users <= {"cli", "pytest_plugin"}
 
 
 def test_only_the_network_builder_imports_mininet() -> None:
     """Mininet's habits stay behind one module."""
-    users = [path for path in modules() if "mininet" in path.read_text() and "import" in path.read_text()]
     importers = [
-        p for p in users if any(line.startswith("from mininet") for line in p.read_text().splitlines())
+        path
+        for path in modules()
+        if any(line.startswith(("from mininet", "import mininet")) for line in path.read_text().splitlines())
     ]
 
     assert [ROOT / "testbed" / "lab" / "network.py"] == importers

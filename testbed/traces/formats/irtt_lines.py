@@ -13,8 +13,8 @@ import numpy as np
 
 from testbed.errors import InputError, Place
 from testbed.model.trace import Loss, Series, SeriesName
-from testbed.probes.irtt import parse_reply
 from testbed.traces.formats import base
+from testbed.traces.formats.irtt_reply import parse_reply
 
 _STAMPED = re.compile(r"(\d{19})(?: (.*))?\Z")
 _START = re.compile(r"\d{19} (\[Connecting\]|\[.*\] \[Connected\]|seq=\d+ rtt=)")

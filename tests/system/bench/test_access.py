@@ -15,8 +15,8 @@ import pytest
 from testbed import paths
 from testbed.errors import RunError
 from testbed.lab.devices import DeviceAccess, NamespaceAccess, SshAccess
+from testbed.lab.provision import provision
 from testbed.model.bench import Ssh
-from testbed.provision import provision
 from tests.system.bench.conftest import LAN, Hardware
 
 SSH = Ssh(LAN, key="client", answers_within=60 * 10**9)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from testbed import paths
-from testbed.result import Result, State
+from testbed.result.record import State
+from testbed.result.store import Result
 from tests.system.bench.conftest import Hardware, nics
 from tests.system.run.conftest import ENDS_S, SCENARIO, Testbed, on_a_calm_host, until
 

@@ -6,10 +6,11 @@ import os
 
 import pytest
 
-from testbed import load, paths
+from testbed import paths
 from testbed.lab.devices import DeviceAccess
 from testbed.lab.network import Network
 from testbed.model.topology import EMULATOR, Topology
+from testbed.yaml import load
 
 NAME = "account.blob.core.windows.net"
 

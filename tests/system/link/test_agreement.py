@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from testbed.checks.replay import LOST, MEASURES, Probed
 from testbed.link import pair
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
 from testbed.link.fidelity import Budget
-from testbed.link.verify import LOST, MEASURES, Probed
 from testbed.model.link import LinkSchedule, QueueLimit, State
 from testbed.units import format_duration
 

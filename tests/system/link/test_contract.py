@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from testbed.checks.replay import LOST, MEASURES
 from testbed.errors import RunError
 from testbed.link import pair
 from testbed.link.backend import Change, LinkBackend, Restore, outage
 from testbed.link.backends import BACKENDS
 from testbed.link.records import read_bins
 from testbed.link.simulated import SimulatedBackend
-from testbed.link.verify import LOST, MEASURES
 from testbed.model.link import Direction, LinkSchedule
 
 MS = 10**6

@@ -16,9 +16,10 @@ import pytest
 from testbed.errors import RunError
 from testbed.link import pair
 from testbed.link.backend import Change, Restore, outage
-from testbed.link.layout import Cell, Impairments
 from testbed.link.native import LINKD, NativeBackend
 from testbed.link.records import read_bins
+from testbed.model.cell import Cell
+from testbed.model.impairments import Impairments
 from testbed.model.link import Direction, LinkSchedule, QueueLimit
 
 MS = 10**6

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from testbed.lab.devices import PRIVATE_FILES, NamespaceAccess
-from testbed.provision import Step, provision
+from testbed.lab.provision import Step, provision
 from testbed.tenant.certificates import issue
 
 PLAYBOOK = Path(__file__).parents[3] / "playbooks" / "hub.yml"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import RunError
+from testbed.lab.provision import Step, StepState
 from testbed.model.failover import PingTracking
-from testbed.provision import Step, StepState
 from tests.system.provision.conftest import SAS, Lab
 
 LAN_CLIENT_PINGS = "ping -n -D -i 0.05 -W 1 203.0.113.10 > /run/pings"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from testbed.provision import Step
+from testbed.lab.provision import Step
 from tests.system.provision.conftest import Lab
 from tests.system.provision.test_hub import until
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.provision import Step, StepState
+from testbed.lab.provision import Step, StepState
 from tests.system.provision.conftest import Lab
 from tests.system.provision.test_hub import until
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from testbed import paths
-from testbed.result import Result, State
+from testbed.result.record import State
+from testbed.result.store import Result
 from tests.system.run.conftest import on_a_calm_host
 
 pytestmark = pytest.mark.real_time

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from testbed.link.netem import NetemBackend
-from testbed.result import Result, State
+from testbed.result.record import State
+from testbed.result.store import Result
 from tests.system.run.conftest import SCENARIO, Testbed
 
 ENDS_S = 1500

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbed.model.failover import PingTracking
-from testbed.result import Result, State
+from testbed.result.record import State
+from testbed.result.store import Result
 from tests.system.run.conftest import SCENARIO, Testbed, events, on_a_calm_host, until
 
 pytestmark = pytest.mark.real_time

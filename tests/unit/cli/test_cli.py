@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import cli, paths, plan
+from testbed import cli, paths
 from testbed.link.netem import NetemBackend
+from testbed.run import plan
 
 RUNNING = [("run",), ("campaign", "--repeat", "2")]
 """The commands that run scenarios."""

@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from testbed import progress
-from testbed.progress import Ended, Event, Note, ObjectiveNow, Step, Tick, UplinkNow
-from testbed.screen import PlainLines
+from testbed.cli.screen import PlainLines
+from testbed.run import progress
+from testbed.run.progress import Ended, Event, Note, ObjectiveNow, Step, Tick, UplinkNow
 
 UPLINKS = (UplinkNow("starlink", "dark", False, 0, 0), UplinkNow("lte", "up", True, 31_000_000, 500_000))
 OBJECTIVES = (ObjectiveNow("interruption of heartbeat at most 3 s", "2.6 s", "running"),)

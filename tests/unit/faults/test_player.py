@@ -10,8 +10,8 @@ import pytest
 from testbed.errors import RunError
 from testbed.faults.actor import Actor, Site
 from testbed.faults.player import Player
-from testbed.metrics.evidence import Facts, Happening
 from testbed.model.event import Event
+from testbed.model.facts import Facts, Happening
 
 S = 10**9
 ERRORS, REBOOT = Event(10 * S, tenant_errors=5 * S), Event(12 * S, "starlink", reboot=30 * S)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from testbed.errors import RunError
 from testbed.link.backend import LinkSpec
-from testbed.link.layout import Cell
 from testbed.link.simulated import NO_ROOM, Packets, SimulatedBackend, SimulatedLink
+from testbed.model.cell import Cell
 from testbed.model.link import Direction, LinkSchedule, QueueLimit
 from tests.unit.link.slow_cell import Sent, departures
 

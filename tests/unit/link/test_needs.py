@@ -12,8 +12,8 @@ from testbed.errors import InputError, Place
 from testbed.link import needs
 from testbed.link.backend import Capabilities, LinkSpec
 from testbed.link.delivery import delivery_segments
-from testbed.link.layout import Impairments
 from testbed.link.netem import NetemBackend
+from testbed.model.impairments import Impairments
 from testbed.model.link import LinkSchedule, QueueLimit, State
 
 MS = 10**6

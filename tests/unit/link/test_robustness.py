@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from testbed.link.layout import Impairments, pack
+from testbed.link.layout import pack
 from testbed.link.simulated import LIBRARY, SimulatedLink
+from testbed.model.impairments import Impairments
 from testbed.model.link import LinkSchedule, QueueLimit
 
 CORE = Path(__file__).parents[3] / "testbed" / "link" / "core"

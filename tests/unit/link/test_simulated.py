@@ -10,8 +10,8 @@ import numpy as np
 from testbed.link.backend import Change, LinkSpec, Restore, outage
 from testbed.link.delivery import delivery_segments
 from testbed.link.fidelity import Fidelity
-from testbed.link.layout import Impairments
 from testbed.link.simulated import ACCEPTED, CUT, LOST, NO_ROOM, SimulatedBackend, SimulatedLink
+from testbed.model.impairments import Impairments
 from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
 
 MS = 10**6

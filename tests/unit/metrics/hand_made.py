@@ -7,8 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from testbed.metrics.evidence import Evidence, Facts, Happening
-from testbed.metrics.measurement import Ask, Window
+from testbed.metrics.evidence import Evidence
+from testbed.metrics.measurement import Ask
+from testbed.metrics.window import Window
+from testbed.model.facts import Facts, Happening
 
 MS = 1_000_000
 S = 1_000_000_000

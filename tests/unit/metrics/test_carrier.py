@@ -9,7 +9,8 @@ import pytest
 
 from testbed.metrics import METRICS
 from testbed.metrics.carrier import Stretch, Takeover, carrier
-from testbed.metrics.measurement import Measurement, Window
+from testbed.metrics.measurement import Measurement
+from testbed.metrics.window import Window
 from tests.unit.metrics.hand_made import MS, S, ask, evidence, links
 
 BLACKOUT = (("starlink", 0, 30 * S), ("lte", 32 * S, 60 * S), ("starlink", 60 * S, 90 * S))

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from testbed import load
 from testbed.metrics import METRICS
-from testbed.metrics.evidence import Facts, Happening
-from testbed.metrics.measurement import Ask, Window
+from testbed.metrics.measurement import Ask
+from testbed.metrics.window import Window
 from testbed.model.event import Event
+from testbed.model.facts import Facts, Happening
 from testbed.model.objective import METRICS as DECLARED
 from testbed.model.objective import Objective
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
 from testbed.model.traffic import UdpEcho
+from testbed.yaml import load
 from tests.unit.metrics.hand_made import S, ask, evidence
 
 TOPOLOGY = Path(__file__).parents[3] / "topologies" / "hub-two-uplinks.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.metrics.decomposition import Decomposition, decompose
-from testbed.metrics.evidence import Happening
+from testbed.model.facts import Happening
 from tests.unit.metrics.hand_made import MS, UNANSWERED, S, evidence, heartbeat, lessons, links, request
 
 OUTAGE = (30 * S, 55 * S)

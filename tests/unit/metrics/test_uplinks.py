@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from testbed.metrics import METRICS
-from testbed.metrics.evidence import Evidence, Happening
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Measurement
 from testbed.metrics.schedule import schedule_table
+from testbed.model.facts import Happening
 from testbed.model.link import LinkSchedule, State
 from tests.unit.metrics.hand_made import MS, S, ask, evidence, links
 

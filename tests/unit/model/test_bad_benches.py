@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from testbed import load, paths, plan
+from testbed import paths
 from testbed.errors import InputError, Problem
 from testbed.lab import bench as benches
 from testbed.lab import nics
 from testbed.lab.nics import Nic
 from testbed.model.bench import Bench
 from testbed.model.topology import Topology
+from testbed.run import plan
+from testbed.yaml import load
 
 GOOD = """\
 ports:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import paths, plan
+from testbed import paths
 from testbed.errors import InputError
+from testbed.run import plan
 
 TOPOLOGY = (paths.TOPOLOGIES / "hub-two-uplinks.yaml").read_text(encoding="utf-8")
 SCENARIO = """\

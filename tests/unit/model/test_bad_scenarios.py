@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed import plan
 from testbed.errors import InputError
+from testbed.run import plan
 
 GOOD = """\
 topology: hub-two-uplinks

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import plan
 from testbed.errors import InputError
 from testbed.model.scenario import read_scenario
+from testbed.run import plan
 
 GOOD = """\
 topology: hub-two-uplinks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from testbed import load
 from testbed.errors import InputError
 from testbed.model.event import FAULTS, Kind
 from testbed.model.scenario import Scenario
+from testbed.yaml import load
 
 SCENARIO = """\
 topology: t

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed import paths, plan
+from testbed import paths
 from testbed.errors import InputError
 from testbed.model.failover import MS, Bfd, PingTracking, Promise, S, tunnelled_frame_bytes
 from testbed.model.hub import HubProfile
+from testbed.run import plan
 
 
 @pytest.mark.parametrize(

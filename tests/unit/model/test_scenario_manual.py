@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed import load, paths, plan
+from testbed import paths
 from testbed.model.event import FAULTS, Kind
 from testbed.model.objective import METRICS, Objective
 from testbed.model.scenario import Scenario
 from testbed.model.traffic import Traffic
+from testbed.run import plan
+from testbed.yaml import load
 
 MANUAL = (paths.ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
 WHOLE, EVENTS = re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)

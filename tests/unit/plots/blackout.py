@@ -9,16 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 from testbed.metrics.decomposition import decompose
-from testbed.metrics.evidence import Facts, Happening
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import expected_rtt, schedule_table
+from testbed.model.facts import Facts, Happening
 from testbed.model.link import LinkSchedule
 from testbed.model.objective import Objective
 from testbed.model.scenario import Scenario
 from testbed.model.traffic import HttpGet, UdpEcho
-from testbed.provenance import Host, Versions
-from testbed.result import Fidelity, Input, Record, Result, ResultWriter, State
-from testbed.verdict import evaluate
+from testbed.result.provenance import Host, Versions
+from testbed.result.record import Fidelity, Input, Record, State
+from testbed.result.store import Result, ResultWriter
+from testbed.result.verdict import evaluate
 
 MS, S = 10**6, 10**9
 STEP = 10 * MS

@@ -13,8 +13,8 @@ from testbed import plots
 from testbed.model.objective import Objective
 from testbed.model.scenario import Scenario
 from testbed.model.traffic import HttpPut, UdpCall
-from testbed.result import Result, ResultWriter
-from testbed.verdict import evaluate
+from testbed.result.store import Result, ResultWriter
+from testbed.result.verdict import evaluate
 from tests.unit.metrics.hand_made import MS, S
 from tests.unit.metrics.made_flows import call, keepalive, session, transfer, uploads
 from tests.unit.plots.blackout import make

@@ -19,7 +19,8 @@ from matplotlib.text import Text
 
 from testbed import plots
 from testbed.plots import style
-from testbed.result import Result, State
+from testbed.result.record import State
+from testbed.result.store import Result
 from tests.unit.plots.blackout import OBJECTIVES, S, Story, make
 
 # The stories in which a hub fails over, does not, and is emulated badly.

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from testbed.probes.irtt import Echo, answered_in_time, echoes, parse_duration, parse_reply, salvage
+from testbed.probes.irtt import Echo, answered_in_time, echoes, salvage
+from testbed.traces.formats.irtt_reply import parse_duration, parse_reply
 
 CLIENT = ["-4", "-i", "10ms", "-d", "500ms", "--wait=200ms", "--timeouts=1s,2s,4s", "-o", "-"]
 

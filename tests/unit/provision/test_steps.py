@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testbed.provision import StepState, explain, read_step
+from testbed.lab.provision import StepState, explain, read_step
 
 COMMAND = {
     "msg": "non-zero return code",

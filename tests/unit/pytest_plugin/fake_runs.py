@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from testbed import launch, pytest_runs
 from testbed.errors import RunError
-from testbed.launch import Job
-from testbed.progress import Event, Step
-from testbed.result import Fidelity, Input, ResultWriter, State
-from testbed.verdict import Verdict
+from testbed.pytest_plugin import runs as pytest_runs
+from testbed.result.record import Fidelity, Input, State
+from testbed.result.store import ResultWriter
+from testbed.result.verdict import Verdict
+from testbed.run import launch
+from testbed.run.job import Job
+from testbed.run.progress import Event, Step
 from tests.unit.model.test_bad_scenarios import GOOD
 from tests.unit.result.records import S, record, verdict
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.result import Fidelity, State
+from testbed.result.record import Fidelity, State
 from tests.unit.pytest_plugin.fake_runs import (
     FAIL,
     PASS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.result import Fidelity
+from testbed.result.record import Fidelity
 from tests.unit.pytest_plugin.fake_runs import FAIL, FakeRuns, install, run_pytest, write_scenario
 
 pytest_plugins = ("pytester",)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from testbed.metrics.decomposition import Decomposition
-from testbed.metrics.evidence import Facts, Happening
 from testbed.metrics.ledger import Entry, Fate
-from testbed.metrics.measurement import Ask, Measurement, Window
+from testbed.metrics.measurement import Ask, Measurement
+from testbed.metrics.window import Window
+from testbed.model.facts import Facts, Happening
 from testbed.model.objective import Objective, Unit
-from testbed.provenance import Host, Versions
-from testbed.result import Fidelity, Input, Record, State, Step
-from testbed.verdict import Verdict, judge
+from testbed.result.provenance import Host, Versions
+from testbed.result.record import Fidelity, Input, Record, State, Step
+from testbed.result.verdict import Verdict, judge
 
 S = 1_000_000_000
 START = 1_800_000_000 * S

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from testbed.campaign import Campaign
+from testbed.campaign.matrix import Axis, Matrix
+from testbed.cli.campaign import table
 from testbed.errors import InputError
-from testbed.matrix import Axis, Matrix, table
 from testbed.plots import sweep
-from testbed.result import ResultWriter
+from testbed.result.campaign import Campaign
+from testbed.result.store import ResultWriter
 from tests.unit.result.records import S, record, verdict
 
 MEASURED = {"0 s": 2.4 * S, "5 s": 3.4 * S, "10 s": 2.9 * S}

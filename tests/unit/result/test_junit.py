@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from testbed import junit
-from testbed.result import State
-from testbed.verdict import Outcome
+from testbed.result import junit
+from testbed.result.record import State
+from testbed.result.verdict import Outcome
 from tests.unit.result.records import S, record, verdict
 
 

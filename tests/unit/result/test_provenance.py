@@ -7,7 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from testbed import provenance
+from testbed.result import provenance
 
 
 def test_folder_without_git_has_no_commit(tmp_path: Path):

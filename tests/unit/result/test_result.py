@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from testbed.errors import InputError
-from testbed.result import FILE, SCHEMA, Fidelity, Result, ResultWriter, State, Step, to_json
-from testbed.verdict import Outcome
+from testbed.result.record import SCHEMA, Fidelity, State, Step, to_json
+from testbed.result.store import FILE, Result, ResultWriter
+from testbed.result.verdict import Outcome
 from tests.unit.result.records import START, S, record, verdict
 
 DOC = Path(__file__).parents[3] / "docs" / "result-schema.md"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.metrics.evidence import Evidence, Facts
+from testbed.metrics.evidence import Evidence
+from testbed.model.facts import Facts
 from testbed.model.objective import Objective
 from testbed.model.scenario import Scenario
 from testbed.model.traffic import UdpEcho
-from testbed.verdict import Outcome, evaluate, exit_status
+from testbed.result.verdict import Outcome, evaluate, exit_status
 from tests.unit.result.records import S, verdict
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import load
 from testbed.errors import InputError
 from testbed.model.catalogue import Catalogue, CatalogueObject
+from testbed.yaml import load
 
 ROOT = Path(__file__).parents[3]
 CATALOGUES = sorted((ROOT / "scenarios/catalogues").glob("*.yaml"))

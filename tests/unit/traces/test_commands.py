@@ -6,9 +6,10 @@ import shlex
 
 import pytest
 
+from testbed.cli import trace as commands
 from testbed.errors import InputError
 from testbed.model.trace import SeriesName
-from testbed.traces import catalogue, commands, store
+from testbed.traces import catalogue, store
 from tests.unit.traces.recordings import recording
 
 PING = "uvic-leonetem/latency/ping-example-isl.txt"

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from testbed import load
 from testbed.errors import InputError
 from testbed.model.trace import EventKind, Kind, Loss, Provenance, Series, SeriesName, Trace, TraceEvent
 from testbed.traces import edit, fit, profile, stats, store, synth
 from testbed.traces.profile import Profile
+from testbed.yaml import load
 from tests.unit.traces.recordings import recording
 
 S, MS = 10**9, 10**6

@@ -1,0 +1,1 @@
+"""Whether a host, a bench and the engine are as a run needs them."""

@@ -1,0 +1,38 @@
+"""Options that several subcommands share, and the words that the shell completes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from testbed import paths
+from testbed.link.backends import BACKENDS
+from testbed.model.bench import VIRTUAL
+from testbed.run import plan
+
+
+def completed(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
+    """Let argcomplete offer these words for an argument."""
+    vars(argument)["completer"] = lambda **_: list(words())  # the attribute that argcomplete looks for
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes that runs a scenario: which, with what in it, and where its results go."""
+    completed(
+        parser.add_argument("scenario", help="a name from 'testbed scenario list', or a YAML file"),
+        plan.scenarios,
+    )
+    parser.add_argument(
+        "--bench",
+        metavar="FILE",
+        default=VIRTUAL,
+        help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
+    )
+    parser.add_argument(
+        "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON lines instead of a screen")

@@ -1,0 +1,82 @@
+"""``testbed run``: run a scenario and judge it."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from testbed import paths
+from testbed.cli import options as cli_options
+from testbed.cli import screen
+from testbed.lab import bench
+from testbed.model.bench import VIRTUAL
+from testbed.model.scenario import Scenario
+from testbed.run import launch, plan
+from testbed.run.job import Job
+from testbed.units import format_duration
+from testbed.yaml.overrides import Override
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``testbed run``."""
+    run = commands.add_parser(
+        "run",
+        help="run a scenario and judge it",
+        description="Run a scenario in a sandbox of its own and judge its objectives. Needs root.",
+    )
+    cli_options.add_running(run)
+    run.add_argument(
+        "--dry-run", action="store_true", help="check everything and print the timeline; start nothing"
+    )
+    run.add_argument(
+        "--set",
+        dest="changes",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a value of the scenario for this run: hub.failover=none, events.0.at='31 s'; repeatable",
+    )
+    run.set_defaults(func=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    changes = tuple(map(Override.parse, options.changes))
+    made = plan.make(plan.find_scenario(options.scenario), changes, bench.find(options.bench), options.link)
+    if options.dry_run:
+        _print_timeline(made, options.json)
+        return 0
+    launch.check(made)
+    folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
+    with screen.choose(made.name, options.json) as shown:
+        return launch.run(Job.of(made, folder), shown.show)
+
+
+def _print_timeline(made: plan.Plan, as_json: bool) -> None:
+    rows = plan.timeline(made)
+    if as_json:
+        print(screen.as_json([{"t_ns": t, "what": what} for t, what in rows]))
+        return
+    print(f"{made.name}: {made.question}\n")
+    for change in made.changes:
+        print(f"changed: {change}")
+    print(f"topology {made.scenario.topology}, seed {made.scenario.seed}")
+    for name, link in made.links.items():
+        where = f"trace {paths.shown(link.trace_path)}" if link.trace_path else "fixed values"
+        kind = f", {link.trace.provenance.kind}" if link.trace else ""
+        print(f"  {name}: {where}{kind}, {len(link.pair.up.t_ns)}+{len(link.pair.down.t_ns)} segments")
+    print(f"  hub: {made.bench.name if made.bench else VIRTUAL}, {_hub(made.scenario)}")
+    print("\ntimeline")
+    for t, what in rows:
+        print(f"  {format_duration(t):>8}  {what}")
+    print("\nobjectives")
+    for objective in made.scenario.objectives:
+        print(f"  {objective.title}")
+
+
+def _hub(scenario: Scenario) -> str:
+    cache = f"cache {'on' if scenario.hub.cache else 'off'}"
+    promise = scenario.hub.promise
+    if promise is None:
+        return f"no failover, {cache}"
+    spans = f"{format_duration(promise.best_ns)} to {format_duration(promise.worst_ns)}"
+    return f"failover {scenario.hub.failover}, whose timers promise an interruption of {spans}; {cache}"

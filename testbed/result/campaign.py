@@ -1,0 +1,98 @@
+"""A campaign's result: a scenario run over a matrix of changes, and what each run measured.
+
+Its folder holds campaign.json, written anew after each run, a folder for each run, and a figure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from testbed.errors import InputError
+from testbed.result.store import Result
+from testbed.result.verdict import Verdict
+
+FILE = "campaign.json"
+
+
+class Extreme(NamedTuple):
+    """The run in which an objective had the least room to its bound, or missed it most."""
+
+    verdict: Verdict
+    result: Result
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign as it lies in its folder: the keys that vary, and the runs' folders in their order."""
+
+    folder: Path
+    scenario: str
+    keys: tuple[str, ...]
+    runs: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, folder: Path) -> Campaign:
+        """Read a campaign, over or not. Raises InputError where there is none to read."""
+        path = folder / FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(folder, values["scenario"], tuple(values["keys"]), tuple(values["runs"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(str(path), f"not readable: {error!r}", "name a campaign's folder") from error
+
+    def kept(self, run: str) -> Campaign:
+        """Return the campaign with one more run, and keep it."""
+        grown = replace(self, runs=(*self.runs, run))
+        values = {name: value for name, value in asdict(grown).items() if name != "folder"}
+        partial = self.folder / f"{FILE}.partial"
+        partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        partial.replace(self.folder / FILE)
+        return grown
+
+    @cached_property
+    def results(self) -> tuple[Result, ...]:
+        """The runs' results, in the order of running."""
+        return tuple(Result.load(self.folder / run) for run in self.runs)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The objectives, in the scenario's order; a window that is another one in each run is left out."""
+        verdicts = [result.record.verdicts for result in self.results]
+        columns = itertools.zip_longest(*verdicts)
+        return tuple(_common([v.title for v in column if v is not None]) for column in columns)
+
+    @property
+    def exit_status(self) -> int:
+        """1 where a run failed, else 3 where one could not tell, else 0."""
+        found = {result.record.exit_status for result in self.results}
+        return next((status for status in (1, 3) if status in found), 0 if found else 3)
+
+    def values(self, result: Result) -> dict[str, str]:
+        """Return what each key was set to in a run."""
+        pairs = (change.partition("=") for change in result.record.changes)
+        return {key: value for key, _, value in pairs if key in self.keys}
+
+    def worst(self) -> Iterator[Extreme]:
+        """Yield the extreme of each objective that any run could measure."""
+        for place in range(len(self.titles)):
+            found = [
+                Extreme(verdict, result)
+                for result in self.results
+                for verdict in result.record.verdicts[place : place + 1]
+                if verdict.margin is not None
+            ]
+            if found:
+                yield min(found, key=lambda extreme: extreme.verdict.margin or 0.0)
+
+
+def _common(titles: Sequence[str]) -> str:
+    """Return what an objective is called in all runs: a shift moves its window."""
+    if len(set(titles)) == 1 or len({title.rpartition(" in ")[0] for title in titles}) > 1:
+        return titles[0]
+    return f"{titles[0].rpartition(' in ')[0]} in its window"

@@ -1,0 +1,164 @@
+"""What result.json holds, and how it is written and read. See docs/result-schema.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from testbed.errors import InputError
+from testbed.metrics.decomposition import Decomposition
+from testbed.metrics.ledger import Entry, Fate
+from testbed.model.bench import VIRTUAL
+from testbed.model.facts import Facts, Happening
+from testbed.model.objective import Unit
+from testbed.result.provenance import Host, Versions
+from testbed.result.verdict import Outcome, Verdict, exit_status
+
+SCHEMA = 1
+
+
+class State(StrEnum):
+    """How far a run came. ``running`` in the file of a run that is over means that it was killed."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that the outcome depends on: role (scenario, topology, trace of starlink ...), name and hash."""
+
+    role: str
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the run, in CLOCK_REALTIME ns; ``ended_ns`` is None while it lasts or where it was cut."""
+
+    name: str
+    began_ns: int
+    ended_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """The emulation's own certificate in short.
+
+    ``valid`` it kept its budget; ``reason`` why not; ``rtt_error_p95_ns`` see docs/metrics.md;
+    ``stolen_share`` what the hypervisor took of the processors' time during the scenario;
+    ``links`` the back end's own figures, one mapping for each link and direction; ``missing`` what
+    this back end cannot tell, so that it was not held against the budget.
+    """
+
+    valid: bool
+    reason: str = ""
+    rtt_error_p95_ns: float | None = None
+    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stolen_share: float | None = None
+    backend: str = "native"
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What result.json holds.
+
+    ``started_ns`` is the start instant (CLOCK_REALTIME), None before it; ``changes`` are those made to
+    the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench.
+    """
+
+    scenario: str
+    question: str
+    duration_ns: int
+    seed: int
+    facts: Facts
+    inputs: tuple[Input, ...]
+    versions: Versions
+    host: Host
+    created_ns: int
+    state: State = State.RUNNING
+    started_ns: int | None = None
+    ended_ns: int | None = None
+    error: str = ""
+    steps: tuple[Step, ...] = ()
+    fidelity: Fidelity | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    decomposition: tuple[Decomposition, ...] = ()
+    sessions: tuple[Entry, ...] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    bench: str = VIRTUAL
+
+    @property
+    def title(self) -> str:
+        """The scenario's name, and what was changed in it for this run."""
+        return f"{self.scenario} with {', '.join(self.changes)}" if self.changes else self.scenario
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the run: that of its verdicts; a run that did not complete could not tell."""
+        return exit_status(self.verdicts) if self.state is State.COMPLETE else 3
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """Return a record as JSON values; ISO times for people are added beside the exact ones."""
+    times = {name: iso(getattr(record, f"{name}_ns")) for name in ("created", "started", "ended")}
+    return {"schema": SCHEMA, "exit_status": record.exit_status, **times, **asdict(record)}
+
+
+def iso(t_ns: int | None) -> str | None:
+    """Return CLOCK_REALTIME ns as ``2026-11-22T03:04:05.678Z``."""
+    if t_ns is None:
+        return None
+    return datetime.fromtimestamp(t_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_json(values: Mapping[str, Any], place: str) -> Record:
+    """Return the record of a result.json. Raises InputError for one that this version cannot read."""
+    if values.get("schema") != SCHEMA:
+        found = f"schema {values.get('schema')!r}"
+        raise InputError(place, found, f"this testbed reads schema {SCHEMA}; use the version that wrote it")
+    known = {f.name: values[f.name] for f in fields(Record) if f.name in values}
+    try:
+        return Record(**known | {name: read(known[name]) for name, read in _READERS.items() if name in known})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(place, f"broken: {error}", "see docs/result-schema.md") from error
+
+
+def _facts(values: Mapping[str, Any]) -> Facts:
+    events = tuple(Happening(**event) for event in values["events"])
+    names = {name: tuple(values[name]) for name in ("uplinks", "metered") if name in values}
+    return Facts(**{**values, **names, "events": events})
+
+
+def _verdict(values: Mapping[str, Any]) -> Verdict:
+    typed = {
+        "window_ns": tuple(values["window_ns"]),
+        "unit": Unit(values["unit"]),
+        "outcome": Outcome(values["outcome"]),
+    }
+    return Verdict(**{**values, **typed})
+
+
+_READERS: Mapping[str, Any] = {
+    "facts": _facts,
+    "inputs": lambda values: tuple(Input(**value) for value in values),
+    "versions": lambda values: Versions(**values),
+    "host": lambda values: Host(**values),
+    "state": State,
+    "steps": lambda values: tuple(Step(**value) for value in values),
+    "fidelity": lambda values: (
+        Fidelity(**{**values, "missing": tuple(values.get("missing", ()))}) if values else None
+    ),
+    "verdicts": lambda values: tuple(map(_verdict, values)),
+    "decomposition": lambda values: tuple(Decomposition(**value) for value in values),
+    "sessions": lambda values: tuple(Entry(**{**value, "fate": Fate(value["fate"])}) for value in values),
+    "changes": tuple,
+}

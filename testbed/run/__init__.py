@@ -1,0 +1,1 @@
+"""A run: planned, sent into its sandbox, brought up, played, ended."""

@@ -1,0 +1,170 @@
+"""Bring a lab up for a plan: network, links, tenant, hub. What does not depend on each other overlaps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from testbed import faults, paths
+from testbed.faults import Actor
+from testbed.lab import bench, sandbox
+from testbed.lab.bench import BenchHub
+from testbed.lab.lender import Lender
+from testbed.lab.network import Network
+from testbed.lab.provision import provision
+from testbed.link.backend import LinkSpec
+from testbed.link.backends import BACKENDS
+from testbed.link.native import NativeBackend, read_bins
+from testbed.model.catalogue import CatalogueObject
+from testbed.model.topology import EMULATOR, Topology
+from testbed.model.traffic import HttpGet
+from testbed.probes.kinds import probe_for
+from testbed.probes.probe import Probe, Site
+from testbed.run.plan import Plan
+from testbed.run.variables import hub_variables, provisioned
+from testbed.tenant.azurite import AzuriteTenant
+from testbed.tenant.backend import Access, Tenant
+
+SECRETS = sandbox.SHARED / "secrets"
+"""Keys and tokens of the run, gone with it."""
+
+_TOKEN_LIFE = timedelta(hours=12)
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass
+class Lab:
+    """A lab that is up: what a run measures with and ends."""
+
+    network: Network
+    links: NativeBackend
+    tenant: Tenant
+    probes: dict[str, Probe] = field(default_factory=dict)
+    actors: list[Actor] = field(default_factory=list)
+
+    def bins(self) -> pa.Table:
+        """Return the links' 10 ms records so far."""
+        return read_bins(self.links.records)
+
+    def close(self) -> None:
+        """End the services; the namespaces end with the sandbox."""
+        for actor in self.actors:
+            actor.close()
+        self.tenant.close()
+
+
+def bring_up(
+    plan: Plan,
+    folder: Path,
+    step: Step,
+    now: Callable[[], datetime],
+    *,
+    spin: bool,
+    lender: Lender | None = None,
+) -> Lab:
+    """Build, provision and seed everything, and open the probes; ``spin`` lets the link engine have a core.
+
+    ``lender`` has the NICs of the plan's bench, if there is one. Raises HostError or RunError.
+    """
+    logs, topology = folder / "logs", plan.topology
+    with step("network"):
+        sandbox.prepare(bench.shown(plan.bench))
+        SECRETS.mkdir(mode=0o700)
+        hub = BenchHub(plan.bench, topology, lender, SECRETS) if plan.bench and lender else None
+        network = Network(topology, logs, hub)
+        network.build()
+    tenant_node = network.devices[topology.tenant.name]
+    with step("links and services"):
+        tenant = AzuriteTenant(tenant_node, SECRETS, logs, now(), address=_tenant_address(topology))
+        tenant.open()
+        network.start_services({tenant.endpoint.host: tenant.endpoint.address})
+        (folder / "link").mkdir()
+        links = BACKENDS[plan.link](
+            folder / "link",
+            network.devices[EMULATOR].popen,
+            spin=spin,
+            mark_length=plan.scenario.hub.mark_length,
+        )
+        links.open(link_specs(plan))
+    lab = Lab(network, links, tenant)
+    objects = _objects(plan)
+    seeding = tenant.seed(objects, plan.scenario.seed)
+    with step("hub"):
+        starts, expires = now() - timedelta(minutes=5), now() + _TOKEN_LIFE
+        tokens = {access: tenant.credential(starts, expires, access) for access in Access}
+        variables = hub_variables(plan.scenario, topology, tenant.endpoint, tokens)
+        network.devices[topology.hub.name].wait()
+        with (logs / "provision.log").open("w") as log:
+            try:
+                provision(
+                    paths.PLAYBOOKS / "hub.yml",
+                    provisioned(plan.scenario, network),
+                    variables,
+                    SECRETS,
+                    lambda done: print(done.seconds, done, file=log),
+                )
+            finally:
+                shutil.copyfile(SECRETS / "ansible.log", logs / "ansible.log")
+    with step("tenant's content"):
+        stored = seeding.wait()
+    with step("probes"):
+        for index, traffic in enumerate(plan.scenario.traffic.values()):
+            site = Site(
+                client=network.devices[traffic.from_],
+                tenant=tenant_node,
+                duration_ns=plan.scenario.duration,
+                samples=folder / "samples",
+                logs=logs,
+                tenant_address=tenant.endpoint.address,
+                tenant_host=tenant.endpoint.host,
+                tenant_port=tenant.endpoint.port,
+                authority=tenant.endpoint.authority,
+                url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
+                upload_url=f"http://{topology.hub_lan_address}/{tenant.endpoint.uploads}",
+                uploaded=tenant.uploaded,
+                objects=plan.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
+                stored=stored,
+                seed=plan.scenario.seed,
+                index=index,
+            )
+            lab.probes[traffic.name] = probe_for(traffic, site)
+            lab.probes[traffic.name].open()
+        lab.actors += faults.actors_for(plan.scenario.events, faults.Site(network, tenant.endpoint, logs))
+        for actor in lab.actors:
+            actor.open()
+        for probe in lab.probes.values():
+            probe.ready()
+    return lab
+
+
+def link_specs(plan: Plan) -> list[LinkSpec]:
+    """Return what the link engine plays, one for each uplink."""
+    return [
+        LinkSpec(
+            name=name,
+            hub_interface=uplink.interfaces[0],
+            net_interface=uplink.interfaces[1],
+            up=plan.links[name].pair.up,
+            down=plan.links[name].pair.down,
+            seed=plan.scenario.seed,
+        )
+        for name, uplink in plan.topology.uplinks.items()
+    ]
+
+
+def _tenant_address(topology: Topology) -> str:
+    node = topology.tenant
+    return next(address for port in node.ports if (address := node.address(port)))
+
+
+def _objects(plan: Plan) -> Sequence[CatalogueObject]:
+    """Return the objects of all catalogues, each once."""
+    found = {o.name: o for catalogue in plan.catalogues.values() for o in catalogue.objects()}
+    return tuple(found.values())

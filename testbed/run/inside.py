@@ -1,0 +1,288 @@
+"""One run, inside its sandbox: owns the clock, the order of the steps, what is written when, and the end.
+
+``python -m testbed.run.inside`` reads its job from standard input and tells its progress on standard output
+(testbed.run.progress). The end of its standard input is the wish that it ends: it writes what it has.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from testbed import paths, plots
+from testbed.errors import TestbedError
+from testbed.faults.player import Player
+from testbed.lab import bench, cores
+from testbed.lab.lender import Lender
+from testbed.lab.network import keep_logs
+from testbed.link.fidelity import Budget
+from testbed.link.fidelity import Fidelity as Certificate
+from testbed.link.native import read_bins
+from testbed.metrics.decomposition import decompose
+from testbed.metrics.ledger import ledger
+from testbed.metrics.rtt_fidelity import rtt_error
+from testbed.metrics.schedule import schedule_table
+from testbed.model.bench import VIRTUAL
+from testbed.model.facts import Facts
+from testbed.model.scenario import FidelityBudget
+from testbed.result import junit, provenance
+from testbed.result.record import Fidelity, Input, Record, State
+from testbed.result.store import Result, ResultWriter
+from testbed.result.verdict import Verdict, evaluate
+from testbed.run import plan, progress
+from testbed.run.bringup import Lab, bring_up
+from testbed.run.job import Job
+from testbed.run.live import Watch
+from testbed.run.progress import Ended, Event, Note, ObjectiveNow, Step
+from testbed.units import format_duration, format_share
+from testbed.yaml.overrides import Override
+
+_LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
+_MISSED = "the emulation missed its fidelity budget"
+_STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth telling
+_TICK_S = 0.5
+_DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is over
+
+
+class Run:
+    """A run from the first step to the last."""
+
+    def __init__(self, made: plan.Plan, folder: Path, core: int | None, lender: Lender | None) -> None:
+        self._plan, self._folder, self._core, self._lender = made, folder, core, lender
+        self._writer = ResultWriter(folder, self._record())
+        self._stolen_share: float | None = None
+
+    def execute(self) -> int:
+        """Bring the lab up, play the scenario, judge it; return the exit status."""
+        state, error = State.FAILED, ""
+        try:
+            self._measure()
+            with self._step("verdicts"):
+                self._judge()
+            state = State.COMPLETE
+        except KeyboardInterrupt:
+            state, error = State.INTERRUPTED, "interrupted"
+        except TestbedError as failure:
+            error = str(failure)
+            tell(Note(error, error=True))
+        finally:
+            keep_logs(self._folder / "logs")
+            self._writer.finish(state, time.time_ns(), error)
+        self._report()
+        return self._writer.record.exit_status
+
+    def _measure(self) -> None:
+        self._keep_inputs()
+        self._keep_schedules()
+        lab = bring_up(
+            self._plan,
+            self._folder,
+            self._step,
+            lambda: datetime.now(UTC),
+            spin=self._core is not None,
+            lender=self._lender,
+        )
+        try:
+            with self._step("scenario"):
+                self._play(lab)
+        finally:
+            with self._step("samples"):
+                self._collect(lab)
+
+    def _play(self, lab: Lab) -> None:
+        scenario = self._plan.scenario
+        start_ns = time.time_ns() + _LEAD_NS
+        lab.links.start(start_ns)
+        for probe in lab.probes.values():
+            probe.start(start_ns)
+        if self._core is not None:
+            cores.dedicate(self._core)
+        self._writer.update(started_ns=start_ns)
+        before = cores.ticks()
+        watch = Watch(self._plan, lab, start_ns)
+        faults = Player(lab.actors, start_ns, time.time_ns)
+        faults.start()
+        end_ns = start_ns + scenario.duration + _DRAIN_NS
+        try:
+            while (now_ns := time.time_ns()) < end_ns:
+                faults.check()
+                tell(watch.look(now_ns))
+                time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
+        finally:
+            faults.stop()
+            self._writer.update(facts=faults.as_happened(self._writer.record.facts))
+        faults.check()
+        self._stolen_share = cores.stolen_share(before)
+
+    def _collect(self, lab: Lab) -> None:
+        """Write all samples there are; what fails here is told, and the rest is still written."""
+        for name, probe in lab.probes.items():
+            try:
+                probe.finish()
+            except TestbedError as error:
+                tell(Note(f"{name}: {error}"))
+        self._keep_hub_logs(lab)
+        certificate = lab.links.close()
+        lab.close()
+        engine = self._folder / "link"
+        self._writer.keep("links", read_bins(engine / "links.bins"))
+        shutil.move(engine / "linkd.log", self._folder / "logs" / "linkd.log")
+        shutil.rmtree(engine)  # all that it held is in links.parquet and schedule.parquet now
+        fidelity = _fidelity(certificate, self._plan.scenario.fidelity)
+        self._writer.update(fidelity=replace(fidelity, stolen_share=self._stolen_share))
+
+    def _keep_hub_logs(self, lab: Lab) -> None:
+        if self._plan.bench is not None:  # a virtual hub's are here already
+            try:
+                bench.keep_logs(lab.network.devices[self._plan.topology.hub.name], self._folder / "logs")
+            except TestbedError as error:
+                tell(Note(str(error)))
+
+    def _judge(self) -> None:
+        evidence = Result(self._folder, self._writer.record).evidence
+        fidelity = self._writer.record.fidelity or Fidelity(False, "the links left no certificate")
+        error = rtt_error(evidence, evidence.facts.heartbeat).value
+        verdicts = evaluate(self._plan.scenario, evidence, "" if fidelity.valid else _MISSED)
+        fidelity = replace(fidelity, rtt_error_p95_ns=error)
+        self._writer.update(
+            fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
+        )
+
+    def _report(self) -> None:
+        """Write what is made from the results alone, and say how it ended."""
+        record = self._writer.record
+        junit.write(self._folder, record)
+        if record.started_ns is not None:
+            tell(Step("figure"))
+            plots.write(Result(self._folder, record))
+        self._writer.list_files()
+        tell(
+            Ended(
+                folder=paths.shown(self._folder),
+                state=_word(record),
+                exit_status=record.exit_status,
+                verdicts=tuple(map(_shown, record.verdicts)),
+                fidelity=_certified(record.fidelity),
+            )
+        )
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began_ns = time.time_ns()
+        self._writer.begin(name, began_ns)
+        tell(Step(name))
+        yield
+        tell(Step(name, (time.time_ns() - began_ns) / 1e9))
+
+    def _record(self) -> Record:
+        made = self._plan
+        return Record(
+            scenario=made.name,
+            question=made.question,
+            duration_ns=made.scenario.duration,
+            seed=made.scenario.seed,
+            facts=Facts.of(made.scenario, made.topology),
+            inputs=tuple(Input(role, paths.shown(path), plan.sha256(path)) for role, path in made.inputs()),
+            versions=provenance.versions(paths.ROOT),
+            host=provenance.host(),
+            created_ns=time.time_ns(),
+            changes=tuple(map(str, made.changes)),
+            bench=made.bench.name if made.bench else VIRTUAL,
+        )
+
+    def _keep_schedules(self) -> None:
+        pairs = {name: (link.pair.up, link.pair.down) for name, link in self._plan.links.items()}
+        self._writer.keep("schedule", schedule_table(pairs, self._plan.scenario.duration))
+
+    def _keep_inputs(self) -> None:
+        inputs = self._folder / "inputs"
+        inputs.mkdir()
+        for role, path in self._plan.inputs():
+            if path.suffix == ".yaml" and role not in ("playbook", "bench"):  # a bench tells of keys
+                shutil.copyfile(path, inputs / path.name)
+
+
+def tell(event: Event) -> None:
+    """Tell the screen."""
+    progress.write(event, sys.stdout)
+
+
+def _fidelity(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
+    faults = certificate.faults_against(
+        Budget(late_share=budget.late_share, late_ns_max=budget.late_max, away_share=budget.away_share)
+    )
+    links = {f"{d.link} {d.direction}": asdict(d) for d in certificate.directions}
+    return Fidelity(
+        valid=not faults,
+        reason="; ".join(faults),
+        links=links,
+        backend=certificate.backend,
+        missing=certificate.missing,
+    )
+
+
+def _shown(verdict: Verdict) -> ObjectiveNow:
+    return ObjectiveNow(verdict.title, verdict.measured, str(verdict.outcome), verdict.reason)
+
+
+def _certified(fidelity: Fidelity | None) -> str:
+    """Return the certificate in a line."""
+    if fidelity is None:
+        return ""
+    stolen = fidelity.stolen_share or 0.0
+    if not fidelity.valid:
+        blame = (
+            f"; the hypervisor took {format_share(stolen)} of the processors' time" if stolen > _STEAL else ""
+        )
+        return f"missed its budget: {fidelity.reason}{blame}"
+    told = []
+    late = [late for figures in fidelity.links.values() if (late := figures["late_p99_ns"]) is not None]
+    if late:
+        told.append(f"departures late by at most {format_duration(max(late))} (p99)")
+    if (error := fidelity.rtt_error_p95_ns) is not None:
+        told.append(f"heartbeat RTT within {format_duration(error)} of the trace (p95)")
+    budget = "within its budget"
+    if fidelity.missing:
+        budget = f"within what could be checked of its budget, which is not {', '.join(fidelity.missing)}"
+    return "; ".join([budget, ", ".join(told)] if told else [budget])
+
+
+def _word(record: Record) -> str:
+    """Return the run's outcome in one word."""
+    if record.state is not State.COMPLETE:
+        return str(record.state)
+    outcomes = {str(verdict.outcome) for verdict in record.verdicts}
+    return next((word for word in ("invalid", "fail", "inconclusive") if word in outcomes), "pass")
+
+
+def _interrupt_at_end_of_input() -> None:
+    """Take the end of standard input for a Ctrl-C."""
+    main_thread = threading.main_thread().ident or 0
+
+    def wait() -> None:
+        sys.stdin.read()
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> int:
+    """Run the job on standard input."""
+    job = Job.read(sys.stdin.readline())
+    _interrupt_at_end_of_input()
+    lender = Lender(job.lender) if job.lender is not None else None
+    bench_path = Path(job.bench) if job.bench else None
+    made = plan.make(Path(job.scenario), tuple(map(Override.parse, job.changes)), bench_path, job.link)
+    return Run(made, Path(job.folder), job.core, lender).execute()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Start a run in its sandbox, follow what it tells, and end it politely when asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from testbed import paths
+from testbed.errors import HostError, RunError
+from testbed.lab import bench, cores, lender, sandbox
+from testbed.link.backends import BACKENDS
+from testbed.run import progress
+from testbed.run.job import Job
+from testbed.run.plan import Plan
+from testbed.run.progress import Ended, Event
+
+_GRACE_S = 40.0  # how long an interrupted run may take to write what it has
+
+
+def check(made: Plan) -> None:
+    """Raise HostError where this host cannot emulate the plan's links."""
+    if fault := BACKENDS[made.link].fault_of_host():
+        raise HostError(fault)
+
+
+def new_folder(results: Path, name: str, now: datetime) -> Path:
+    """Make and return the folder of a new run, ``<UTC time>-<scenario>``; a second run at once gets ``-2``."""
+    stem = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{name}"
+    for number in range(1, 100):
+        folder = results / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise HostError(
+                f"{folder} cannot be made ({error.strerror}); choose another --results"
+            ) from error
+        (folder / "logs").mkdir()
+        return folder
+    raise HostError(f"{results / stem} and 98 more exist already; choose another --results")
+
+
+def run(job: Job, show: Callable[[Event], None]) -> int:
+    """Run a job in a sandbox, showing its events; return its exit status.
+
+    A first Ctrl-C ends the run politely: it writes what it has. A second one ends it at once.
+    Raises HostError where a sandbox cannot be made, RunError where the run died without a word.
+    """
+    log_path = Path(job.folder) / "logs" / "run.log"
+    command = [sys.executable, "-m", "testbed.run.inside"]
+    with lender.lending(_nics(job), log_path.with_name("lender.log")) as fd:
+        with log_path.open("wb") as log:
+            process = sandbox.spawn(command, log, [fd] if fd is not None else [])
+        try:
+            with cores.reserved() as core:
+                status = _follow(process, replace(job, core=core, lender=fd), show)
+        finally:
+            process.kill()  # unshare's child dies with it, and with that child all of the run
+            process.wait()
+            _give_back(Path(job.folder))
+    if status is None:
+        raise RunError(f"the run died; the end of {paths.shown(log_path)} says:\n{_tail(log_path)}")
+    return status
+
+
+def _nics(job: Job) -> list[str]:
+    """Return the NICs of this host that the job's bench takes."""
+    return [name for name, _ in bench.read(Path(job.bench)).nics()] if job.bench else []
+
+
+def _follow(process: subprocess.Popen[bytes], job: Job, show: Callable[[Event], None]) -> int | None:
+    stdin, stdout = _pipes(process)
+    _tell(stdin, json.dumps(asdict(job)) + "\n")
+    try:
+        return _show_all(stdout, show)
+    except KeyboardInterrupt:
+        stdin.close()  # the run takes this as the wish to end
+        signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
+        previous = signal.signal(signal.SIGALRM, lambda *_: process.kill())
+        try:
+            return _show_all(stdout, show)
+        except KeyboardInterrupt:
+            return 3
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None:
+        raise RunError("the sandbox has no pipes")
+    return process.stdin, process.stdout
+
+
+def _tell(stdin: IO[bytes], line: str) -> None:
+    try:
+        stdin.write(line.encode())
+        stdin.flush()
+    except BrokenPipeError:
+        pass  # it died at once; its log says why
+
+
+def _show_all(stdout: IO[bytes], show: Callable[[Event], None]) -> int | None:
+    status = None
+    for line in stdout:
+        event = progress.parse(line.decode())
+        show(event)
+        if isinstance(event, Ended):
+            status = event.exit_status
+    return status
+
+
+def _give_back(folder: Path) -> None:
+    """Give the results to the user who called sudo."""
+    if (uid := os.environ.get("SUDO_UID")) is None or os.geteuid() != 0:
+        return
+    gid = int(os.environ.get("SUDO_GID", uid))
+    for path in (folder.parent, folder, *folder.rglob("*")):
+        os.chown(path, int(uid), gid, follow_symlinks=False)
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

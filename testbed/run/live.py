@@ -1,0 +1,106 @@
+"""A run as it goes: what the screen shows twice a second, from the engine's counters and the probes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from testbed.link.backend import Counters
+from testbed.metrics.evidence import Evidence
+from testbed.model.facts import Facts
+from testbed.model.link import Direction, LinkSchedule, State
+from testbed.probes.probe import Live, ProbeState
+from testbed.result.verdict import Outcome, evaluate
+from testbed.run.bringup import Lab
+from testbed.run.plan import Plan
+from testbed.run.progress import ObjectiveNow, Tick, UplinkNow
+from testbed.units import format_duration
+
+CARRIES_PACKETS = 3
+"""More marked packets than this in a look, in the up direction, and the uplink carries the heartbeat."""
+
+
+JUDGE_EVERY_S = 2.0
+JUDGE_SHARE = 0.05
+"""Judging what there is takes longer the longer a run lasts; it may take this share of the time."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    t_ns: int
+    counters: Counters
+
+
+class Watch:
+    """Looks at a lab that plays a plan since ``start_ns`` (CLOCK_REALTIME)."""
+
+    def __init__(self, plan: Plan, lab: Lab, start_ns: int) -> None:
+        self._plan, self._lab, self._start_ns = plan, lab, start_ns
+        self._before = _Look(start_ns, {})
+        self._objectives = tuple(ObjectiveNow(o.title, "", "running") for o in plan.scenario.objectives)
+        self._judge_at_s = 0.0
+
+    def look(self, now_ns: int) -> Tick:
+        """Return where the run stands."""
+        now = _Look(now_ns, self._lab.links.read())
+        t_ns = now_ns - self._start_ns
+        uplinks = tuple(self._uplink(name, now, t_ns) for name in self._plan.links)
+        self._before = now
+        polled = {name: probe.poll() for name, probe in self._lab.probes.items()}
+        traffic = {name: _words(live) for name, live in polled.items()}
+        events = tuple(e.title for e in self._plan.scenario.events if e.at <= t_ns < e.end_ns)
+        return Tick(t_ns, self._plan.scenario.duration, uplinks, traffic, self._so_far(t_ns), events)
+
+    def _so_far(self, t_ns: int) -> tuple[ObjectiveNow, ...]:
+        """Return the objectives as they stood a moment ago."""
+        began_s = time.monotonic()
+        if t_ns > 0 and began_s >= self._judge_at_s:
+            samples = {name: probe.so_far() for name, probe in self._lab.probes.items()}
+            facts = replace(Facts.of(self._plan.scenario, self._plan.topology), duration_ns=t_ns)
+            verdicts = evaluate(self._plan.scenario, Evidence(facts, samples, self._lab.bins()))
+            states = {Outcome.FAIL: "failing"}
+            self._objectives = tuple(
+                ObjectiveNow(v.title, v.measured, states.get(v.outcome, "running")) for v in verdicts
+            )
+            now_s = time.monotonic()
+            self._judge_at_s = now_s + max(JUDGE_EVERY_S, (now_s - began_s) / JUDGE_SHARE)
+        return self._objectives
+
+    def _uplink(self, name: str, now: _Look, t_ns: int) -> UplinkNow:
+        seconds = max(now.t_ns - self._before.t_ns, 1) / 1e9
+        up, down = (self._gain(name, direction, now.counters) for direction in Direction)
+        return UplinkNow(
+            name=name,
+            state=_state(self._plan.links[name].pair.up, t_ns),
+            carries=up["marked_out"] > CARRIES_PACKETS,
+            down_bps=round(down["bytes_out"] * 8 / seconds),
+            up_bps=round(up["bytes_out"] * 8 / seconds),
+        )
+
+    def _gain(self, name: str, direction: Direction, counters: Counters) -> Mapping[str, int]:
+        key = (name, direction)
+        now, before = counters.get(key), self._before.counters.get(key)
+        fields = ("marked_out", "bytes_out")
+        return {f: (getattr(now, f) if now else 0) - (getattr(before, f) if before else 0) for f in fields}
+
+
+def _state(schedule: LinkSchedule, t_ns: int) -> str:
+    """Return what the schedule does at a time, in a word."""
+    if t_ns < 0:
+        return "ready"
+    t_ns = t_ns % schedule.end_ns if schedule.repeat else t_ns
+    segment = int(schedule.t_ns.searchsorted(t_ns, side="right")) - 1
+    state = State(int(schedule.state[max(segment, 0)]))
+    return {State.PASS: "up", State.CUT: "dark", State.HOLD: "held"}[state]
+
+
+def _words(live: Live) -> str:
+    last = "–" if live.last_ns is None else format_duration(live.last_ns)
+    if live.state in (ProbeState.STARTING, ProbeState.FAILED):
+        return str(live.state)
+    if live.text:
+        return live.text
+    return (
+        f"{live.answered} answered, {live.failed} failed in the last second, last {last}, {live.total} in all"
+    )

@@ -1,0 +1,255 @@
+"""A scenario made ready to run: every file it names found, read, checked and compiled.
+
+All that can be wrong with the user's files is found here, before anything starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed import paths
+from testbed.errors import InputError, Place, Problem, did_you_mean
+from testbed.lab import bench as benches
+from testbed.link import needs
+from testbed.link.backends import BACKENDS
+from testbed.model.bench import Bench
+from testbed.model.catalogue import Catalogue
+from testbed.model.event import Kind
+from testbed.model.scenario import Scenario, question, read_scenario
+from testbed.model.topology import NodeKind, Topology
+from testbed.model.trace import Trace
+from testbed.model.traffic import HttpGet
+from testbed.model.uplink import UplinkProfile
+from testbed.traces import store
+from testbed.traces.compile import LinkPair, compile_link
+from testbed.yaml import load
+from testbed.yaml.overrides import Override
+
+_METERED = ("metered_bytes", "metered_cost", "stranded_time", "stranded_bytes")
+"""Metrics about uplinks that are paid for by volume."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedLink:
+    """An uplink's compiled schedules, and the trace they come from (None for fixed values)."""
+
+    pair: LinkPair
+    trace: Trace | None = None
+    trace_path: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A resolved scenario."""
+
+    path: Path
+    question: str
+    scenario: Scenario
+    topology_path: Path
+    topology: Topology
+    links: Mapping[str, PlannedLink]
+    catalogues: Mapping[str, Catalogue]
+    catalogue_paths: Mapping[str, Path]
+    changes: Sequence[Override] = ()
+    bench: Bench | None = None
+    bench_path: Path | None = None
+    link: str = "native"
+
+    @property
+    def name(self) -> str:
+        """The scenario's name: its file's."""
+        return self.path.stem
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        """Yield what the run's outcome depends on, as (role, file)."""
+        yield "scenario", self.path
+        yield "topology", self.topology_path
+        if self.bench_path is not None:
+            yield "bench", self.bench_path
+        for name, link in self.links.items():
+            if link.trace_path is not None:
+                yield f"trace of {name}", link.trace_path
+        for name, path in self.catalogue_paths.items():
+            yield f"catalogue of {name}", path
+        for path in sorted(p for p in paths.PLAYBOOKS.rglob("*") if p.is_file()):
+            yield "playbook", path
+
+
+def find_scenario(name: str) -> Path:
+    """Return the file of a scenario given by its name or path. Raises InputError with close names."""
+    return _find(name, paths.SCENARIOS, "scenario", "")
+
+
+def find_topology(name: str) -> Path:
+    """Return the file of a topology given by its name or path. Raises InputError with close names."""
+    return _find(name, paths.TOPOLOGIES, "topology", "")
+
+
+def make(
+    path: Path, changes: Sequence[Override] = (), bench_path: Path | None = None, link: str = "native"
+) -> Plan:
+    """Read and resolve a scenario with ``changes`` to it, on a bench or with a virtual hub.
+
+    ``link`` is the back end that will emulate its links, one of testbed.link.backends.
+
+    Raises InputError with every problem found.
+    """
+    scenario = read_scenario(path, changes)
+    topology_path = _find(scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"))
+    topology = load.read(topology_path, Topology)
+    bench = benches.read(bench_path) if bench_path else None
+    problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
+    problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
+    problems += _hub_problems(scenario, topology)
+    problems += bench.misfits(topology) if bench else ()
+    links: dict[str, PlannedLink] = {}
+    catalogues: dict[str, Path] = {}
+    for name, profile in scenario.uplinks.items():
+        try:
+            links[name] = _link(scenario, profile)
+        except InputError as error:
+            problems += error.problems
+            continue
+        played = [needs.Played(profile.place, schedule) for schedule in links[name].pair]
+        problems += needs.problems(link, BACKENDS[link].capabilities, played)
+    for traffic in scenario.traffic.values():
+        if isinstance(traffic, HttpGet):
+            place = traffic.place.at("catalogue")
+            try:
+                catalogues[traffic.name] = _find(traffic.catalogue, paths.CATALOGUES, "catalogue", place)
+            except InputError as error:
+                problems += error.problems
+    if problems:
+        raise InputError.of(problems)
+    read = {name: load.read(found, Catalogue) for name, found in catalogues.items()}
+    return Plan(
+        path=path,
+        question=question(path),
+        scenario=scenario,
+        topology_path=topology_path,
+        topology=bench.fit(topology) if bench else topology,
+        links=links,
+        catalogues=read,
+        catalogue_paths=catalogues,
+        changes=changes,
+        bench=bench,
+        bench_path=bench_path,
+        link=link,
+    )
+
+
+def timeline(plan: Plan) -> list[tuple[int, str]]:
+    """Return what a run of the plan will do, as (ns since its start, text), in order of time."""
+    scenario = plan.scenario
+    rows = [(0, f"{t.kind} {t.name!r} starts ({t.pace})") for t in scenario.traffic.values()]
+    for event in scenario.events:
+        rows.append((event.at, f"{event.title} begins"))
+        rows.append((event.end_ns, f"{event.title} ends"))
+    rows.append((scenario.duration, "end"))
+    return sorted(rows, key=lambda row: row[0])
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _find(name: str, folder: Path, noun: str, place: Place | str) -> Path:
+    candidates = [folder / f"{name}.yaml"] if "/" not in name else []
+    if name.endswith((".yaml", ".yml")):
+        candidates += [Path(name), folder / name]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
+    known = [path.stem for path in folder.glob("*.yaml")]
+    raise InputError(
+        place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, known)
+    )
+
+
+def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    for name, profile in scenario.uplinks.items():
+        if name not in topology.uplinks:
+            found = f"topology {scenario.topology} has no uplink {name!r}"
+            yield Problem(profile.place, found, did_you_mean(name, topology.uplinks))
+    for name in topology.uplinks:
+        if name not in scenario.uplinks:
+            found = f"uplink {name!r} of topology {scenario.topology} has no trace and no fixed values"
+            yield Problem(scenario.place.at("uplinks"), found, f"add '{name}: {{trace: ...}}'")
+
+
+def _hub_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    failover, place = scenario.hub.failover, scenario.hub.place.at("failover")
+    if scenario.hub.tunnelled and topology.edge is None:
+        found = f"topology {scenario.topology} has no edge, where the tunnels of {failover} end"
+        yield Problem(place, found, "choose another topology or failover")
+    if failover == "overflow" and len(topology.uplinks) < 2:
+        found = f"topology {scenario.topology} has one uplink, which leaves nowhere to overflow to"
+        yield Problem(place, found, "choose another topology or failover")
+
+
+def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    for event in scenario.events:
+        reboots = event.kind is Kind.REBOOT and event.uplink in topology.uplinks
+        if reboots and topology.cpe_port(event.uplink) is None:
+            found = (
+                f"nothing to reboot: in topology {scenario.topology} no wire leads to {event.uplink}'s CPE"
+            )
+            yield Problem(event.place.at("uplink"), found, "wire the hub's port to it")
+        if event.kind is Kind.DNS_FAILURE and not topology.of_kind(NodeKind.ROUTER):
+            found = f"topology {scenario.topology} has no resolver that could fail"
+            yield Problem(event.place, found, "add a node of kind router")
+
+
+def _money_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    metered = [uplink for uplink in topology.uplinks.values() if uplink.metered]
+    free = [uplink.name for uplink in metered if uplink.tariff is None]
+    for objective in scenario.objectives:
+        place = objective.place.at("metric")
+        if objective.metric in _METERED and not metered:
+            found = f"{objective.metric}, and topology {scenario.topology} has no metered uplink"
+            yield Problem(place, found, "add 'metered: true' to one")
+        elif objective.metric == "metered_cost" and free:
+            found = f"{objective.metric}, and uplink {free[0]} of topology {scenario.topology} has no tariff"
+            yield Problem(place, found, "add 'tariff: 4.50 USD/GB' to it")
+
+
+def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    for traffic in scenario.traffic.values():
+        for key, node in traffic.ends.items():
+            if node not in topology.nodes:
+                found = f"topology {scenario.topology} has no node {node!r}"
+                yield Problem(traffic.place.at(key), found, did_you_mean(node, topology.nodes))
+
+
+def _link(scenario: Scenario, profile: UplinkProfile) -> PlannedLink:
+    path = store.find(profile.trace, place=profile.place.at("trace")) if profile.trace else None
+    trace = store.read(path) if path else None
+    source = trace or profile.fixed
+    if source is None:
+        raise InputError(profile.place, "neither trace nor fixed values", "write one")
+    pair = compile_link(
+        source,
+        duration_ns=scenario.duration,
+        seed=scenario.seed,
+        align=profile.align,
+        repeat=profile.repeat,
+        events=scenario.events_of(profile.name),
+        rate=profile.rate,
+        queue=profile.queue.limit,
+        place=profile.place.at("trace"),
+    )
+    return PlannedLink(pair, trace, path)
+
+
+def scenarios() -> Sequence[str]:
+    """Return the names of the project's scenarios; the catalogue of datasets beside them is none."""
+    return [name for name in names(paths.SCENARIOS) if name != paths.DATASETS.stem]
+
+
+def names(folder: Path) -> Sequence[str]:
+    """Return the names of the YAML files in a folder, for listings and completion."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))

@@ -1,0 +1,77 @@
+"""What the playbook of a run configures, and with which variables."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from testbed.lab.network import Network
+from testbed.lab.provision import Groups
+from testbed.model.hub import HubProfile
+from testbed.model.scenario import Scenario
+from testbed.model.topology import Topology
+from testbed.tenant.backend import Access, Endpoint
+
+_FIRST_TABLE = 101
+
+
+def provisioned(scenario: Scenario, network: Network) -> Groups:
+    """Return what the hub's playbook configures: the hub, and its tunnels' far end where it has tunnels."""
+    topology = network.topology
+    groups = {"hubs": [network.devices[topology.hub.name]]}
+    if scenario.hub.tunnelled and topology.edge is not None:
+        groups["edges"] = [network.devices[topology.edge.name]]
+    return groups
+
+
+def hub_variables(
+    scenario: Scenario, topology: Topology, origin: Endpoint, tokens: Mapping[Access, str]
+) -> Mapping[str, Any]:
+    """Return the variables of the hub's playbook; ``tokens`` are secrets."""
+    hub = topology.hub
+    lan = next(port for port, address in hub.ports.items() if "/" in address)
+    uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
+    return {
+        "hub_uplinks": [
+            {"name": u.name, "interface": u.hub_port, "metric": u.metric, "table": _FIRST_TABLE + index}
+            for index, u in enumerate(uplinks)
+        ],
+        "hub_lan": {"interface": lan, "address": hub.ports[lan]},
+        "hub_failover": scenario.hub.failover,
+        "hub_cache": scenario.hub.cache,
+        "cache_connect_timeout": f"{scenario.hub.connect_timeout // 10**6}ms",
+        "cache_fresh": f"{scenario.hub.fresh // 10**9}s",
+        "hub_qos": scenario.hub.qos,
+        "qos_rates_kbps": {name: rate_bps // 1000 for name, rate_bps in scenario.hub.shape.items()},
+        **_failover_variables(scenario.hub, topology),
+        "cache_origin_host": origin.host,
+        "cache_origin_port": origin.port,
+        "cache_origin_container": origin.container,
+        "cache_origin_ca": origin.authority.read_text() if origin.authority else "",
+        "cache_origin_sas": tokens[Access.READ],
+        "cache_uploads_container": origin.uploads,
+        "cache_upload_sas": tokens[Access.UPLOAD],
+    }
+
+
+def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any]:
+    timers, bfd, overflow = hub.timers, hub.bfd, hub.overflow
+    return {
+        "failover_target": str(ipaddress.ip_interface(topology.probe_target).ip),
+        "failover_interval_s": timers.interval // 10**9,
+        "failover_timeout_s": timers.timeout // 10**9,
+        "failover_fall": timers.fall,
+        "failover_rise": timers.rise,
+        "edge_address": topology.edge_address,
+        "bfd_interval_ms": bfd.interval // 10**6,
+        "bfd_multiplier": bfd.multiplier,
+        "bgp_hold_s": bfd.hold // 10**9,
+        "overflow_interval_s": overflow.interval / 10**9,
+        "overflow_busy_ms": overflow.busy / 10**6,
+        "overflow_calm_ms": overflow.calm / 10**6,
+        "overflow_enter": overflow.enter,
+        "overflow_leave": overflow.leave,
+        "overflow_share": overflow.share,
+        "overflow_retry_s": overflow.retry / 10**9,
+    }

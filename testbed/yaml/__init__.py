@@ -1,0 +1,1 @@
+"""YAML files: read into typed models, changed for one run, described by schemas."""

@@ -1,0 +1,204 @@
+"""The JSON Schemas of the YAML files: up to date, as strict as the loader, and no stricter."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from testbed import cli, paths, units
+from testbed.cli import schema
+from tests.unit.model.test_bad_scenarios import BAD, GOOD
+
+SCENARIO = schema.schema("scenario")
+DEFINITIONS = SCENARIO["$defs"]
+
+STRUCTURAL = {
+    "unknown key": "$.events[0]",
+    "unknown key at the top": "$",
+    "no unit": "$.duration",
+    "wrong unit": "$.uplinks.lte.fixed.rate",
+    "unknown metric": "$.objectives[0].metric",
+    "unknown kind of traffic": "$.traffic.heartbeat.kind",
+}
+"""The bad scenarios that a schema can see -> where; the others need more than one mapping to be seen."""
+
+QUANTITIES: dict[str, tuple[dict[str, Any], Callable[[str], float]]] = {
+    "duration": (SCENARIO["properties"]["duration"], units.parse_duration),
+    "rate": (DEFINITIONS["Rates"]["properties"]["up"], units.parse_rate),
+    "size": (DEFINITIONS["Queue"]["properties"]["bytes"], units.parse_size),
+    "share": (DEFINITIONS["FixedLink"]["properties"]["loss"], units.parse_share),
+    "frequency": (DEFINITIONS["HttpGet"]["properties"]["rate"], units.parse_frequency),
+}
+NUMBERS = ("1", " 2.5 ", "+3", "1e1", "1.5e-1", "-4", ".5", "1,5", "")
+UNITS = (
+    *("", "ns", "us", "µs", "ms", "s", "sec", "m", "min", "h", "d", "bit/s", "kbit/s", "Mbit/s", "Gbit/s"),
+    *(
+        "bps",
+        "Mbps",
+        "Gbps",
+        "kbps",
+        "mbit",
+        "Mbit",
+        "bit",
+        "B",
+        "kB",
+        "MB",
+        "GB",
+        "KiB",
+        "MiB",
+        "GiB",
+        "MBps",
+    ),
+    *("%", "%%", "/s", "/min", "/h", "1/s"),
+)
+
+
+def kind_of(path: Path) -> str:
+    """Return what a YAML file of the repository is."""
+    if path == paths.DATASETS:
+        return "datasets"
+    folders = {
+        "scenarios": "scenario",
+        "topologies": "topology",
+        "benches": "bench",
+        "catalogues": "catalogue",
+        "profiles": "profile",
+    }
+    return folders[path.parent.name]
+
+
+FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.BENCHES)
+FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("kind", schema.KINDS)
+def test_the_committed_schema_is_up_to_date(kind: str) -> None:
+    """What lies in docs/schemas is what the models say now; ``testbed schema --write`` makes it so."""
+    assert schema.text(kind) == schema.file(kind).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", schema.KINDS)
+def test_a_schema_is_one(kind: str) -> None:
+    """The schema is valid JSON Schema 2020-12, and every reference in it leads somewhere."""
+    made = schema.schema(kind)
+    Draft202012Validator.check_schema(made)
+
+    used = set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(made)))
+    assert set(made["$defs"]) == used
+
+
+def test_every_kind_of_file_is_in_the_repository() -> None:
+    """Each schema has a file that it is tested on."""
+    assert set(schema.KINDS) == set(map(kind_of, FILES))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(paths.ROOT)))
+def test_every_file_keeps_its_schema(path: Path) -> None:
+    """What the testbed itself ships raises no complaint in an editor."""
+    validator = Draft202012Validator(schema.schema(kind_of(path)))
+
+    assert [] == [e.message for e in validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8")))]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if kind_of(path) in ("scenario", "topology", "bench")],
+    ids=lambda path: str(path.relative_to(paths.ROOT)),
+)
+def test_an_editor_finds_the_schema(path: Path) -> None:
+    """The second line of a scenario, a topology or a bench names its schema, relative to the file."""
+    modeline = path.read_text(encoding="utf-8").splitlines()[1]
+    named = modeline.removeprefix("# yaml-language-server: $schema=")
+
+    assert schema.file(kind_of(path)) == (path.parent / named).resolve()
+
+
+def test_the_good_scenario_keeps_the_schema() -> None:
+    """The scenario that the bad ones are made from is valid."""
+    assert [] == list(Draft202012Validator(SCENARIO).iter_errors(yaml.safe_load(GOOD)))
+
+
+@pytest.mark.parametrize("name", STRUCTURAL)
+def test_an_editor_shows_where_a_mistake_is(name: str) -> None:
+    """A mistake within one mapping breaks the schema at its very place."""
+    before, after, _ = BAD[name]
+    error = best_match(
+        Draft202012Validator(SCENARIO).iter_errors(yaml.safe_load(GOOD.replace(before, after, 1)))
+    )
+
+    assert error is not None
+    assert STRUCTURAL[name] == error.json_path
+
+
+@pytest.mark.parametrize("noun", QUANTITIES)
+@pytest.mark.parametrize("unit", UNITS)
+def test_quantities_are_as_the_loader_reads_them(noun: str, unit: str) -> None:
+    """A pattern accepts the numbers, units and aliases that the parser accepts, and no other."""
+    made, parse = QUANTITIES[noun]
+
+    def accepted(text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    texts = [f"{number}{space}{unit}" for number in NUMBERS for space in ("", " ")]
+    assert list(filter(accepted, texts)) == [t for t in texts if Draft202012Validator(made).is_valid(t)]
+
+
+@pytest.mark.parametrize(
+    ("word", "valid"), [("on", True), (True, True), ("off", True), ("maybe", False), (1, False)]
+)
+def test_a_switch_is_on_or_off_in_both_versions_of_yaml(word: object, valid: bool) -> None:
+    """``on`` is a boolean in YAML 1.1 and text in 1.2; both are right."""
+    made = DEFINITIONS["HubProfile"]["properties"]["cache"]
+
+    assert valid == Draft202012Validator(made).is_valid(word)
+
+
+def test_a_count_may_be_a_number() -> None:
+    """A bound without a unit is text to the model and a number to YAML."""
+    objective = {"metric": "failovers", "at_most": 0}
+
+    assert Draft202012Validator(DEFINITIONS["Objective"]).is_valid(objective)
+
+
+def test_a_window_has_two_ends() -> None:
+    """A window with one end or three is refused."""
+    window = Draft202012Validator(DEFINITIONS["Objective"]["properties"]["window"])
+
+    assert [False, True, False] == [window.is_valid(["1 s"] * count) for count in (1, 2, 3)]
+
+
+def test_the_command_prints_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """``testbed schema KIND`` prints the schema as it is committed."""
+    assert 0 == cli.main(["schema", "topology"])
+    assert schema.text("topology") == capsys.readouterr().out
+
+
+def test_the_command_says_what_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a kind every kind is listed; those whose file is missing or old are stale until written."""
+    monkeypatch.setattr(schema, "FOLDER", tmp_path / "schemas")
+    cli.main(["schema", "scenario", "--write"])
+    capsys.readouterr()
+    cli.main(["schema"])
+
+    states = {line.split()[0]: line.endswith("up to date") for line in capsys.readouterr().out.splitlines()}
+    assert {kind: kind == "scenario" for kind in schema.KINDS} == states
+
+
+def test_an_unknown_kind_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong kind is bad input: exit status 2 and what was probably meant."""
+    assert 2 == cli.main(["schema", "senario"])
+    assert "testbed: no kind of file 'senario'; did you mean 'scenario'?\n" == capsys.readouterr().err
