@@ -1,19 +1,25 @@
-"""`trace list`, `import`, `info`, `lint`, `plot`, `mine`: what is there, and what it says."""
+"""`trace list`, `formats`, `import`, `info`, `lint`, `plot`, `mine`: what is there, and what it says."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from testbed import paths
 from testbed.cli.trace.common import DURATION, Subparsers, T, command, duration, load, save, show, target
 from testbed.errors import InputError
 from testbed.traces import formats, lint, mine, render, stats, store
+from testbed.traces.formats import page
 
 
 def add_reading(commands: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the commands that read traces."""
     add = command(commands, "list", _list, "List the traces and recordings that can be named.", "list --json")
     add.add_argument("--json", action="store_true", help="as JSON")
+    add = command(
+        commands, "formats", _formats, "List the formats of recordings that can be imported.", "formats"
+    )
+    add.add_argument("--write", action="store_true", help=f"bring {paths.shown(page.FILE)} up to date")
     add = command(
         commands,
         "import",
@@ -52,6 +58,15 @@ def add_reading(commands: Subparsers[argparse.ArgumentParser]) -> None:
 def _list(args: argparse.Namespace) -> int:
     found = store.names(store.folders())
     return show(found, found, args.json)
+
+
+def _formats(args: argparse.Namespace) -> int:
+    if args.write:
+        page.FILE.write_text(page.text(), encoding="utf-8")
+        print(f"wrote {paths.shown(page.FILE)}")
+    else:
+        print("\n".join(f"{name:<19} {format.reads}" for name, format in formats.FORMATS.items()))
+    return 0
 
 
 def _import(args: argparse.Namespace) -> int:

@@ -68,6 +68,8 @@ class Format:
     """One importer: its name, what it reads, whether a file is of its kind, and the reading.
 
     ``by_line``: each line stands for itself, so that a last one without end may have lost some of it.
+    The rest is said to users (docs/formats.md is made of it): ``sign`` by what a file is recognised,
+    ``tool`` which program and version wrote it, ``record`` how to record it best, ``cannot_tell``.
     """
 
     name: str
@@ -76,6 +78,10 @@ class Format:
     read: Callable[[Path], Recording]
     version: int = 1
     by_line: bool = False
+    sign: str = field(kw_only=True)
+    tool: str = field(kw_only=True)
+    record: str = field(kw_only=True)
+    cannot_tell: str = field(kw_only=True)
 
 
 @contextmanager

@@ -62,5 +62,13 @@ def _column(table: tables.Table, name: str, scale: int) -> NDArray[np.int64]:
 
 
 FORMAT = base.Format(
-    "csv-100ms", "rates, one-way delays, losses, time in ms; no header", _recognises, _read, by_line=True
+    "csv-100ms",
+    "rates, one-way delays, losses, time in ms; no header",
+    _recognises,
+    _read,
+    by_line=True,
+    sign="five or seven columns of numbers without a header",
+    tool="the Starlink-Emulator project's processing",
+    record="give the recordings of iperf3 and irtt instead",
+    cannot_tell="when it was recorded; what lay in the slots that were cut out",
 )

@@ -165,7 +165,26 @@ def iso_ns(text: str) -> int:
     return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
-HISTORY = base.Format("dish-history", "get_history of a Starlink dish", _is_history, _read_history)
+HISTORY = base.Format(
+    "dish-history",
+    "get_history of a Starlink dish",
+    _is_history,
+    _read_history,
+    sign="`dishGetHistory`",
+    tool="get_history of a Starlink dish, by grpcurl",
+    record="grpcurl every 15 minutes at least, with `Start time:` in front (epoch, ms)",
+    cannot_tell="steps and spikes within a second, which the dish smooths; what the path could carry: "
+    "throughput is usage",
+)
 STATUS = base.Format(
-    "dish-status", "get_status replies of a Starlink dish", _is_status, _read_status, by_line=True
+    "dish-status",
+    "get_status replies of a Starlink dish",
+    _is_status,
+    _read_status,
+    by_line=True,
+    sign='`req: TIME | res: TIME | data: {"dishGetStatus" ...}`',
+    tool="get_status of a Starlink dish, by grpcurl or `testbed trace record`",
+    record="testbed trace record --dish 192.168.100.1:9200",
+    cannot_tell="steps and spikes within a second, which the dish smooths; RTT with firmware 2024.11, "
+    "which leaves it out",
 )

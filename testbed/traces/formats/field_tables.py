@@ -173,9 +173,21 @@ DISH_PARQUET = base.Format(
     "starlink-grpc-tools fields, Parquet",
     _is_dish_parquet,
     lambda p: _dish(p, _parquet(p)),
+    sign="Parquet with `pop_ping_latency_ms`",
+    tool="starlink-grpc-tools' fields, as FjordLink keeps them",
+    record="dish_grpc_text.py -t 1 ping_drop usage, or its history",
+    cannot_tell="steps and spikes within a second, which the dish smooths",
 )
 DISH_SQLITE = base.Format(
-    "grpc-tools-sqlite", "starlink-grpc-tools, SQLite", _is_dish_sqlite, lambda p: _dish(p, _sqlite(p))
+    "grpc-tools-sqlite",
+    "starlink-grpc-tools, SQLite",
+    _is_dish_sqlite,
+    lambda p: _dish(p, _sqlite(p)),
+    sign="an SQLite file",
+    tool="starlink-grpc-tools, dish_grpc_sqlite.py",
+    record="dish_grpc_sqlite.py -t 30 bulk_history: one row a second",
+    cannot_tell="steps and spikes within a second, which the dish smooths; with the status alone, what "
+    "lies between its polls",
 )
 DISH_CSV = base.Format(
     "grpc-tools-csv",
@@ -183,7 +195,18 @@ DISH_CSV = base.Format(
     _is_dish_csv,
     lambda p: _dish(p, tables.read_csv(p).columns),
     by_line=True,
+    sign="a header with `pop_ping_latency_ms`",
+    tool="starlink-grpc-tools, dish_grpc_text.py",
+    record="dish_grpc_text.py -H > dish.csv, then -t 1 status >> dish.csv",
+    cannot_tell="steps and spikes within a second, which the dish smooths",
 )
 LTE_PARQUET = base.Format(
-    "routeros-lte", "RouterOS LTE monitor, Parquet (context)", _is_lte_parquet, _read_lte
+    "routeros-lte",
+    "RouterOS LTE monitor, Parquet (context)",
+    _is_lte_parquet,
+    _read_lte,
+    sign="Parquet with `lte.lRsrp`",
+    tool="RouterOS' LTE monitor, as FjordLink keeps it",
+    record="beside a recording of RTT and rates",
+    cannot_tell="RTT, loss and rate: it is context",
 )

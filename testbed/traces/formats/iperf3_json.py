@@ -70,4 +70,14 @@ def _interval(path: Path, number: int, item: dict[str, Any]) -> tuple[int, int, 
     return round(begin * 1e9), round(end * 1e9), round(rate), bool(item.get("omitted"))
 
 
-FORMAT = base.Format("iperf3-json", "iperf3 -J", _recognises, _read)
+FORMAT = base.Format(
+    "iperf3-json",
+    "iperf3 -J",
+    _recognises,
+    _read,
+    sign="a JSON object with iperf3's `start` and `test_start`",
+    tool="iperf3 3.1 to 3.18, `-J` and `--json-stream`",
+    record="iperf3 -J -i 0.1 -R -t 300 -c HOST; --bidir for both directions",
+    cannot_tell="what left in each interval of an upload as its sender sees it (take the server's, or "
+    "-R); what the path could carry where the test sends less",
+)

@@ -27,4 +27,15 @@ def _read(path: Path) -> base.Recording:
     return ping_lines.recording(ping_lines.parse(path, base.lines(path), _stamp))
 
 
-FORMAT = base.Format("iputils-ping", "output of ping, with or without -D", _recognises, _read, by_line=True)
+FORMAT = base.Format(
+    "iputils-ping",
+    "output of ping, with or without -D",
+    _recognises,
+    _read,
+    by_line=True,
+    sign="ping's replies, `bytes from ... icmp_seq= ... time=`",
+    tool="ping of iputils",
+    record="ping -D -O -i 0.01 HOST",
+    cannot_tell="the direction of a loss; how TCP and UDP fare, which Starlink queues apart from ICMP; "
+    "without -D, when a probe was sent",
+)

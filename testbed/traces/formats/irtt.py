@@ -134,4 +134,13 @@ def _line_of(path: Path, offset: int) -> int:
     return line
 
 
-FORMAT = base.Format("irtt", "irtt JSON, plain or gzipped", _recognises, _read)
+FORMAT = base.Format(
+    "irtt",
+    "irtt JSON, plain or gzipped",
+    _recognises,
+    _read,
+    sign="a JSON object with `round_trips`",
+    tool="irtt 0.9, `-o`",
+    record="irtt client -i 10ms -d 1h -o recording.json.gz HOST",
+    cannot_tell="one-way delays where the two clocks disagree",
+)

@@ -71,4 +71,13 @@ def _recording(path: Path, replies: dict[int, tuple[int, int]], notes: tuple[str
     )
 
 
-FORMAT = base.Format("irtt-lines", "irtt's lines with times in front, as recorded", _recognises, _read)
+FORMAT = base.Format(
+    "irtt-lines",
+    "irtt's lines with times in front, as recorded",
+    _recognises,
+    _read,
+    sign="lines of `seq= rtt= rd= sd=` behind a time in ns",
+    tool="irtt 0.9 as `testbed trace record` writes its lines",
+    record="testbed trace record --prober irtt",
+    cannot_tell="the direction of a loss",
+)

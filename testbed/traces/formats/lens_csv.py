@@ -61,4 +61,14 @@ def _ping(path: Path, table: tables.Table) -> base.Recording:
     )
 
 
-FORMAT = base.Format("lens-csv", "LENS dataset's CSV of irtt or ping", _recognises, _read, by_line=True)
+FORMAT = base.Format(
+    "lens-csv",
+    "LENS dataset's CSV of irtt or ping",
+    _recognises,
+    _read,
+    by_line=True,
+    sign="the header timestamp,rtt(,uplink,downlink) or timestamp,relative,rtt",
+    tool="the LENS and LEONetEM data sets' conversions of irtt and ping",
+    record="give irtt's JSON or ping's text instead",
+    cannot_tell="losses where it was made of ping: they were left out",
+)

@@ -144,5 +144,13 @@ def _towards(path: Path, name: SeriesName, table: tables.Table) -> SeriesName:
 
 
 FORMAT = base.Format(
-    "csv", "plain CSV with named columns, such as t_s,rtt_ms", _recognises, _read, by_line=True
+    "csv",
+    "plain CSV with named columns, such as t_s,rtt_ms",
+    _recognises,
+    _read,
+    by_line=True,
+    sign="a header with a column of times and one of values",
+    tool="anyone's; the names carry the units",
+    record="epoch_ns,rtt_ms with the time of sending, and a row with an empty cell for each lost probe",
+    cannot_tell="what it has no column for; whether a time is that of sending",
 )

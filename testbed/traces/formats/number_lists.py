@@ -136,11 +136,35 @@ def _losses_beside(path: Path, count: int, lost: Loss) -> NDArray[np.uint8]:
 
 
 MAHIMAHI = base.Format(
-    "mahimahi", "delivery trace: one millisecond a line", _is_mahimahi, _read_mahimahi, by_line=True
+    "mahimahi",
+    "delivery trace: one millisecond a line",
+    _is_mahimahi,
+    _read_mahimahi,
+    by_line=True,
+    sign="whole numbers of ms that never fall",
+    tool="mahimahi's mm-link, and all that write its traces",
+    record="mahimahi's saturator; name the file .up or .down",
+    cannot_tell="delay and loss; its direction, except by its name",
 )
 NS_DELAYS = base.Format(
-    "ns-delays", "one-way delays in ns, a 'loss' file beside it", _is_ns_delays, _read_ns_delays, by_line=True
+    "ns-delays",
+    "one-way delays in ns, a 'loss' file beside it",
+    _is_ns_delays,
+    _read_ns_delays,
+    by_line=True,
+    sign="whole numbers of ns",
+    tool="the delay lists of Tian et al. (2024), made of irtt",
+    record="keep the loss list beside it: the same name with `loss` for `delay`",
+    cannot_tell="when it was recorded; its cadence, taken for 10 ms",
 )
 LEOCC = base.Format(
-    "leocc-delay", "one-way delays in whole ms, 10 ms apart", _is_leocc, _read_leocc, by_line=True
+    "leocc-delay",
+    "one-way delays in whole ms, 10 ms apart",
+    _is_leocc,
+    _read_leocc,
+    by_line=True,
+    sign="whole numbers of ms that rise and fall",
+    tool="LeoCC's replayer",
+    record="give the recording that it was made of instead",
+    cannot_tell="jitter below 1 ms; losses; the direction",
 )

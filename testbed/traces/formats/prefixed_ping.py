@@ -75,5 +75,12 @@ def _read(path: Path) -> base.Recording:
 
 
 FORMAT = base.Format(
-    "prefixed-ping", "ping with local times and Start/End lines (nuwins *.out)", _recognises, _read
+    "prefixed-ping",
+    "ping with local times and Start/End lines (nuwins *.out)",
+    _recognises,
+    _read,
+    sign="`Start time:` in front of ping's lines with local times",
+    tool="ping inside the scripts of the nuwins data sets (`*.out`)",
+    record="the .out, not the .csv beside it, which leaves losses out",
+    cannot_tell="the direction of a loss; how TCP and UDP fare, which Starlink queues apart from ICMP",
 )

@@ -70,4 +70,8 @@ FORMAT = base.Format(
     _recognises,
     _read,
     by_line=True,
+    sign="epoch, number and RTT, separated by tabs",
+    tool="the stop-and-wait prober of the mmsys24 data set",
+    record="record with irtt or ping -D instead, which do not wait",
+    cannot_tell="how long a loss lasted: nothing is sent until the prober gives up",
 )

@@ -178,8 +178,25 @@ def _read_nuttcp(path: Path) -> base.Recording:
 
 
 IPERF3 = base.Format(
-    "iperf3-text", "iperf3 as text, also with times in front", _recognises_iperf, _read_iperf, by_line=True
+    "iperf3-text",
+    "iperf3 as text, also with times in front",
+    _recognises_iperf,
+    _read_iperf,
+    by_line=True,
+    sign="iperf3's lines `[ ID] Interval` and `connected to`",
+    tool="iperf3 3.1 to 3.18 as text, with or without times in front",
+    record="iperf3 -J instead: it has the exact figures and the clock",
+    cannot_tell="rates finer than three digits; the start, unless a time stands in front; what left in "
+    "each interval of an upload as its sender sees it",
 )
 NUTTCP = base.Format(
-    "nuttcp", "nuttcp as text, also with times in front", _recognises_nuttcp, _read_nuttcp, by_line=True
+    "nuttcp",
+    "nuttcp as text, also with times in front",
+    _recognises_nuttcp,
+    _read_nuttcp,
+    by_line=True,
+    sign="nuttcp's `MB / sec = Mbps`",
+    tool="nuttcp 6.1.2 to 8.1.4",
+    record="nuttcp -i 0.1 -T 300 -r HOST (-r: down)",
+    cannot_tell="the start, unless a time stands in front; the direction where only the terse lines are kept",
 )

@@ -85,4 +85,13 @@ def _series(path: Path, probe: int, rows: Sequence[tuple[int, int]], start: int)
     return Series.of(t, rtt, np.where(rtt < 0, Loss.UNKNOWN, Loss.NONE))
 
 
-FORMAT = base.Format("ripe-atlas", "RIPE Atlas ping results", _recognises, _read)
+FORMAT = base.Format(
+    "ripe-atlas",
+    "RIPE Atlas ping results",
+    _recognises,
+    _read,
+    sign="JSON with `prb_id` and `msm_id`",
+    tool="RIPE Atlas ping measurements, firmware 4460 to 5080",
+    record="the results of a ping measurement of your own, with single RTTs",
+    cannot_tell="anything between its few packets: context, not replay",
+)

@@ -39,7 +39,7 @@ def test_every_command_teaches_by_an_example(capsys):
         for action in parser()._subparsers._group_actions[0].choices["trace"]._subparsers._group_actions
     )
     assert {"import", "info", "lint", "plot", "mine", "cut", "splice", "scale", "repeat", "join", "synth", "fit",
-            "pull", "record", "list"} == set(subparsers.choices)  # fmt: skip
+            "pull", "record", "list", "formats"} == set(subparsers.choices)  # fmt: skip
     for name, command in subparsers.choices.items():
         example = command.epilog.removeprefix("example: testbed ")
         assert name == parser().parse_args(shlex.split(example)).trace_command
