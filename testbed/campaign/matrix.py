@@ -14,7 +14,6 @@ from testbed.result.campaign import Campaign
 from testbed.result.record import State
 from testbed.result.store import Result
 from testbed.run import launch, plan
-from testbed.run.job import Job
 from testbed.run.progress import Event
 from testbed.traces.slots import SLOT_NS
 from testbed.units import format_duration, parse_duration
@@ -107,9 +106,8 @@ def run(matrix: Matrix, folder: Path, watch: Watch) -> Campaign:
     for number, changes in enumerate(rows, 1):
         name = f"{number:0{len(str(len(rows)))}d}"
         (folder / name / "logs").mkdir(parents=True)
-        job = Job.of(matrix.resolve(changes), folder / name)
         with watch(Begun(number, len(rows), changes)) as show:
-            launch.run(job, show)
+            launch.run(matrix.resolve(changes), folder / name, show)
         campaign = campaign.kept(name)
         if Result.load(folder / name).record.state is State.INTERRUPTED:
             break

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
+
 from testbed.checks.check import Ability, Check
 from testbed.errors import HostError, TestbedError
 from testbed.lab import bench as benches
@@ -73,10 +75,7 @@ def _in_sandbox(job: _Job, log: Path) -> list[Check]:
         process.wait()
     if process.returncode != 0:
         raise HostError(f"the check died: {log.read_text(errors='replace').strip()}")
-    return [
-        Check(**{**values, "state": Ability(values["state"])})
-        for values in map(json.loads, output.splitlines())
-    ]
+    return [msgspec.json.decode(line, type=Check) for line in output.splitlines()]
 
 
 def _checks(bench: Bench, topology: Topology, lent: Lender) -> Iterator[Check]:
@@ -204,7 +203,7 @@ def _until(holds: Callable[[], bool], within_s: float) -> bool:
 
 def main() -> int:
     """Check what standard input names, and write a check a line."""
-    job = _Job(**json.loads(sys.stdin.readline()))
+    job = msgspec.json.decode(sys.stdin.readline(), type=_Job)
     lent = Lender(job.lender)
     bench = benches.read(Path(job.bench))
     topology = bench.fit(load.read(Path(job.topology), Topology))

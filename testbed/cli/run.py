@@ -12,7 +12,6 @@ from testbed.lab import bench
 from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario
 from testbed.run import launch, plan
-from testbed.run.job import Job
 from testbed.units import format_duration
 from testbed.yaml.overrides import Override
 
@@ -48,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
     launch.check(made)
     folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
     with screen.choose(made.name, options.json) as shown:
-        return launch.run(Job.of(made, folder), shown.show)
+        return launch.run(made, folder, shown.show)
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:

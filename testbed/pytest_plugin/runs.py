@@ -18,7 +18,6 @@ from testbed.errors import InvalidRun, RunError, TestbedError
 from testbed.result.record import State
 from testbed.result.store import Result
 from testbed.run import launch, plan
-from testbed.run.job import Job
 from testbed.yaml.overrides import Override
 
 Changes = tuple[Override, ...]
@@ -81,7 +80,7 @@ class Runs:
             launch.check(made)
             folder = launch.new_folder(results, path.stem, datetime.now(UTC))
             with _screen(self._config, path.stem) as shown:
-                launch.run(Job.of(made, folder), shown.show)
+                launch.run(made, folder, shown.show)
             result = Result.load(folder)
         except TestbedError as error:
             return Played(None, error)

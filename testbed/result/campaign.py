@@ -6,12 +6,13 @@ Its folder holds campaign.json, written anew after each run, a folder for each r
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from testbed.errors import InputError
 from testbed.result.store import Result
@@ -28,6 +29,15 @@ class Extreme(NamedTuple):
 
 
 @dataclass(frozen=True)
+class _File:
+    """What campaign.json holds."""
+
+    scenario: str
+    keys: tuple[str, ...]
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Campaign:
     """A campaign as it lies in its folder: the keys that vary, and the runs' folders in their order."""
 
@@ -41,17 +51,17 @@ class Campaign:
         """Read a campaign, over or not. Raises InputError where there is none to read."""
         path = folder / FILE
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(folder, values["scenario"], tuple(values["keys"]), tuple(values["runs"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(str(path), f"not readable: {error!r}", "name a campaign's folder") from error
+            kept = msgspec.json.decode(path.read_bytes(), type=_File)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise InputError(str(path), f"not readable: {error}", "name a campaign's folder") from error
+        return cls(folder, kept.scenario, kept.keys, kept.runs)
 
     def kept(self, run: str) -> Campaign:
         """Return the campaign with one more run, and keep it."""
         grown = replace(self, runs=(*self.runs, run))
-        values = {name: value for name, value in asdict(grown).items() if name != "folder"}
+        content = msgspec.json.encode(_File(grown.scenario, grown.keys, grown.runs))
         partial = self.folder / f"{FILE}.partial"
-        partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        partial.write_bytes(msgspec.json.format(content, indent=1) + b"\n")
         partial.replace(self.folder / FILE)
         return grown
 

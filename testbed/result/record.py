@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from testbed.errors import InputError
 from testbed.metrics.decomposition import Decomposition
-from testbed.metrics.ledger import Entry, Fate
+from testbed.metrics.ledger import Entry
 from testbed.model.bench import VIRTUAL
-from testbed.model.facts import Facts, Happening
-from testbed.model.objective import Unit
+from testbed.model.facts import Facts
 from testbed.result.provenance import Host, Versions
-from testbed.result.verdict import Outcome, Verdict, exit_status
+from testbed.result.verdict import Verdict, exit_status
 
 SCHEMA = 1
 
@@ -125,40 +126,7 @@ def from_json(values: Mapping[str, Any], place: str) -> Record:
     if values.get("schema") != SCHEMA:
         found = f"schema {values.get('schema')!r}"
         raise InputError(place, found, f"this testbed reads schema {SCHEMA}; use the version that wrote it")
-    known = {f.name: values[f.name] for f in fields(Record) if f.name in values}
     try:
-        return Record(**known | {name: read(known[name]) for name, read in _READERS.items() if name in known})
-    except (KeyError, TypeError, ValueError) as error:
+        return msgspec.convert(values, Record)
+    except msgspec.ValidationError as error:
         raise InputError(place, f"broken: {error}", "see docs/result-schema.md") from error
-
-
-def _facts(values: Mapping[str, Any]) -> Facts:
-    events = tuple(Happening(**event) for event in values["events"])
-    names = {name: tuple(values[name]) for name in ("uplinks", "metered") if name in values}
-    return Facts(**{**values, **names, "events": events})
-
-
-def _verdict(values: Mapping[str, Any]) -> Verdict:
-    typed = {
-        "window_ns": tuple(values["window_ns"]),
-        "unit": Unit(values["unit"]),
-        "outcome": Outcome(values["outcome"]),
-    }
-    return Verdict(**{**values, **typed})
-
-
-_READERS: Mapping[str, Any] = {
-    "facts": _facts,
-    "inputs": lambda values: tuple(Input(**value) for value in values),
-    "versions": lambda values: Versions(**values),
-    "host": lambda values: Host(**values),
-    "state": State,
-    "steps": lambda values: tuple(Step(**value) for value in values),
-    "fidelity": lambda values: (
-        Fidelity(**{**values, "missing": tuple(values.get("missing", ()))}) if values else None
-    ),
-    "verdicts": lambda values: tuple(map(_verdict, values)),
-    "decomposition": lambda values: tuple(Decomposition(**value) for value in values),
-    "sessions": lambda values: tuple(Entry(**{**value, "fate": Fate(value["fate"])}) for value in values),
-    "changes": tuple,
-}

@@ -1,4 +1,4 @@
-"""Bring a lab up for a plan: network, links, tenant, hub. What does not depend on each other overlaps."""
+"""Bring a lab up for a job: network, links, tenant, hub. What does not depend on each other overlaps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from testbed.model.topology import EMULATOR, Topology
 from testbed.model.traffic import HttpGet
 from testbed.probes.kinds import probe_for
 from testbed.probes.probe import Probe, Site
-from testbed.run.plan import Plan
+from testbed.run.job import Job
 from testbed.run.variables import hub_variables, provisioned
 from testbed.tenant.azurite import AzuriteTenant
 from testbed.tenant.backend import Access, Tenant
@@ -61,7 +61,7 @@ class Lab:
 
 
 def bring_up(
-    plan: Plan,
+    job: Job,
     folder: Path,
     step: Step,
     now: Callable[[], datetime],
@@ -73,11 +73,11 @@ def bring_up(
 
     ``lender`` has the NICs of the plan's bench, if there is one. Raises HostError or RunError.
     """
-    logs, topology = folder / "logs", plan.topology
+    logs, topology = folder / "logs", job.topology
     with step("network"):
-        sandbox.prepare(bench.shown(plan.bench))
+        sandbox.prepare(bench.shown(job.bench))
         SECRETS.mkdir(mode=0o700)
-        hub = BenchHub(plan.bench, topology, lender, SECRETS) if plan.bench and lender else None
+        hub = BenchHub(job.bench, topology, lender, SECRETS) if job.bench and lender else None
         network = Network(topology, logs, hub)
         network.build()
     tenant_node = network.devices[topology.tenant.name]
@@ -86,26 +86,26 @@ def bring_up(
         tenant.open()
         network.start_services({tenant.endpoint.host: tenant.endpoint.address})
         (folder / "link").mkdir()
-        links = BACKENDS[plan.link](
+        links = BACKENDS[job.manifest.link](
             folder / "link",
             network.devices[EMULATOR].popen,
             spin=spin,
-            mark_length=plan.scenario.hub.mark_length,
+            mark_length=job.scenario.hub.mark_length,
         )
-        links.open(link_specs(plan))
+        links.open(link_specs(job))
     lab = Lab(network, links, tenant)
-    objects = _objects(plan)
-    seeding = tenant.seed(objects, plan.scenario.seed)
+    objects = _objects(job)
+    seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):
         starts, expires = now() - timedelta(minutes=5), now() + _TOKEN_LIFE
         tokens = {access: tenant.credential(starts, expires, access) for access in Access}
-        variables = hub_variables(plan.scenario, topology, tenant.endpoint, tokens)
+        variables = hub_variables(job.scenario, topology, tenant.endpoint, tokens)
         network.devices[topology.hub.name].wait()
         with (logs / "provision.log").open("w") as log:
             try:
                 provision(
                     paths.PLAYBOOKS / "hub.yml",
-                    provisioned(plan.scenario, network),
+                    provisioned(job.scenario, network),
                     variables,
                     SECRETS,
                     lambda done: print(done.seconds, done, file=log),
@@ -115,11 +115,11 @@ def bring_up(
     with step("tenant's content"):
         stored = seeding.wait()
     with step("probes"):
-        for index, traffic in enumerate(plan.scenario.traffic.values()):
+        for index, traffic in enumerate(job.scenario.traffic.values()):
             site = Site(
                 client=network.devices[traffic.from_],
                 tenant=tenant_node,
-                duration_ns=plan.scenario.duration,
+                duration_ns=job.scenario.duration,
                 samples=folder / "samples",
                 logs=logs,
                 tenant_address=tenant.endpoint.address,
@@ -129,14 +129,14 @@ def bring_up(
                 url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
                 upload_url=f"http://{topology.hub_lan_address}/{tenant.endpoint.uploads}",
                 uploaded=tenant.uploaded,
-                objects=plan.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
+                objects=job.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
                 stored=stored,
-                seed=plan.scenario.seed,
+                seed=job.scenario.seed,
                 index=index,
             )
             lab.probes[traffic.name] = probe_for(traffic, site)
             lab.probes[traffic.name].open()
-        lab.actors += faults.actors_for(plan.scenario.events, faults.Site(network, tenant.endpoint, logs))
+        lab.actors += faults.actors_for(job.scenario.events, faults.Site(network, tenant.endpoint, logs))
         for actor in lab.actors:
             actor.open()
         for probe in lab.probes.values():
@@ -144,18 +144,18 @@ def bring_up(
     return lab
 
 
-def link_specs(plan: Plan) -> list[LinkSpec]:
+def link_specs(job: Job) -> list[LinkSpec]:
     """Return what the link engine plays, one for each uplink."""
     return [
         LinkSpec(
             name=name,
             hub_interface=uplink.interfaces[0],
             net_interface=uplink.interfaces[1],
-            up=plan.links[name].pair.up,
-            down=plan.links[name].pair.down,
-            seed=plan.scenario.seed,
+            up=job.schedules[name].up,
+            down=job.schedules[name].down,
+            seed=job.scenario.seed,
         )
-        for name, uplink in plan.topology.uplinks.items()
+        for name, uplink in job.topology.uplinks.items()
     ]
 
 
@@ -164,7 +164,7 @@ def _tenant_address(topology: Topology) -> str:
     return next(address for port in node.ports if (address := node.address(port)))
 
 
-def _objects(plan: Plan) -> Sequence[CatalogueObject]:
+def _objects(job: Job) -> Sequence[CatalogueObject]:
     """Return the objects of all catalogues, each once."""
-    found = {o.name: o for catalogue in plan.catalogues.values() for o in catalogue.objects()}
+    found = {o.name: o for catalogue in job.catalogues.values() for o in catalogue.objects()}
     return tuple(found.values())

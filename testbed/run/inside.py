@@ -17,6 +17,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from testbed import paths, plots
 from testbed.errors import TestbedError
 from testbed.faults.player import Player
@@ -34,16 +36,16 @@ from testbed.model.bench import VIRTUAL
 from testbed.model.facts import Facts
 from testbed.model.scenario import FidelityBudget
 from testbed.result import junit, provenance
-from testbed.result.record import Fidelity, Input, Record, State
+from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
-from testbed.run import plan, progress
+from testbed.run import progress
 from testbed.run.bringup import Lab, bring_up
-from testbed.run.job import Job
+from testbed.run.job import Job, unpack
 from testbed.run.live import Watch
+from testbed.run.placement import Placement
 from testbed.run.progress import Ended, Event, Note, ObjectiveNow, Step
 from testbed.units import format_duration, format_share
-from testbed.yaml.overrides import Override
 
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
 _MISSED = "the emulation missed its fidelity budget"
@@ -55,8 +57,8 @@ _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is ove
 class Run:
     """A run from the first step to the last."""
 
-    def __init__(self, made: plan.Plan, folder: Path, core: int | None, lender: Lender | None) -> None:
-        self._plan, self._folder, self._core, self._lender = made, folder, core, lender
+    def __init__(self, job: Job, folder: Path, core: int | None, lender: Lender | None) -> None:
+        self._job, self._folder, self._core, self._lender = job, folder, core, lender
         self._writer = ResultWriter(folder, self._record())
         self._stolen_share: float | None = None
 
@@ -80,10 +82,9 @@ class Run:
         return self._writer.record.exit_status
 
     def _measure(self) -> None:
-        self._keep_inputs()
         self._keep_schedules()
         lab = bring_up(
-            self._plan,
+            self._job,
             self._folder,
             self._step,
             lambda: datetime.now(UTC),
@@ -98,7 +99,7 @@ class Run:
                 self._collect(lab)
 
     def _play(self, lab: Lab) -> None:
-        scenario = self._plan.scenario
+        scenario = self._job.scenario
         start_ns = time.time_ns() + _LEAD_NS
         lab.links.start(start_ns)
         for probe in lab.probes.values():
@@ -107,7 +108,7 @@ class Run:
             cores.dedicate(self._core)
         self._writer.update(started_ns=start_ns)
         before = cores.ticks()
-        watch = Watch(self._plan, lab, start_ns)
+        watch = Watch(self._job, lab, start_ns)
         faults = Player(lab.actors, start_ns, time.time_ns)
         faults.start()
         end_ns = start_ns + scenario.duration + _DRAIN_NS
@@ -136,13 +137,13 @@ class Run:
         self._writer.keep("links", read_bins(engine / "links.bins"))
         shutil.move(engine / "linkd.log", self._folder / "logs" / "linkd.log")
         shutil.rmtree(engine)  # all that it held is in links.parquet and schedule.parquet now
-        fidelity = _fidelity(certificate, self._plan.scenario.fidelity)
+        fidelity = _fidelity(certificate, self._job.scenario.fidelity)
         self._writer.update(fidelity=replace(fidelity, stolen_share=self._stolen_share))
 
     def _keep_hub_logs(self, lab: Lab) -> None:
-        if self._plan.bench is not None:  # a virtual hub's are here already
+        if self._job.bench is not None:  # a virtual hub's are here already
             try:
-                bench.keep_logs(lab.network.devices[self._plan.topology.hub.name], self._folder / "logs")
+                bench.keep_logs(lab.network.devices[self._job.topology.hub.name], self._folder / "logs")
             except TestbedError as error:
                 tell(Note(str(error)))
 
@@ -150,7 +151,7 @@ class Run:
         evidence = Result(self._folder, self._writer.record).evidence
         fidelity = self._writer.record.fidelity or Fidelity(False, "the links left no certificate")
         error = rtt_error(evidence, evidence.facts.heartbeat).value
-        verdicts = evaluate(self._plan.scenario, evidence, "" if fidelity.valid else _MISSED)
+        verdicts = evaluate(self._job.scenario, evidence, "" if fidelity.valid else _MISSED)
         fidelity = replace(fidelity, rtt_error_p95_ns=error)
         self._writer.update(
             fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
@@ -183,31 +184,23 @@ class Run:
         tell(Step(name, (time.time_ns() - began_ns) / 1e9))
 
     def _record(self) -> Record:
-        made = self._plan
+        job = self._job
         return Record(
-            scenario=made.name,
-            question=made.question,
-            duration_ns=made.scenario.duration,
-            seed=made.scenario.seed,
-            facts=Facts.of(made.scenario, made.topology),
-            inputs=tuple(Input(role, paths.shown(path), plan.sha256(path)) for role, path in made.inputs()),
+            scenario=job.manifest.name,
+            question=job.manifest.question,
+            duration_ns=job.scenario.duration,
+            seed=job.scenario.seed,
+            facts=Facts.of(job.scenario, job.topology),
+            inputs=job.manifest.inputs,
             versions=provenance.versions(paths.ROOT),
             host=provenance.host(),
             created_ns=time.time_ns(),
-            changes=tuple(map(str, made.changes)),
-            bench=made.bench.name if made.bench else VIRTUAL,
+            changes=job.manifest.changes,
+            bench=job.bench.name if job.bench else VIRTUAL,
         )
 
     def _keep_schedules(self) -> None:
-        pairs = {name: (link.pair.up, link.pair.down) for name, link in self._plan.links.items()}
-        self._writer.keep("schedule", schedule_table(pairs, self._plan.scenario.duration))
-
-    def _keep_inputs(self) -> None:
-        inputs = self._folder / "inputs"
-        inputs.mkdir()
-        for role, path in self._plan.inputs():
-            if path.suffix == ".yaml" and role not in ("playbook", "bench"):  # a bench tells of keys
-                shutil.copyfile(path, inputs / path.name)
+        self._writer.keep("schedule", schedule_table(self._job.schedules, self._job.scenario.duration))
 
 
 def tell(event: Event) -> None:
@@ -275,13 +268,13 @@ def _interrupt_at_end_of_input() -> None:
 
 
 def main() -> int:
-    """Run the job on standard input."""
-    job = Job.read(sys.stdin.readline())
+    """Play the job that standard input names."""
+    placement = msgspec.json.decode(sys.stdin.readline(), type=Placement)
     _interrupt_at_end_of_input()
-    lender = Lender(job.lender) if job.lender is not None else None
-    bench_path = Path(job.bench) if job.bench else None
-    made = plan.make(Path(job.scenario), tuple(map(Override.parse, job.changes)), bench_path, job.link)
-    return Run(made, Path(job.folder), job.core, lender).execute()
+    lender = Lender(placement.lender) if placement.lender is not None else None
+    folder = Path(placement.folder)
+    job = unpack(folder, Path(placement.bench) if placement.bench else None)
+    return Run(job, folder, placement.core, lender).execute()
 
 
 if __name__ == "__main__":

@@ -1,33 +1,160 @@
-"""What the process in the sandbox is told on its standard input."""
+"""A job: a planned run as a folder of its own, with all that it needs but the program and the bench.
+
+    scenario.yaml topology.yaml    as resolved: changes of this run are carried out in them
+    catalogues/TRAFFIC.yaml        what is asked for
+    schedules/UPLINK.npz           what the links play, compiled
+    job.json                       names, changes and the hashes of all that the outcome depends on
+
+It is planned once and can be played on any host that has the same version of the testbed.
+"""
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+import numpy as np
+
+import testbed
+from testbed import paths
+from testbed.errors import InputError
+from testbed.lab import bench as benches
+from testbed.model.bench import Bench
+from testbed.model.catalogue import Catalogue
+from testbed.model.link import Direction, LinkSchedule, QueueLimit
+from testbed.model.scenario import Scenario, read_scenario
+from testbed.model.topology import Topology
+from testbed.result.record import Input
 from testbed.run.plan import Plan
+from testbed.traces.compile import LinkPair
+from testbed.yaml import load, overrides
+
+FOLDER = "inputs"
+"""Where a run's folder holds its job: it is the run's evidence of what was asked, too."""
+
+_COLUMNS = ("t_ns", "delay_ns", "loss", "rate_bps", "state")
 
 
 @dataclass(frozen=True)
+class Manifest:
+    """What job.json holds; ``schedules`` are the SHA-256 of what each uplink plays, whatever it was made from."""
+
+    name: str
+    question: str
+    link: str
+    version: str
+    changes: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    schedules: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Job:
-    """What the process in the sandbox is told on its standard input."""
+    """A job as a run plays it; ``topology`` is that of the bench, where there is one."""
 
-    scenario: str
-    folder: str
-    core: int | None = None  # the link engine's own
-    changes: tuple[str, ...] = ()  # KEY=VALUE, to the scenario
-    bench: str | None = None  # its file
-    lender: int | None = None  # the socket to ask for the bench's NICs
-    link: str = "native"  # the back end of the emulated links
+    manifest: Manifest
+    scenario: Scenario
+    topology: Topology
+    schedules: Mapping[str, LinkPair]
+    catalogues: Mapping[str, Catalogue]
+    bench: Bench | None = None
 
-    @classmethod
-    def of(cls, made: Plan, folder: Path) -> Job:
-        """Return the job of running a plan."""
-        bench_file = str(made.bench_path) if made.bench_path else None
-        changes = tuple(map(str, made.changes))
-        return cls(str(made.path), str(folder), changes=changes, bench=bench_file, link=made.link)
 
-    @classmethod
-    def read(cls, line: str) -> Job:
-        return cls(**json.loads(line))
+def pack(made: Plan, folder: Path) -> None:
+    """Write a plan as a job into a run's ``folder``."""
+    job = folder / FOLDER
+    for part in ("catalogues", "schedules"):
+        (job / part).mkdir(parents=True)
+    (job / "scenario.yaml").write_text(overrides.resolved(made.path, made.changes), encoding="utf-8")
+    (job / "topology.yaml").write_bytes(made.topology_path.read_bytes())
+    for traffic, path in made.catalogue_paths.items():
+        (job / "catalogues" / f"{traffic}.yaml").write_bytes(path.read_bytes())
+    for uplink, link in made.links.items():
+        _write(job / "schedules" / f"{uplink}.npz", link.pair)
+    manifest = Manifest(
+        name=made.name,
+        question=made.question,
+        link=made.link,
+        version=testbed.__version__,
+        changes=tuple(map(str, made.changes)),
+        inputs=tuple(Input(role, paths.shown(path), sha256(path)) for role, path in made.inputs()),
+        schedules={uplink: _hash(link.pair) for uplink, link in made.links.items()},
+    )
+    (job / "job.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+
+
+def unpack(folder: Path, bench_path: Path | None = None) -> Job:
+    """Read the job of a run's ``folder``, for the hub of a bench of this host or the virtual one.
+
+    Raises InputError where it is broken, or of another version of the testbed.
+    """
+    job = folder / FOLDER
+    place = paths.shown(job / "job.json")
+    try:
+        manifest = msgspec.json.decode((job / "job.json").read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(place, f"no job: {error}", "name a folder that a run was planned into") from error
+    if manifest.version != testbed.__version__:
+        found = f"planned by testbed {manifest.version}, and this is {testbed.__version__}"
+        raise InputError(place, found, "plan it again here")
+    topology = load.read(job / "topology.yaml", Topology)
+    bench = benches.read(bench_path) if bench_path else None
+    schedules = {uplink: _read(job / "schedules" / f"{uplink}.npz") for uplink in manifest.schedules}
+    for uplink, pair in schedules.items():
+        if _hash(pair) != manifest.schedules[uplink]:
+            raise InputError(
+                place, f"the schedules of {uplink} are not those that were planned", "plan it again"
+            )
+    catalogues = {path.stem: load.read(path, Catalogue) for path in sorted((job / "catalogues").iterdir())}
+    scenario = read_scenario(job / "scenario.yaml")
+    return Job(manifest, scenario, bench.fit(topology) if bench else topology, schedules, catalogues, bench)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(path: Path, pair: LinkPair) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    for direction, schedule in zip(Direction, pair, strict=True):
+        arrays |= {f"{direction}.{name}": getattr(schedule, name) for name in _COLUMNS}
+        arrays[f"{direction}.rest"] = _rest(schedule)
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def _read(path: Path) -> LinkPair:
+    with np.load(path, allow_pickle=False) as arrays:
+        return LinkPair(*(_schedule(arrays, direction) for direction in Direction))
+
+
+def _schedule(arrays: Mapping[str, np.ndarray], direction: Direction) -> LinkSchedule:
+    columns = {name: arrays[f"{direction}.{name}"] for name in _COLUMNS}
+    end_ns, repeat, interpolate, *queue = map(int, arrays[f"{direction}.rest"])
+    return LinkSchedule(
+        **columns, end_ns=end_ns, repeat=bool(repeat), interpolate=bool(interpolate), queue=QueueLimit(*queue)
+    )
+
+
+def _rest(schedule: LinkSchedule) -> np.ndarray:
+    queue = schedule.queue
+    values = (
+        schedule.end_ns,
+        schedule.repeat,
+        schedule.interpolate,
+        queue.bytes,
+        queue.packets,
+        queue.time_ns,
+    )
+    return np.array(values, np.int64)
+
+
+def _hash(pair: Iterable[LinkSchedule]) -> str:
+    digest = hashlib.sha256()
+    for schedule in pair:
+        for values in (*(getattr(schedule, name) for name in _COLUMNS), _rest(schedule)):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

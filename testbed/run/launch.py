@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from testbed import paths
 from testbed.errors import HostError, RunError
 from testbed.lab import bench, cores, lender, sandbox
 from testbed.link.backends import BACKENDS
-from testbed.run import progress
-from testbed.run.job import Job
+from testbed.run import job, progress
+from testbed.run.placement import Placement
 from testbed.run.plan import Plan
 from testbed.run.progress import Ended, Event
 
@@ -49,37 +49,46 @@ def new_folder(results: Path, name: str, now: datetime) -> Path:
     raise HostError(f"{results / stem} and 98 more exist already; choose another --results")
 
 
-def run(job: Job, show: Callable[[Event], None]) -> int:
-    """Run a job in a sandbox, showing its events; return its exit status.
+def run(made: Plan, folder: Path, show: Callable[[Event], None]) -> int:
+    """Play a plan in a sandbox, its results in ``folder``, showing its events; return its exit status.
 
     A first Ctrl-C ends the run politely: it writes what it has. A second one ends it at once.
     Raises HostError where a sandbox cannot be made, RunError where the run died without a word.
     """
-    log_path = Path(job.folder) / "logs" / "run.log"
+    job.pack(made, folder)
+    return play(folder, made.bench_path, show)
+
+
+def play(folder: Path, bench_path: Path | None, show: Callable[[Event], None]) -> int:
+    """Play the job that lies in ``folder``, with the hub of a bench or the virtual one. See ``run``."""
+    log_path = folder / "logs" / "run.log"
     command = [sys.executable, "-m", "testbed.run.inside"]
-    with lender.lending(_nics(job), log_path.with_name("lender.log")) as fd:
+    with lender.lending(_nics(bench_path), log_path.with_name("lender.log")) as fd:
         with log_path.open("wb") as log:
             process = sandbox.spawn(command, log, [fd] if fd is not None else [])
         try:
             with cores.reserved() as core:
-                status = _follow(process, replace(job, core=core, lender=fd), show)
+                bench_file = str(bench_path) if bench_path else None
+                status = _follow(process, Placement(str(folder), core, bench_file, fd), show)
         finally:
             process.kill()  # unshare's child dies with it, and with that child all of the run
             process.wait()
-            _give_back(Path(job.folder))
+            _give_back(folder)
     if status is None:
         raise RunError(f"the run died; the end of {paths.shown(log_path)} says:\n{_tail(log_path)}")
     return status
 
 
-def _nics(job: Job) -> list[str]:
-    """Return the NICs of this host that the job's bench takes."""
-    return [name for name, _ in bench.read(Path(job.bench)).nics()] if job.bench else []
+def _nics(bench_path: Path | None) -> list[str]:
+    """Return the NICs of this host that a bench takes."""
+    return [name for name, _ in bench.read(bench_path).nics()] if bench_path else []
 
 
-def _follow(process: subprocess.Popen[bytes], job: Job, show: Callable[[Event], None]) -> int | None:
+def _follow(
+    process: subprocess.Popen[bytes], placement: Placement, show: Callable[[Event], None]
+) -> int | None:
     stdin, stdout = _pipes(process)
-    _tell(stdin, json.dumps(asdict(job)) + "\n")
+    _tell(stdin, msgspec.json.encode(placement) + b"\n")
     try:
         return _show_all(stdout, show)
     except KeyboardInterrupt:
@@ -101,9 +110,9 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return process.stdin, process.stdout
 
 
-def _tell(stdin: IO[bytes], line: str) -> None:
+def _tell(stdin: IO[bytes], line: bytes) -> None:
     try:
-        stdin.write(line.encode())
+        stdin.write(line)
         stdin.flush()
     except BrokenPipeError:
         pass  # it died at once; its log says why

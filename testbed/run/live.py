@@ -13,7 +13,7 @@ from testbed.model.link import Direction, LinkSchedule, State
 from testbed.probes.probe import Live, ProbeState
 from testbed.result.verdict import Outcome, evaluate
 from testbed.run.bringup import Lab
-from testbed.run.plan import Plan
+from testbed.run.job import Job
 from testbed.run.progress import ObjectiveNow, Tick, UplinkNow
 from testbed.units import format_duration
 
@@ -33,32 +33,32 @@ class _Look:
 
 
 class Watch:
-    """Looks at a lab that plays a plan since ``start_ns`` (CLOCK_REALTIME)."""
+    """Looks at a lab that plays a job since ``start_ns`` (CLOCK_REALTIME)."""
 
-    def __init__(self, plan: Plan, lab: Lab, start_ns: int) -> None:
-        self._plan, self._lab, self._start_ns = plan, lab, start_ns
+    def __init__(self, job: Job, lab: Lab, start_ns: int) -> None:
+        self._job, self._lab, self._start_ns = job, lab, start_ns
         self._before = _Look(start_ns, {})
-        self._objectives = tuple(ObjectiveNow(o.title, "", "running") for o in plan.scenario.objectives)
+        self._objectives = tuple(ObjectiveNow(o.title, "", "running") for o in job.scenario.objectives)
         self._judge_at_s = 0.0
 
     def look(self, now_ns: int) -> Tick:
         """Return where the run stands."""
         now = _Look(now_ns, self._lab.links.read())
         t_ns = now_ns - self._start_ns
-        uplinks = tuple(self._uplink(name, now, t_ns) for name in self._plan.links)
+        uplinks = tuple(self._uplink(name, now, t_ns) for name in self._job.schedules)
         self._before = now
         polled = {name: probe.poll() for name, probe in self._lab.probes.items()}
         traffic = {name: _words(live) for name, live in polled.items()}
-        events = tuple(e.title for e in self._plan.scenario.events if e.at <= t_ns < e.end_ns)
-        return Tick(t_ns, self._plan.scenario.duration, uplinks, traffic, self._so_far(t_ns), events)
+        events = tuple(e.title for e in self._job.scenario.events if e.at <= t_ns < e.end_ns)
+        return Tick(t_ns, self._job.scenario.duration, uplinks, traffic, self._so_far(t_ns), events)
 
     def _so_far(self, t_ns: int) -> tuple[ObjectiveNow, ...]:
         """Return the objectives as they stood a moment ago."""
         began_s = time.monotonic()
         if t_ns > 0 and began_s >= self._judge_at_s:
             samples = {name: probe.so_far() for name, probe in self._lab.probes.items()}
-            facts = replace(Facts.of(self._plan.scenario, self._plan.topology), duration_ns=t_ns)
-            verdicts = evaluate(self._plan.scenario, Evidence(facts, samples, self._lab.bins()))
+            facts = replace(Facts.of(self._job.scenario, self._job.topology), duration_ns=t_ns)
+            verdicts = evaluate(self._job.scenario, Evidence(facts, samples, self._lab.bins()))
             states = {Outcome.FAIL: "failing"}
             self._objectives = tuple(
                 ObjectiveNow(v.title, v.measured, states.get(v.outcome, "running")) for v in verdicts
@@ -72,7 +72,7 @@ class Watch:
         up, down = (self._gain(name, direction, now.counters) for direction in Direction)
         return UplinkNow(
             name=name,
-            state=_state(self._plan.links[name].pair.up, t_ns),
+            state=_state(self._job.schedules[name].up, t_ns),
             carries=up["marked_out"] > CARRIES_PACKETS,
             down_bps=round(down["bytes_out"] * 8 / seconds),
             up_bps=round(up["bytes_out"] * 8 / seconds),

@@ -5,7 +5,6 @@ All that can be wrong with the user's files is found here, before anything start
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,11 +149,6 @@ def timeline(plan: Plan) -> list[tuple[int, str]]:
         rows.append((event.end_ns, f"{event.title} ends"))
     rows.append((scenario.duration, "end"))
     return sorted(rows, key=lambda row: row[0])
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _find(name: str, folder: Path, noun: str, place: Place | str) -> Path:

@@ -6,7 +6,9 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TextIO
+
+import msgspec
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,6 @@ class Ended:
 
 Event = Step | Tick | Note | Ended
 _KINDS: Mapping[str, type[Event]] = {"step": Step, "tick": Tick, "note": Note, "ended": Ended}
-_PARTS = {"uplinks": UplinkNow, "objectives": ObjectiveNow, "verdicts": ObjectiveNow}
 
 
 def write(event: Event, stream: TextIO) -> None:
@@ -82,11 +83,5 @@ def write(event: Event, stream: TextIO) -> None:
 
 def parse(line: str) -> Event:
     """Read one line that ``write`` wrote."""
-    fields: dict[str, Any] = json.loads(line)
-    kind = _KINDS[fields.pop("event")]
-    for name, part in _PARTS.items():
-        if name in fields:
-            fields[name] = tuple(part(**item) for item in fields[name])
-    if kind is Tick:
-        fields["events"] = tuple(fields["events"])
-    return kind(**fields)
+    fields = json.loads(line)
+    return msgspec.convert(fields, _KINDS[fields.pop("event")])

@@ -7,8 +7,10 @@ with the file itself, by the same rules and with the same messages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -47,6 +49,23 @@ def apply(root: yaml.Node, overrides: Iterable[Override]) -> None:
     """Set the overrides' values in a document. Raises InputError where a path leads nowhere."""
     for override in overrides:
         _set(root, override, override.keys)
+
+
+def resolved(path: Path, overrides: Sequence[Override]) -> str:
+    """Return the text of a YAML file with the overrides carried out; its first comment lines stay.
+
+    Raises InputError where a path leads nowhere. The file itself has been read before.
+    """
+    text = path.read_text(encoding="utf-8")
+    if not overrides:
+        return text
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is None:
+        raise InputError(str(path), "the file is empty", "write YAML")
+    apply(root, overrides)
+    comments = list(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines()))
+    changed = [f"# changed: {override}" for override in overrides]
+    return "\n".join([*comments, *changed, yaml.serialize(root, Dumper=yaml.SafeDumper)])
 
 
 def _set(node: yaml.Node, override: Override, keys: tuple[str, ...]) -> None:

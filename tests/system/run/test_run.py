@@ -85,7 +85,7 @@ def test_the_evidence_is_kept(finished: tuple[Path, int]) -> None:
 
     assert 1000 <= heartbeat.num_rows <= 2600  # 24 s, what leads up to them, less what a busy machine misses
     assert ["4"] == [suite.get("tests") for suite in suites]
-    assert {"smoke.yaml", "hub-two-uplinks.yaml"} <= {p.name for p in (folder / "inputs").iterdir()}
+    assert {"scenario.yaml", "topology.yaml", "job.json"} <= {p.name for p in (folder / "inputs").iterdir()}
     assert (folder / "timeline.png").stat().st_size > 50_000
     assert {
         "run.log",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -14,7 +15,7 @@ from testbed.result.record import Fidelity, Input, State
 from testbed.result.store import ResultWriter
 from testbed.result.verdict import Verdict
 from testbed.run import launch
-from testbed.run.job import Job
+from testbed.run.plan import Plan
 from testbed.run.progress import Event, Step
 from tests.unit.model.test_bad_scenarios import GOOD
 from tests.unit.result.records import S, record, verdict
@@ -23,6 +24,14 @@ SCENARIO = GOOD + "  - {metric: failovers, at_most: 2}\n  - {metric: hit_ratio, 
 """It has three objectives: interruption, failovers, hit_ratio."""
 
 PASS, FAIL, UNKNOWN = verdict(2 * S), verdict(5 * S), verdict(None, reason="the heartbeat left no samples")
+
+
+class Asked(NamedTuple):
+    """What was asked to be run."""
+
+    scenario: str
+    folder: str
+    changes: tuple[str, ...]
 
 
 @dataclass
@@ -38,17 +47,17 @@ class FakeRuns:
     before: Sequence[Fidelity] = ()
     error: str = ""
     dies: bool = False
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[Asked] = field(default_factory=list)
 
-    def __call__(self, job: Job, show: Callable[[Event], None]) -> int:
-        self.jobs.append(job)
+    def __call__(self, made: Plan, folder: Path, show: Callable[[Event], None]) -> int:
+        self.jobs.append(Asked(str(made.path), str(folder), tuple(map(str, made.changes))))
         show(Step("network", 1.0))
-        name = Path(job.scenario).stem
+        name = made.name
         inputs = (
             Input("scenario", f"{name}.yaml", "ab" * 32),
             Input("trace of lte", "lte.parquet", "cd" * 32),
         )
-        made = record(
+        left = record(
             *self.verdicts,
             state=self.state,
             scenario=name,
@@ -56,10 +65,10 @@ class FakeRuns:
             fidelity=[*self.before, self.fidelity][min(len(self.jobs) - 1, len(self.before))],
             error=self.error,
         )
-        ResultWriter(Path(job.folder), made)
+        ResultWriter(folder, left)
         if self.dies:
             raise RunError("the run died; the end of run.log says: Killed")
-        return made.exit_status
+        return left.exit_status
 
 
 def install(monkeypatch: pytest.MonkeyPatch, runs: FakeRuns, uid: int = 0) -> FakeRuns:

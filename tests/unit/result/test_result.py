@@ -141,7 +141,7 @@ def test_samples_cut_short_are_reported_with_their_file(tmp_path: Path):
         (None, f"no {FILE}; name the folder of a run below results/"),
         ("{", "not readable"),
         ('{"schema": 99}', f"schema 99; this testbed reads schema {SCHEMA}"),
-        (f'{{"schema": {SCHEMA}}}', "broken: .*'scenario'.*; see docs/result-schema.md"),
+        (f'{{"schema": {SCHEMA}}}', "broken: .*`scenario`.*; see docs/result-schema.md"),
     ],
     ids=["missing", "cut", "newer", "incomplete"],
 )

@@ -1,0 +1,16 @@
+"""Where a job is played: what the process in the sandbox is told on its standard input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The run's ``folder``, which holds its job; the link engine's own ``core``; the file of the host's
+    ``bench`` and the socket of the ``lender`` to ask for its NICs, where the hub is not virtual."""
+
+    folder: str
+    core: int | None = None
+    bench: str | None = None
+    lender: int | None = None
