@@ -49,13 +49,13 @@ test-netem: root setup $(NETEM)/programs.img ## the netem back end and Debian's 
 		tests/system/link/test_agreement.py tests/system/link/test_segments.py tests/system/run/test_netem.py
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --retry-invalid 2 -m ci scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 -m ci scenarios
 
 suite: root setup ## every scenario
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --retry-invalid 2 scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 scenarios
 
 mutations: root setup ## every scenario with what must break it
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --retry-invalid 2 --mutated scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 --testbed-mutated scenarios
 
 bench: root setup ## the benchmarks behind docs/performance.md
 	$(AS_ROOT) $(BIN)/python -m benchmarks

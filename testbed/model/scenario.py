@@ -37,7 +37,7 @@ class FidelityBudget:
 class Mutation:
     """A change that the scenario must notice: with ``set`` (KEY: VALUE), each metric in ``fails`` fails.
 
-    It proves that the scenario can fail: ``pytest scenarios/ --mutated`` runs it.
+    It proves that the scenario can fail: ``pytest scenarios/ --testbed-mutated`` runs it.
     """
 
     set: Mapping[str, str]

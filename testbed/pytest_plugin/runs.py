@@ -15,6 +15,8 @@ import pytest
 from testbed import paths
 from testbed.cli import screen
 from testbed.errors import InvalidRun, RunError, TestbedError
+from testbed.pytest_plugin import options, shared
+from testbed.pytest_plugin.shared import Told
 from testbed.result.record import State
 from testbed.result.store import Result
 from testbed.run import launch, plan
@@ -45,36 +47,54 @@ class Played:
 class Runs:
     """Runs each scenario when it is first asked for, once for every repetition."""
 
-    def __init__(self, config: pytest.Config, bench_path: Path | None) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._bench_path, self._link = bench_path, config.getoption("link")
+        self._bench_path, self._link = config.stash[options.BENCH], config.getoption("testbed_link")
         self._played: dict[tuple[Path, Changes, int], Played] = {}
 
     def get(self, path: Path, changes: Changes = (), repetition: int = 1) -> Played:
         """Return the run of a scenario's file with ``changes`` to it.
 
-        Without root, which a run needs, skip the test that asks.
+        Without root, which a run needs, skip the test that asks. A run that ended with the test that
+        asked first (a time-out of pytest's) is over for all others too.
         """
         key = (path, changes, repetition)
         if key not in self._played:
             if os.geteuid() != 0:
                 pytest.skip("a run needs root for its network namespaces; start pytest with sudo")
-            self._played[key] = self._until_valid(path, changes)
+            try:
+                self._played[key] = self._once(path, changes, repetition)
+            except pytest.fail.Exception as ended:
+                said = (ended.msg or "a time-out").strip().splitlines()[0]
+                self._played[key] = Played(None, RunError(f"the run of {path.stem} was ended: {said}"))
+                raise
         return self._played[key]
+
+    def _once(self, path: Path, changes: Changes, repetition: int) -> Played:
+        """Return the run as this worker plays it, or as another worker of the session did."""
+        key = "\n".join((str(path), *map(str, changes), str(repetition)))
+        with shared.turn(self._config, key) as entry:
+            if entry.told is None:
+                entry.told = Told(None, f"another worker's run of {path.stem} did not come to its end", 1)
+                played = self._until_valid(path, changes)
+                folder = str(played.result.folder) if played.result else None
+                entry.told = Told(folder, str(played.fault or ""), played.tries)
+                return played
+            return _as_told(entry.told)
 
     def make(self, path: Path, changes: Changes = ()) -> plan.Plan:
         """Return a scenario ready for the session's bench and link engine. Raises InputError."""
         return plan.make(path, changes, self._bench_path, self._link)
 
     def _until_valid(self, path: Path, changes: Changes) -> Played:
-        played, most = self._play(path, changes), 1 + self._config.getoption("retry_invalid")
+        played, most = self._play(path, changes), 1 + self._config.getoption("testbed_retry_invalid")
         while isinstance(played.fault, InvalidRun) and played.tries < most:
             print(f"{played.fault}\nrun again: {played.tries + 1} of at most {most}")
             played = replace(self._play(path, changes), tries=played.tries + 1)
         return played
 
     def _play(self, path: Path, changes: Changes) -> Played:
-        results = self._config.invocation_params.dir / self._config.getoption("results")
+        results = self._config.invocation_params.dir / self._config.getoption("testbed_results")
         try:
             made = self.make(path, changes)
             launch.check(made)
@@ -104,6 +124,13 @@ class Lab:
         overrides = tuple(map(Override.parse, changes))
         made = self._runs.make(plan.find_scenario(str(scenario)), overrides)
         return self._runs.get(made.path, tuple(made.changes), self._repetition).counted()
+
+
+def _as_told(told: Told) -> Played:
+    if told.folder is None:
+        return Played(None, RunError(told.error), told.tries)
+    result = Result.load(Path(told.folder))
+    return Played(result, _fault(result), told.tries)
 
 
 def evidence(result: Result) -> str:

@@ -17,11 +17,23 @@ import pytest
 from testbed import paths
 from testbed.result.record import State
 from testbed.result.store import Result
-from tests.system.run.conftest import on_a_calm_host
-
-pytestmark = pytest.mark.real_time
+from tests.system.conftest import ByTheClock
+from tests.system.run.conftest import on_a_calm_host, stolen_in
 
 SMOKE = "scenarios/smoke.yaml"
+SHORT = """
+topology: hub-two-uplinks
+duration: 6 s
+uplinks:
+  starlink: {fixed: {delay: 25 ms}}
+  lte: {fixed: {delay: 40 ms}}
+traffic:
+  heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
+objectives:
+  - {metric: packets_lost, at_most: 1000}
+  - {metric: failovers, at_most: 1000}
+  - {metric: interruption, of: heartbeat, at_most: 100 s}
+"""
 EXAMPLES = re.findall(r"```python\n(.*?)```", (paths.ROOT / "docs" / "pytest.md").read_text(), re.DOTALL)
 
 
@@ -44,7 +56,7 @@ class Session:
 def start(folder: Path, results: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start pytest in the project's folder; all that it writes goes into the two folders."""
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
-    written = ["--results", str(results), "--junitxml", str(folder / "junit.xml")]
+    written = ["--testbed-results", str(results), "--junitxml", str(folder / "junit.xml")]
     return subprocess.Popen(
         [*command, *written, *arguments],
         cwd=paths.ROOT,
@@ -71,11 +83,14 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return on_a_calm_host(tmp_path_factory.mktemp("results"), play)
 
 
-def test_objectives_and_documented_tests_pass(session: Session) -> None:
+def test_objectives_and_documented_tests_pass(session: Session, by_the_clock: ByTheClock) -> None:
     """The objectives of the short scenario are items, and the three examples of docs/pytest.md are right."""
-    assert 0 == session.status, session.output
     examples = [name for name in session.cases if name.startswith("test_")]
-    assert (3, 7) == (len(examples), len(session.cases))
+    (folder,) = session.results.iterdir()
+
+    assert (3, 7) == (len(examples), len(session.cases)), session.output
+    with by_the_clock(stolen_in(Result.load(folder).record)):
+        assert 0 == session.status, session.output
 
 
 def test_all_of_them_share_one_run(session: Session) -> None:
@@ -98,6 +113,41 @@ def test_the_report_names_what_was_run(session: Session) -> None:
     assert traces == {
         value for name, value in properties.items() if str(name).startswith("sha256 of trace of ")
     }
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    """A scenario of six seconds with three objectives, in a project of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    scenario = tmp_path / "short.yaml"
+    scenario.write_text(SHORT)
+    return scenario
+
+
+def test_workers_share_one_run(short: Path, tmp_path: Path) -> None:
+    """With two workers, however items are dealt out, a scenario is run once, and all its objectives are told."""
+    process = start(tmp_path, tmp_path / "results", "-n", "2", "--dist", "worksteal", str(short))
+    output, _ = process.communicate(timeout=300)
+    (folder,) = (tmp_path / "results").iterdir()
+
+    assert State.COMPLETE == Result.load(folder).record.state, output
+    cases = list(ET.parse(tmp_path / "junit.xml").getroot().iter("testcase"))
+    where = [{p.get("name"): p.get("value") for p in case.iter("property")}["results"] for case in cases]
+    assert [str(folder)] * 3 == where
+
+
+def test_a_time_out_ends_the_run_once(short: Path, tmp_path: Path) -> None:
+    """pytest-timeout ends the only run there is; nothing is started again for the other objectives."""
+    process = start(tmp_path, tmp_path / "results", "--timeout", "8", str(short))
+    output, _ = process.communicate(timeout=300)
+    (folder,) = (tmp_path / "results").iterdir()
+
+    assert pytest.ExitCode.TESTS_FAILED == process.returncode
+    assert State.COMPLETE != Result.load(folder).record.state
+    errors = ET.parse(tmp_path / "junit.xml").getroot().iter("error")
+    told = [str(error.text) for error in errors]
+    assert (3, 2) == (len(told), sum("the run of short was ended: Timeout" in text for text in told)), output
 
 
 def test_ctrl_c_ends_the_run_politely(tmp_path: Path) -> None:

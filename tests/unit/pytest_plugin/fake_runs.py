@@ -82,6 +82,7 @@ def write_scenario(folder: Path, name: str = "lesson", text: str = SCENARIO) -> 
     """Write a scenario below ``folder``; return its file."""
     path = folder / "scenarios" / f"{name}.yaml"
     path.parent.mkdir(exist_ok=True)
+    (folder / "topologies").mkdir(exist_ok=True)  # the shape of a project of ours
     path.write_text(text)
     return path
 

@@ -37,8 +37,9 @@ def test_an_objective_is_an_item(pytester: pytest.Pytester, monkeypatch: pytest.
 )
 def test_other_files_are_no_scenarios(pytester: pytest.Pytester, place: str) -> None:
     """Catalogues, profiles and traces beside the scenarios are left alone, and so are YAML files elsewhere."""
+    write_scenario(pytester.path).unlink()
     path = pytester.path / place
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(SCENARIO)
 
     assert [] == collected(pytester, ".")
@@ -46,11 +47,29 @@ def test_other_files_are_no_scenarios(pytester: pytest.Pytester, place: str) -> 
 
 def test_scenarios_may_lie_in_folders(pytester: pytest.Pytester) -> None:
     """A folder below scenarios/ holds scenarios too."""
+    write_scenario(pytester.path).unlink()
     path = pytester.path / "scenarios" / "kenya" / "rain.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(SCENARIO)
 
     assert 3 == len(collected(pytester, "."))
+
+
+def test_another_project_s_folder_is_left_alone(pytester: pytest.Pytester) -> None:
+    """A folder scenarios/ that no topologies/ stand beside is somebody else's, until the ini file names it."""
+    write_scenario(pytester.path)
+    (pytester.path / "topologies").rmdir()
+    alone = collected(pytester, ".")
+    pytester.makeini("[pytest]\ntestbed_scenarios = scenarios")
+
+    assert ([], [INTERRUPTION, FAILOVERS, HIT_RATIO]) == (alone, collected(pytester, "."))
+
+
+def test_another_plugin_s_file_is_left_alone(pytester: pytest.Pytester) -> None:
+    """A YAML file named on the command line that has none of a scenario's keys is not ours."""
+    (pytester.path / "test_api.tavern.yaml").write_text("test_name: the API answers\nstages: []\n")
+
+    assert [] == collected(pytester, "test_api.tavern.yaml")
 
 
 def test_the_folder_itself_can_be_the_root(
@@ -97,9 +116,9 @@ def test_an_item_can_be_named(pytester: pytest.Pytester) -> None:
 
 
 def test_repetitions_are_items_of_their_own(pytester: pytest.Pytester) -> None:
-    """With --repeat, all objectives of the first run come before those of the second."""
+    """With --testbed-repeat, all objectives of the first run come before those of the second."""
     write_scenario(pytester.path)
-    names = collected(pytester, "--repeat", "2", "scenarios")
+    names = collected(pytester, "--testbed-repeat", "2", "scenarios")
 
     first, second = "[run 1 of 2]", "[run 2 of 2]"
     assert [first] * 3 + [second] * 3 == [name[-len(first) :] for name in names]
@@ -146,11 +165,20 @@ def test_a_recording_that_was_not_fetched_is_a_skip(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--link", "simulated"), "*--link simulated is not supported; supported: native, netem"),
-        (("--tenant", "azure"), "*--tenant azure is not supported; supported: azurite"),
-        (("--bench", "shelv"), "*--bench: no bench 'shelv' here or in benches/; did you mean 'shelf'?"),
-        (("--retry-invalid", "-1"), "*argument --retry-invalid: '-1': write a whole number from 0"),
-        (("--repeat", "0"), "*argument --repeat: '0': write a whole number from 1"),
+        (
+            ("--testbed-link", "simulated"),
+            "*--testbed-link simulated is not supported; supported: native, netem",
+        ),
+        (("--testbed-tenant", "azure"), "*--testbed-tenant azure is not supported; supported: azurite"),
+        (
+            ("--testbed-bench", "shelv"),
+            "*--testbed-bench: no bench 'shelv' here or in benches/; did you mean 'shelf'?",
+        ),
+        (
+            ("--testbed-retry-invalid", "-1"),
+            "*argument --testbed-retry-invalid: '-1': write a whole number from 0",
+        ),
+        (("--testbed-repeat", "0"), "*argument --testbed-repeat: '0': write a whole number from 1"),
     ],
 )
 def test_what_is_not_supported_is_refused(
@@ -166,6 +194,6 @@ def test_what_is_not_supported_is_refused(
 def test_what_is_supported_can_be_said(pytester: pytest.Pytester) -> None:
     """The defaults can be written out."""
     write_scenario(pytester.path)
-    options = ("--link", "native", "--tenant", "azurite", "--bench", "virtual")
+    options = ("--testbed-link", "native", "--testbed-tenant", "azurite", "--testbed-bench", "virtual")
 
     assert 3 == len(collected(pytester, *options, "scenarios"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.result.record import Fidelity, State
+from testbed.run import launch
 from tests.unit.pytest_plugin.fake_runs import (
     FAIL,
     PASS,
@@ -25,7 +26,7 @@ def test_a_verdict_is_an_outcome(pytester: pytest.Pytester, monkeypatch: pytest.
     """Pass is a pass, fail a failure, inconclusive a skip; one run serves them all."""
     runs = install(monkeypatch, FakeRuns((PASS, FAIL, UNKNOWN)))
     scenario = write_scenario(pytester.path)
-    done = run_pytest(pytester, "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(passed=1, failed=1, skipped=1)
     assert [str(scenario)] == [job.scenario for job in runs.jobs]
@@ -37,7 +38,7 @@ def test_a_failure_says_what_was_measured_and_where_it_lies(
     """A failure's text is the verdict's line and the folder of the evidence, without a traceback."""
     runs = install(monkeypatch, FakeRuns((FAIL, PASS, PASS)))
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--testbed-results", "kept", "scenarios")
 
     folder = Path(runs.jobs[0].folder).relative_to(pytester.path)
     done.stdout.fnmatch_lines(
@@ -52,7 +53,7 @@ def test_an_inconclusive_objective_says_why(
     """The reason of the skip is the verdict's."""
     install(monkeypatch, FakeRuns((UNKNOWN, PASS, PASS)))
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "-rs", "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "-rs", "--testbed-results", "kept", "scenarios")
 
     done.stdout.fnmatch_lines(
         "SKIPPED*lesson: inconclusive:*(the heartbeat left no samples); evidence: kept/*"
@@ -74,7 +75,7 @@ def test_a_run_that_does_not_count_is_an_error(
     """All items are errors with the run's reason, whatever its verdicts say; it is not tried again."""
     install(monkeypatch, runs)
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(errors=3)
     done.stdout.fnmatch_lines(message)
@@ -82,12 +83,19 @@ def test_a_run_that_does_not_count_is_an_error(
 
 
 def test_an_invalid_run_is_tried_again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--retry-invalid 2: the third run is valid and its verdicts count; JUnit says how many there were."""
+    """--testbed-retry-invalid 2: the third run is valid and its verdicts count; JUnit says how many there were."""
     invalid = Fidelity(False, "9 % late")
     runs = install(monkeypatch, FakeRuns((PASS, FAIL, PASS), before=[invalid, invalid]))
     write_scenario(pytester.path)
     done = run_pytest(
-        pytester, "--retry-invalid", "2", "--results", "kept", "--junitxml", "junit.xml", "scenarios"
+        pytester,
+        "--testbed-retry-invalid",
+        "2",
+        "--testbed-results",
+        "kept",
+        "--junitxml",
+        "junit.xml",
+        "scenarios",
     )
 
     done.assert_outcomes(passed=2, failed=1)
@@ -99,10 +107,10 @@ def test_an_invalid_run_is_tried_again(pytester: pytest.Pytester, monkeypatch: p
 def test_an_invalid_run_is_not_tried_for_ever(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--retry-invalid 1: after two invalid runs all items are errors; a broken run is not tried again."""
+    """--testbed-retry-invalid 1: after two invalid runs all items are errors; a broken run is not tried again."""
     runs = install(monkeypatch, FakeRuns(fidelity=Fidelity(False, "9 % late")))
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "--retry-invalid", "1", "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--testbed-retry-invalid", "1", "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(errors=3)
     assert 2 == len(runs.jobs)
@@ -114,7 +122,7 @@ def test_without_root_everything_is_skipped(
     """A user without root is told what a run needs; nothing is started or written."""
     runs = install(monkeypatch, FakeRuns(), uid=1000)
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "-rs", "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "-rs", "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(skipped=3)
     done.stdout.fnmatch_lines("SKIPPED*a run needs root for its network namespaces; start pytest with sudo")
@@ -122,10 +130,10 @@ def test_without_root_everything_is_skipped(
 
 
 def test_a_repetition_is_a_run_of_its_own(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--repeat 2 runs the scenario twice, into two folders."""
+    """--testbed-repeat 2 runs the scenario twice, into two folders."""
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "--repeat", "2", "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--testbed-repeat", "2", "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(passed=6)
     assert 2 == len({job.folder for job in runs.jobs})
@@ -136,9 +144,28 @@ def test_only_what_is_selected_is_run(pytester: pytest.Pytester, monkeypatch: py
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
     other = write_scenario(pytester.path, "other")
-    run_pytest(pytester, "--results", "kept", "-k", "other and hit_ratio", "scenarios")
+    run_pytest(pytester, "--testbed-results", "kept", "-k", "other and hit_ratio", "scenarios")
 
     assert [str(other)] == [job.scenario for job in runs.jobs]
+
+
+def test_a_run_that_a_time_out_ended_is_over_for_all(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pytest-timeout does in the middle of a run fails the first item; the others do not start another run."""
+    runs = install(monkeypatch, FakeRuns())
+
+    def times_out(*asked: object) -> int:
+        runs(*asked)  # type: ignore[arg-type]
+        pytest.fail("Timeout (>12.0s) from pytest-timeout.")
+
+    monkeypatch.setattr(launch, "run", times_out)
+    write_scenario(pytester.path)
+    done = run_pytest(pytester, "--testbed-results", "kept", "scenarios")
+
+    done.assert_outcomes(errors=3)
+    done.stdout.fnmatch_lines("the run of lesson was ended: Timeout (>12.0s) from pytest-timeout.")
+    assert 1 == len(runs.jobs)
 
 
 @pytest.mark.parametrize("state", [State.INTERRUPTED, State.RUNNING])
@@ -149,7 +176,7 @@ def test_an_interrupted_run_ends_the_session(
     runs = install(monkeypatch, FakeRuns(state=state))
     write_scenario(pytester.path)
     write_scenario(pytester.path, "next")
-    done = run_pytest(pytester, "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--testbed-results", "kept", "scenarios")
 
     assert (pytest.ExitCode.INTERRUPTED, 1) == (done.ret, len(runs.jobs))
     done.stdout.fnmatch_lines("*lesson was interrupted; evidence: kept/*-lesson/*")
@@ -159,7 +186,7 @@ def test_junit_says_what_was_run(pytester: pytest.Pytester, monkeypatch: pytest.
     """Every item carries commit, seed, bench, the hashes of the traces, and where the run lies."""
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
-    run_pytest(pytester, "--results", "kept", "--junitxml", "junit.xml", "scenarios")
+    run_pytest(pytester, "--testbed-results", "kept", "--junitxml", "junit.xml", "scenarios")
 
     cases = ET.parse(pytester.path / "junit.xml").getroot().iter("testcase")
     properties = [{p.get("name"): p.get("value") for p in case.iter("property")} for case in cases]

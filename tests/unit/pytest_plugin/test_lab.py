@@ -24,7 +24,7 @@ def test_tests_and_objectives_share_a_run(pytester: pytest.Pytester, monkeypatch
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
     path = pytester.makepyfile(TWO_TESTS.format(outcome="pass"))
-    done = run_pytest(pytester, "--results", "kept", "scenarios", path)
+    done = run_pytest(pytester, "--testbed-results", "kept", "scenarios", path)
 
     done.assert_outcomes(passed=5)
     assert 1 == len(runs.jobs)
@@ -38,17 +38,17 @@ def test_a_missed_objective_is_the_tests_to_judge(
     write_scenario(pytester.path)
     path = pytester.makepyfile(TWO_TESTS.format(outcome="fail"))
 
-    run_pytest(pytester, "--results", "kept", path).assert_outcomes(passed=2)
+    run_pytest(pytester, "--testbed-results", "kept", path).assert_outcomes(passed=2)
 
 
 def test_tests_are_repeated_with_their_runs(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--repeat repeats the tests that use ``lab``, each time on the next run, and no other test."""
+    """--testbed-repeat repeats the tests that use ``lab``, each time on the next run, and no other test."""
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
     path = pytester.makepyfile(TWO_TESTS.format(outcome="pass") + "\ndef test_other():\n    pass\n")
-    done = run_pytest(pytester, "--repeat", "3", "--results", "kept", path)
+    done = run_pytest(pytester, "--testbed-repeat", "3", "--testbed-results", "kept", path)
 
     done.assert_outcomes(passed=7)
     assert 3 == len(runs.jobs)
@@ -60,7 +60,9 @@ def test_a_run_that_does_not_count_proves_nothing(
     """Of an invalid run no result is given: every test that asks for it fails with the reason."""
     runs = install(monkeypatch, FakeRuns(fidelity=Fidelity(False, "9 % late")))
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "--results", "kept", pytester.makepyfile(TWO_TESTS.format(outcome="pass")))
+    done = run_pytest(
+        pytester, "--testbed-results", "kept", pytester.makepyfile(TWO_TESTS.format(outcome="pass"))
+    )
 
     done.assert_outcomes(failed=2)
     done.stdout.fnmatch_lines("*InvalidRun: the run of lesson is invalid: 9 % late")
@@ -73,7 +75,7 @@ def test_without_root_tests_are_skipped(pytester: pytest.Pytester, monkeypatch: 
     write_scenario(pytester.path)
     path = pytester.makepyfile(TWO_TESTS.format(outcome="pass"))
 
-    run_pytest(pytester, "--results", "kept", path).assert_outcomes(skipped=2)
+    run_pytest(pytester, "--testbed-results", "kept", path).assert_outcomes(skipped=2)
 
 
 def test_a_wrong_name_is_answered_with_the_nearest(
@@ -82,7 +84,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(
     """A scenario that does not exist is told as on the command line; nothing is run."""
     runs = install(monkeypatch, FakeRuns())
     path = pytester.makepyfile("def test_one(lab):\n    lab.run('starlink-blakout')\n")
-    done = run_pytest(pytester, "--results", "kept", path)
+    done = run_pytest(pytester, "--testbed-results", "kept", path)
 
     done.stdout.fnmatch_lines("*no scenario 'starlink-blakout' in *; did you mean 'starlink-blackout'?")
     assert [] == runs.jobs

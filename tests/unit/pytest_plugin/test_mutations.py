@@ -1,4 +1,4 @@
-"""``--mutated``, ``--set`` and tags: a scenario proves that it can fail, and is run with changes."""
+"""``--testbed-mutated``, ``--set`` and tags: a scenario proves that it can fail, and is run with changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_mutation_that_breaks_its_objective_passes(
     """The scenario has one item, run with the change; other objectives may fail or hold."""
     runs = install(monkeypatch, FakeRuns((FAIL, PASS, PASS)))
     write_scenario(pytester.path, text=MUTATED)
-    done = run_pytest(pytester, "-v", "--mutated", "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "-v", "--testbed-mutated", "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(passed=1)
     done.stdout.fnmatch_lines(f"*{NAME} PASSED*")
@@ -39,7 +39,7 @@ def test_a_mutation_that_goes_unnoticed_is_a_failure(
     """A scenario that passes without what it is about proves nothing."""
     install(monkeypatch, FakeRuns((PASS, PASS, PASS)))
     write_scenario(pytester.path, text=MUTATED)
-    done = run_pytest(pytester, "--mutated", "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--testbed-mutated", "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["the scenario did not notice its mutation: interruption did not fail"])
@@ -51,7 +51,7 @@ def test_a_scenario_without_a_mutation_has_no_item(
     """Nothing is run for it."""
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
-    run_pytest(pytester, "--mutated", "--results", "kept", "scenarios")
+    run_pytest(pytester, "--testbed-mutated", "--testbed-results", "kept", "scenarios")
 
     assert [] == runs.jobs
 
@@ -59,11 +59,11 @@ def test_a_scenario_without_a_mutation_has_no_item(
 def test_every_scenario_takes_the_changes_of_the_command_line(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``--set`` is given to each run; a change that fits no scenario is a collection error."""
+    """``--testbed-set`` is given to each run; a change that fits no scenario is a collection error."""
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
-    run_pytest(pytester, "--set", "seed=9", "--results", "kept", "scenarios")
-    wrong = run_pytest(pytester, "--set", "sed=9", "--results", "kept", "scenarios")
+    run_pytest(pytester, "--testbed-set", "seed=9", "--testbed-results", "kept", "scenarios")
+    wrong = run_pytest(pytester, "--testbed-set", "sed=9", "--testbed-results", "kept", "scenarios")
 
     assert [("seed=9",)] == [job.changes for job in runs.jobs]
     wrong.stdout.fnmatch_lines("*--set sed=9: unknown key 'sed' in scenario; did you mean 'seed'?*")
@@ -74,7 +74,7 @@ def test_a_tag_selects_a_scenario(pytester: pytest.Pytester, monkeypatch: pytest
     runs = install(monkeypatch, FakeRuns())
     write_scenario(pytester.path)
     tagged = write_scenario(pytester.path, "tagged", MUTATED)
-    done = run_pytest(pytester, "--strict-markers", "-m", "ci", "--results", "kept", "scenarios")
+    done = run_pytest(pytester, "--strict-markers", "-m", "ci", "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(passed=3, deselected=3)
     assert [str(tagged)] == [job.scenario for job in runs.jobs]

@@ -1,0 +1,124 @@
+"""The options of runs. Each begins with ``--testbed-``: all of pytest's plugins share one space of names."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from testbed import paths
+from testbed.errors import InputError
+from testbed.model.bench import VIRTUAL
+from testbed.yaml.overrides import Override
+
+BENCH = pytest.StashKey[Path | None]()
+"""The file of the session's bench; None: the hub is virtual."""
+
+SCENARIOS = "testbed_scenarios"
+"""The ini option that names the folders of scenarios."""
+
+_SUPPORTED: Mapping[str, Sequence[str]] = {"link": ("native", "netem"), "tenant": ("azurite",)}
+
+
+def add(parser: pytest.Parser) -> None:
+    """Add the options of runs."""
+    parser.addini(
+        SCENARIOS,
+        "folders below which every YAML file is a scenario (default: scenarios/, beside topologies/)",
+        type="paths",
+        default=None,
+    )
+    group = parser.getgroup("testbed", "runs of scenarios")
+    group.addoption(
+        "--testbed-repeat",
+        metavar="N",
+        type=_count,
+        default=1,
+        help="run each scenario N times (default: 1)",
+    )
+    group.addoption(
+        "--testbed-retry-invalid",
+        metavar="N",
+        type=_count_or_none,
+        default=0,
+        help="run a scenario again whose emulation missed its fidelity budget, N times at most (default: 0)",
+    )
+    group.addoption(
+        "--testbed-results",
+        metavar="DIR",
+        default=paths.RESULTS,
+        help="where runs are written (default: results/)",
+    )
+    group.addoption(
+        "--testbed-set",
+        metavar="KEY=VALUE",
+        type=_override,
+        action="append",
+        default=[],
+        help="change a value of every scenario, such as hub.failover=bgp-bfd; repeatable",
+    )
+    group.addoption(
+        "--testbed-mutated",
+        action="store_true",
+        help="run each scenario with its mutation, which must make it fail",
+    )
+    group.addoption(
+        "--testbed-bench", metavar="FILE", default=VIRTUAL, help="the bench of the hub (default: virtual)"
+    )
+    for name, what in (("link", "the link engine"), ("tenant", "the tenant")):
+        known = _SUPPORTED[name]
+        help = f"{what}; supported: {', '.join(known)}"
+        group.addoption(f"--testbed-{name}", default=known[0], help=help)
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse what is not supported, and find the bench. Raises pytest.UsageError."""
+    for name, known in _SUPPORTED.items():
+        if (value := config.getoption(f"testbed_{name}")) not in known:
+            raise pytest.UsageError(
+                f"--testbed-{name} {value} is not supported; supported: {', '.join(known)}"
+            )
+    config.stash[BENCH] = _bench(config.getoption("testbed_bench"))
+
+
+def scenario_folders(config: pytest.Config) -> Sequence[Path]:
+    """Return the folders whose YAML files are scenarios: those of the ini file, or a project's of our shape."""
+    if named := config.getini(SCENARIOS):
+        return [Path(folder) for folder in named]
+    root = config.rootpath
+    candidates = (root / "scenarios", root) if root.name == "scenarios" else (root / "scenarios",)
+    return [folder for folder in candidates if (folder.parent / "topologies").is_dir()]
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _count_or_none(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from {least}")
+    return int(text)
+
+
+def _override(text: str) -> Override:
+    try:
+        return Override.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _bench(name: str) -> Path | None:
+    if name == VIRTUAL:
+        return None
+    from testbed.lab import bench
+
+    try:
+        return bench.find(name)
+    except InputError as error:
+        raise pytest.UsageError(f"--testbed-bench: {error}") from error
