@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from testbed.errors import InputError, Place
 from testbed.traces.formats import base
+
+_NAN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[-+]?\b(?:nan|inf(?:inity)?)\b', re.IGNORECASE)
+_DECODER = json.JSONDecoder(object_pairs_hook=lambda pairs: _numbered(pairs))
+
+
+@dataclass(frozen=True)
+class Document:
+    """One JSON value of a file, and the line where it begins."""
+
+    line: int
+    value: Any
 
 
 def json_of(path: Path, lines: slice = slice(None)) -> Any:
@@ -23,6 +36,52 @@ def json_of(path: Path, lines: slice = slice(None)) -> Any:
         raise InputError(place, f"broken JSON: {error.msg}", "give the whole file") from None
     except RecursionError:
         raise InputError(str(path), "JSON nested too deep", "give the file as its tool wrote it") from None
+
+
+def documents(path: Path, lines: Sequence[str]) -> tuple[list[Document], list[tuple[int, str]]]:
+    """Return the JSON objects and arrays in these lines of a file, and the numbered lines of text around them.
+
+    ``nan`` and ``inf``, as C prints them, are null; of a key's repetitions the second is ``key#2``, and
+    so on. Raises InputError with the line of what is broken.
+    """
+    text = _NAN.sub(lambda found: found[0] if found[0][0] == '"' else "null", "\n".join(lines))
+    at, found, around = 0, list[Document](), list[tuple[int, str]]()
+    while at < len(text):
+        end = text.find("\n", at) % (len(text) + 1)
+        line = text[at:end]
+        start = at + len(line) - len(line.lstrip())
+        if not line.strip():
+            at = end + 1
+        elif text[start] in "{[":
+            value, at = _decoded(path, text, start)
+            found.append(Document(text.count("\n", 0, start) + 1, value))
+        else:
+            around.append((text.count("\n", 0, start) + 1, line.strip()))
+            at = end + 1
+    return found, around
+
+
+def _decoded(path: Path, text: str, start: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        found = f"broken JSON: {error.msg}"
+        if not text[error.pos :].strip():
+            found = f"the JSON that begins in line {text.count(chr(10), 0, start) + 1} has no end"
+        raise InputError(Place(str(path), error.lineno), found, "give the whole file") from None
+    except RecursionError:
+        raise InputError(str(path), "JSON nested too deep", "give the file as its tool wrote it") from None
+
+
+def _numbered(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        name, times = key, 1
+        while name in found:
+            times += 1
+            name = f"{key}#{times}"
+        found[name] = value
+    return found
 
 
 @contextmanager
