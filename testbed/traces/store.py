@@ -40,7 +40,7 @@ from testbed.model.trace import (
     Trait,
 )
 from testbed.traces import catalogue, formats
-from testbed.traces.formats import base
+from testbed.traces.formats import base, direction
 
 FORMAT_VERSION = 1
 KEY = b"testbed.trace"
@@ -125,12 +125,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def import_file(path: Path, format_name: str = "") -> Trace:
-    """Import a recording; the format is recognised by content unless named. Raises InputError."""
+def import_file(path: Path, format_name: str = "", way: direction.Way | None = None) -> Trace:
+    """Import a recording; the format is recognised by content unless named. Raises InputError.
+
+    ``way`` is the direction of a recording that has one, where its user knows better.
+    """
     format = formats.by_name(format_name) if format_name else formats.recognise(path)
     with ThreadPoolExecutor(1) as pool:  # of a day's recording each takes seconds
         digest = pool.submit(sha256, path)
         recording = format.read(path)
+    if way:
+        recording = direction.turned(recording, way)
     dataset = catalogue.read().dataset_of(path.absolute())
     provenance = Provenance(
         kind=Kind.MEASURED,

@@ -8,8 +8,9 @@ from pathlib import Path
 from testbed import paths
 from testbed.cli.trace.common import DURATION, Subparsers, T, command, duration, load, save, show, target
 from testbed.errors import InputError
+from testbed.model.trace import Trace
 from testbed.traces import formats, lint, mine, render, stats, store
-from testbed.traces.formats import page
+from testbed.traces.formats import base, direction, page
 
 
 def add_reading(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -32,6 +33,12 @@ def add_reading(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "-o", "--out", help="the trace to write (default: FILE's name, .parquet, in this folder)"
     )
     add.add_argument("--format", default="", help="do not recognise the format, take this one")
+    add.add_argument(
+        "--direction",
+        type=direction.Way,
+        choices=list(direction.Way),
+        help="which direction a recording of one counts, where neither it nor its name tells it",
+    )
     for name, func, help in (
         ("info", _info, "Show a trace in numbers: provenance, RTT, losses, outages, rate, the 15 s cycle."),
         ("lint", _lint, "Show what a trace cannot tell, with evidence and consequence."),
@@ -76,10 +83,16 @@ def _import(args: argparse.Namespace) -> int:
         )
     for name in args.files:
         path = Path(name) if Path(name).is_file() else store.find(name)
-        trace = store.import_file(path, args.format)
+        trace = store.import_file(path, args.format, args.direction)
+        how = "as --format says" if args.format else f"recognised by {_format_of(trace).sign}"
         print(f"{path.name}: {trace.provenance.made_by}, licence {trace.provenance.licence}")
+        print("\n".join([f"  {how}", *(f"  note: {note}" for note in trace.provenance.notes)]))
         save(trace, args.out or f"{path.stem}{store.SUFFIX}")
     return 0
+
+
+def _format_of(trace: Trace) -> base.Format:
+    return formats.by_name(trace.provenance.made_by.rsplit(" ", 1)[0])
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from testbed.traces.formats import (
     nuttcp,
     prefixed_ping,
     probe_tsv,
+    refusals,
     ripe_atlas,
 )
 
@@ -54,12 +55,11 @@ FORMATS: Mapping[str, base.Format] = {
 def recognise(path: Path) -> base.Format:
     """Return the importer for a file. Raises InputError that lists the formats where none fits."""
     head = base.head(path)
-    if not head.data.strip():
-        raise InputError(str(path), "the file is empty", "give a recording")
+    refusals.check_filled(head)
     for format in FORMATS.values():
         if format.recognises(head):
             return format
-    raise InputError(str(path), "no known format of recording", f"known: {', '.join(FORMATS)}")
+    raise refusals.refusal(head, ", ".join(FORMATS))
 
 
 def by_name(name: str) -> base.Format:
