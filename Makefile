@@ -20,7 +20,8 @@ SANDBOX = setpriv --pdeathsig KILL -- unshare --net --pid --mount --ipc --uts --
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
-setup: $(VENV)/.host $(VENV)/.python $(AZURITE)/.installed core ## install and build everything: packages, Python, Azurite, C core
+setup: $(VENV)/.host $(VENV)/.python $(AZURITE)/.installed ## install and build everything: packages, Python, Azurite, C core
+	@$(MAKE) --silent core  # after the host's packages, which bring the compiler
 	@$(BIN)/python -m compileall -q testbed  # by the user: root writes no bytecode here
 
 run: root setup ## run SCENARIO (starlink-blackout) and judge it
@@ -32,7 +33,7 @@ lint: $(VENV)/.python ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test-unit: $(VENV)/.python core ## unit tests; no root needed
+test-unit: $(VENV)/.python core ## unit tests; they need no root, and no packages but a C compiler
 	$(BIN)/pytest tests/unit
 
 test-system: root setup ## tests in namespaces, with the real parts
@@ -71,12 +72,10 @@ root:
 		{ echo "testbed: namespaces need root, and there is no sudo; run make as root" >&2; exit 1; }
 
 core:
+	@command -v $(CC) > /dev/null || { echo "testbed: no C compiler; install one (apt-get install gcc libc6-dev), or run make setup" >&2; exit 1; }
 	@$(MAKE) --silent -C testbed/link/core
 	@$(MAKE) --silent -C testbed/probes/core
 	@$(MAKE) --silent -C testbed/traces/core
-
-# The C core needs the compiler that the host's packages bring.
-core: | $(VENV)/.host
 
 $(VENV)/bin/python:
 	@sh setup/environment.sh $(VENV)

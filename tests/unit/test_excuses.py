@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from testbed.lab import cores
+from tests.system import conftest as excusing
 
 pytest_plugins = ["pytester"]
 
@@ -37,7 +38,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
         looks = itertools.count()
         monkeypatch.setattr(cores, "ticks", lambda: (stolen * (n := next(looks)), of * n))
         pytester.makepyfile(text)
-        return pytester.runpytest_inprocess("-p", "tests.system.conftest", "-p", "no:hypothesispytest", "-rs")
+        return pytester.runpytest_inprocess("-p", "no:hypothesispytest", "-rs", plugins=[excusing])
 
     return start
 
