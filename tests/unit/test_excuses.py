@@ -47,7 +47,7 @@ def test_a_late_assertion_is_excused_and_said(run) -> None:
     """A third of the time was stolen: what was late is skipped, with the share and what it said."""
     done = run(LATE + FINE, 1000, 3000)
 
-    assert {"passed": 40, "skipped": 1} == done.parseoutcomes()
+    done.assert_outcomes(passed=40, skipped=1)
     assert 0 == done.ret
     done.stdout.fnmatch_lines(["*EXCUSED: the hypervisor took 33% of the processors' time, and took 5 s*"])
     done.stdout.fnmatch_lines(["*excused for stolen processor time*", "*::test_late"])
@@ -56,7 +56,7 @@ def test_a_late_assertion_is_excused_and_said(run) -> None:
 @pytest.mark.parametrize("text", [WRONG, BROKEN], ids=["another assertion", "another exception"])
 def test_nothing_else_is_excused(run, text: str) -> None:
     """Whatever was stolen, a wrong verdict or a broken device fails the test."""
-    assert {"failed": 1} == run(text, 1000, 3000).parseoutcomes()
+    run(text, 1000, 3000).assert_outcomes(failed=1)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_nothing_else_is_excused(run, text: str) -> None:
 )
 def test_a_calm_host_excuses_nothing(run, stolen: int, of: int) -> None:
     """A share of less than a second of ticks is chance; below 15 % the host was calm."""
-    assert {"failed": 1} == run(LATE, stolen, of).parseoutcomes()
+    run(LATE, stolen, of).assert_outcomes(failed=1)
 
 
 def test_a_session_that_excuses_much_fails(run) -> None:
@@ -72,6 +72,6 @@ def test_a_session_that_excuses_much_fails(run) -> None:
     late = "".join(LATE.replace("test_late", f"test_late_{n}") for n in range(3))
     done = run(late + FINE, 1000, 3000)
 
-    assert {"passed": 40, "skipped": 3} == done.parseoutcomes()
+    done.assert_outcomes(passed=40, skipped=3)
     assert pytest.ExitCode.TESTS_FAILED == done.ret
     done.stdout.fnmatch_lines(["3 of 43 tests, more than 5%: this host is too busy to tell"])
