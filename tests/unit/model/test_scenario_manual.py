@@ -19,6 +19,12 @@ from testbed.yaml import load
 
 MANUAL = (paths.ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
 WHOLE, EVENTS = re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)
+PAGES = [paths.ROOT / "README.md", *sorted((paths.ROOT / "docs").glob("*.md"))]
+EXAMPLES = [
+    (page.name, text)
+    for page in PAGES
+    for text in re.findall(r"```yaml\n(# [\w-]+\.yaml: .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+]
 AROUND = """\
 topology: hub-two-uplinks
 duration: 200 s
@@ -42,6 +48,15 @@ def test_the_whole_example_is_a_plan(tmp_path: Path) -> None:
     made = plan.make(path)
     assert made.question.startswith("does the lesson go on")
     assert made.scenario.mutation is not None
+
+
+@pytest.mark.parametrize(("page", "text"), EXAMPLES, ids=lambda value: value if len(value) < 40 else "")
+def test_every_scenario_in_the_docs_is_a_plan(page: str, text: str, tmp_path: Path) -> None:
+    """README and tutorial show scenarios that a run could begin with."""
+    path = tmp_path / text.partition(":")[0].removeprefix("# ")
+    path.write_text(text)
+
+    assert plan.make(path).question
 
 
 def test_the_events_are_one_of_each_kind() -> None:
