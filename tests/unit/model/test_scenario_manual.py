@@ -24,6 +24,7 @@ EXAMPLES = [
     (page.name, text)
     for page in PAGES
     for text in re.findall(r"```yaml\n(# [\w-]+\.yaml: .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    if "\nobjectives:" in text
 ]
 AROUND = """\
 topology: hub-two-uplinks
