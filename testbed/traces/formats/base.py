@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from testbed.errors import InputError, Place
 from testbed.model.trace import Framing, Series, SeriesName, TraceEvent, Trait
+from testbed.traces.formats import text
 from testbed.units import format_duration
 
 HEAD_BYTES = 65536
@@ -59,7 +61,7 @@ class Head:
     @property
     def lines(self) -> list[str]:
         """Its first lines, without the last one, which may be cut."""
-        lines = self.text.splitlines()
+        lines = text.split(self.text)
         return lines if len(self.data) < HEAD_BYTES else lines[:-1]
 
 
@@ -100,11 +102,15 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def content(path: Path) -> bytes:
-    """Return a file's bytes, uncompressed. Raises InputError for what cannot be read or is empty."""
+    """Return a file's bytes, uncompressed, text in UTF-8 without what is none of it (formats/text.py).
+
+    Raises InputError for what cannot be read or is empty.
+    """
     with readable(path):
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
+    data = text.without_nohup(text.utf8(data))
     if not data.strip():
         raise InputError(str(path), "the file is empty", "give a recording")
     return data
@@ -116,28 +122,34 @@ def head(path: Path) -> Head:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as file:
-            return Head(path, file.read(HEAD_BYTES))
+            data = text.utf8(file.read(2 * HEAD_BYTES))
+    plain = text.without_nohup(data)
+    return Head(path, (plain if plain is data else plain.lstrip())[:HEAD_BYTES])
 
 
 def lines(path: Path) -> list[str]:
     """Return the lines of a text file. Raises InputError with the line that is no UTF-8 text."""
-    return _text(path, content(path)).splitlines()
+    return text.split(decoded(path, content(path)))
 
 
-def _text(path: Path, data: bytes) -> str:
+def decoded(path: Path, data: bytes) -> str:
+    """Return text. Raises InputError with the line that is no UTF-8 text."""
     bad = data.find(b"\0")
     try:
-        text = data.decode("utf-8")
+        found = data.decode("utf-8")
     except UnicodeDecodeError as error:
         bad = error.start if bad < 0 else min(bad, error.start)
     if bad >= 0:
         place = Place(str(path), data.count(b"\n", 0, bad) + 1)
+        lost = data[bad : bad + 8] == bytes(8)
         raise InputError(
             place,
             f"byte 0x{data[bad]:02x} is not UTF-8 text",
-            "give the recording as it was written",
+            "zeros stand where a crash lost what was written: split the recording there"
+            if lost
+            else "give the recording as it was written",
         )
-    return text
+    return found
 
 
 def finished(path: Path) -> tuple[list[str], tuple[str, ...]]:
@@ -145,19 +157,36 @@ def finished(path: Path) -> tuple[list[str], tuple[str, ...]]:
 
     That line is left out: what it would have said is not known. Raises InputError as `lines` does.
     """
+    found, rest, _ = ended(path)
+    return found, unfinished(len(found) + 1) if rest is not None else ()
+
+
+def ended(path: Path) -> tuple[list[str], str | None, bool]:
+    """Return a text's lines that have an end, the one that has none, and whether zeros followed it.
+
+    A crash of the host leaves zeros at the end of a file. Raises InputError as `lines` does.
+    """
     data = content(path)
-    end = data.rfind(b"\n") + 1
-    found = _text(path, data[:end]).splitlines()
+    kept = data.rstrip(b"\0")
+    end = max(kept.rfind(b"\n"), kept.rfind(b"\r") if b"\n" not in kept else -1) + 1
+    whole = text.split(decoded(path, kept[:end]))
     if end == len(data):
-        return found, ()
-    return found, (f"line {len(found) + 1} is unfinished and left out: the recording was cut short there",)
+        return whole, None, False
+    return whole, kept[end:].decode("utf-8", "replace"), len(kept) < len(data)
+
+
+def unfinished(number: int) -> tuple[str, ...]:
+    """Return the note on a last line that was left out."""
+    return (f"line {number} is unfinished and left out: the recording was cut short there",)
 
 
 def open_end(path: Path) -> tuple[str, ...]:
-    """Return a note where a text file's last line has no end."""
+    """Return a note where a text file's last line has no end, compressed or not."""
     with readable(path), path.open("rb") as file:
+        packed = file.read(2) in (b"\x1f\x8b", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         file.seek(-1, 2)
-        ended = file.read() in (b"\n", b"\r")
+        last = content(path)[-1:] if packed else file.read()
+    ended = last in (b"\n", b"\r")
     return () if ended else ("the last line has no end: its last figure may have been cut short",)
 
 
@@ -168,23 +197,46 @@ def increasing(t_ns: ArrayLike) -> NDArray[np.int64]:
     return np.maximum.accumulate(t - steps) + steps
 
 
-def leap(t_ns: ArrayLike) -> tuple[int, str] | None:
-    """Return the first reading whose clock leaps, and how: back by a second, or forward by an hour."""
+def leap(
+    t_ns: ArrayLike, accounted: ArrayLike | None = None, longest_ns: int = MAX_STEP_NS
+) -> tuple[int, str] | None:
+    """Return the first reading whose clock leaps, and how: back by a second, or forward by ``longest_ns``.
+
+    ``accounted``, shape (n - 1,), is true where something else tells that the time has passed: numbers of
+    probes, say. Where rows are merely absent (a dish that is off at night) give a longer ``longest_ns``.
+    """
     steps = np.diff(np.asarray(t_ns, np.int64))
-    leaps = np.flatnonzero((steps < -(10**9)) | (steps > MAX_STEP_NS))
+    forward = steps > longest_ns
+    leaps = np.flatnonzero(
+        (steps < -(10**9)) | (forward if accounted is None else forward & ~np.asarray(accounted, bool))
+    )
     if not len(leaps):
         return None
     step = int(steps[leaps[0]])
-    return int(
-        leaps[0]
-    ) + 1, f"the clock leaps {'back' if step < 0 else 'forward'} by {format_duration(abs(step))}"
+    way = "back" if step < 0 else "forward"
+    return int(leaps[0]) + 1, f"the clock leaps {way} by {format_duration(abs(step))}"
 
 
-def check_clock(path: Path, t_ns: ArrayLike, line_of: Sequence[int]) -> None:
-    """Refuse times that leap: two clocks in one file. Raises InputError with the line."""
-    if found := leap(t_ns):
+def check_clock(
+    path: Path,
+    t_ns: ArrayLike,
+    line_of: Sequence[int],
+    accounted: ArrayLike | None = None,
+    longest_ns: int = MAX_STEP_NS,
+) -> None:
+    """Refuse times that leap, see `leap`: two clocks in one file. Raises InputError with the line."""
+    if found := leap(t_ns, accounted, longest_ns):
         place = Place(str(path), line_of[found[0]])
         raise InputError(place, found[1], "split the recording where its clock changes")
+
+
+def pauses(t_ns: ArrayLike, line_of: Sequence[int], noun: str = "row") -> tuple[str, ...]:
+    """Return a note for each time that no row came for an hour: "no row for 1.17 h in front of line 602"."""
+    steps = np.diff(np.asarray(t_ns, np.int64))
+    return tuple(
+        f"no {noun} for {format_duration(int(steps[at]))} in front of line {line_of[int(at) + 1]}"
+        for at in np.flatnonzero(steps > MAX_STEP_NS)
+    )
 
 
 def end_of(*times: NDArray[np.int64]) -> int:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 
 import numpy as np
 
 from testbed.errors import InputError, Place
 from testbed.model.trace import Loss, Series, SeriesName, Trait
-from testbed.traces.formats import base, documents
+from testbed.traces.formats import base, documents, text
 from testbed.traces.formats.irtt_scan import Columns, CutShortError, ScanError, Window, scan
 
 _LIST = re.compile(rb'"round_trips"\s*:\s*\[')
@@ -94,9 +94,13 @@ def _columns(path: Path) -> Columns:
         raise InputError(Place(str(path), _line_of(path, error.offset)), found, _AS_WRITTEN) from error
 
 
-def _opened(path: Path) -> gzip.GzipFile | FileIO:
+def _opened(path: Path) -> gzip.GzipFile | FileIO | BytesIO:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
+    with gzip.GzipFile(path) if packed else path.open("rb") as file:
+        begin = file.read(64)
+    if begin != text.utf8(begin):
+        return BytesIO(base.content(path))
     return gzip.GzipFile(path) if packed else path.open("rb", buffering=0)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from gzip import GzipFile
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
 class Window:
     """The part of a stream that is in memory, at most ``size`` bytes of it."""
 
-    def __init__(self, stream: GzipFile | FileIO, size: int) -> None:
+    def __init__(self, stream: GzipFile | FileIO | BytesIO, size: int) -> None:
         self._stream = stream
         self._buffer = np.empty(size, np.uint8)
         self.size = size
