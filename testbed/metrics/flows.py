@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from testbed.metrics.evidence import Evidence, integers, texts
 from testbed.metrics.window import Window
-from testbed.model.traffic import SESSION_ENDS
+from testbed.model.event import Kind
+from testbed.model.facts import Happening
+from testbed.model.traffic import SESSION_ENDS, TENANT_ENDED
 
 UDP_OVERHEAD_BYTES = 8 + 20 + 14
 """UDP, IP and Ethernet headers of a packet."""
@@ -49,7 +51,7 @@ class Session:
         return self.began_ns <= t_ns and (self.ended_ns is None or self.ended_ns > t_ns)
 
 
-Reader = Callable[[str, pa.Table, int], Iterator[Session]]
+Reader = Callable[[str, pa.Table, Evidence], Iterator[Session]]
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def flows(evidence: Evidence, of: str = "") -> dict[str, tuple[Session, ...]]:
     found = {}
     for name, table in evidence.samples.items():
         if of in ("", name) and (read := _reader(table)):
-            found[name] = tuple(read(name, table, evidence.facts.duration_ns))
+            found[name] = tuple(read(name, table, evidence))
     return found
 
 
@@ -113,7 +115,7 @@ def _reader(table: pa.Table) -> Reader | None:
     return _calls if {"direction", "seq", "delay_ns"} <= columns else None
 
 
-def _transfers(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
+def _transfers(name: str, table: pa.Table, evidence: Evidence) -> Iterator[Session]:
     """Yield the sessions of a tcp-transfer: progress is what the receiver has, an end what either end sees."""
     for number in np.unique(integers(table, "session")):
         mine = table.filter(pc.equal(table["session"], int(number))).sort_by("t_ns")
@@ -125,7 +127,7 @@ def _transfers(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
         arrived = (event == "progress") & (end == ("tenant" if direction == "up" else "client"))
         count = integers(mine, "bytes")[arrived]
         track = Track(direction, t_ns[arrived], np.diff(count, prepend=0))
-        over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (t_ns < end_ns))
+        over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (t_ns < evidence.facts.duration_ns))
         if len(over) == 0:
             yield Session(name, int(number), int(began[0]), (track,))
         else:
@@ -136,7 +138,7 @@ def _transfers(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
             )
 
 
-def _connections(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
+def _connections(name: str, table: pa.Table, evidence: Evidence) -> Iterator[Session]:
     """Yield the sessions of an https-keepalive: progress is an answer."""
     table = table.sort_by("t_ns")
     for number in np.unique(integers(table, "session")):
@@ -149,16 +151,35 @@ def _connections(name: str, table: pa.Table, end_ns: int) -> Iterator[Session]:
         size = integers(mine, "bytes")[answered] + REQUEST_OVERHEAD_BYTES
         track = Track("up", done_ns[answered], size)
         began = int(integers(mine, "t_ns")[reached][0])
-        over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (done_ns < end_ns))
+        over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (done_ns < evidence.facts.duration_ns))
         if len(over) == 0:
             yield Session(name, int(number), began, (track,))
         else:
             first = int(over[0])
-            reason = str(texts(mine, "reason")[first])
-            yield Session(name, int(number), began, (track,), int(done_ns[first]), str(event[first]), reason)
+            ended_ns, end, reason = (
+                int(done_ns[first]),
+                str(event[first]),
+                str(texts(mine, "reason")[first]),
+            )
+            last_ns = int(max([began, *track.t_ns[track.t_ns <= ended_ns]]))
+            if fault := _tenants_fault(evidence, Window(last_ns, ended_ns + 1)):
+                end, reason = TENANT_ENDED, f"{fault.title or fault.kind}: {reason}"
+            yield Session(name, int(number), began, (track,), ended_ns, end, reason)
 
 
-def _calls(name: str, table: pa.Table, _: int) -> Iterator[Session]:
+def _tenants_fault(evidence: Evidence, silent: Window) -> Happening | None:
+    """Return the fault of the tenant's service that lay in the time from a connection's last answer to its end.
+
+    A tenant that fails resets, or lets wait, who is connected: what the path did meanwhile cannot be told.
+    """
+    for event in evidence.facts.events:
+        met = event.start_ns < silent.end_ns and event.end_ns >= silent.start_ns
+        if event.kind in (Kind.TENANT_ERRORS, Kind.TENANT_BLACK_HOLE) and met:
+            return event
+    return None
+
+
+def _calls(name: str, table: pa.Table, _: Evidence) -> Iterator[Session]:
     """Yield the one session of a udp-call: progress is what arrives, in both directions."""
     tracks = []
     for direction in ("up", "down"):

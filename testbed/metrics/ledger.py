@@ -14,7 +14,7 @@ from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence, integers
 from testbed.metrics.flows import Session, Stall, flows, rhythm, silence, stall
 from testbed.metrics.window import Window
-from testbed.model.traffic import HEARTBEAT_BYTES
+from testbed.model.traffic import HEARTBEAT_BYTES, TENANT_ENDED
 
 SILENT_NS = 3_000_000_000
 """When nothing has arrived for so long (three beats, if they are slower) at the window's end, a session has stalled."""
@@ -27,11 +27,12 @@ HEARTBEAT_FRAME_BYTES = HEARTBEAT_BYTES + 8 + 20 + 14  # UDP, IP and Ethernet he
 
 
 class Fate(StrEnum):
-    """What became of a session."""
+    """What became of a session. What the tenant's service ended itself is no fault of the path."""
 
     SURVIVED = "survived"
     STALLED = "stalled"
     RESET = "reset"
+    TENANT_ENDED = "ended by the tenant"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def ledger(evidence: Evidence) -> tuple[Entry, ...]:
 def fate(session: Session, window: Window) -> Fate:
     """Return what had become of a session by the window's end."""
     if session.ended_ns is not None and session.ended_ns < window.end_ns:
-        return Fate.STALLED if session.end == "gave up" else Fate.RESET
+        return {"gave up": Fate.STALLED, TENANT_ENDED: Fate.TENANT_ENDED}.get(session.end, Fate.RESET)
     patience_ns = max(SILENT_NS, 3 * rhythm(session.tracks))
     silent_ns = silence(session.tracks, lifetime(session, window))
     return Fate.STALLED if silent_ns > patience_ns else Fate.SURVIVED

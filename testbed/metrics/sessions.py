@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.flows import Session, flows, stall
 from testbed.metrics.ledger import Fate, fate, lifetime, returns, stranded
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.model.objective import Unit
+
+TENANTS_OWN = "the tenant itself ended every session of the window"
 
 
 def _none_reason(ask: Ask) -> str:
@@ -23,26 +25,45 @@ def _alive(evidence: Evidence, ask: Ask) -> Iterator[Session]:
                 yield session
 
 
+def judged(fates: Iterable[Fate]) -> list[Fate]:
+    """Return the fates that say something about the path: all but those of sessions that the tenant ended."""
+    return [found for found in fates if found is not Fate.TENANT_ENDED]
+
+
 def _survived(evidence: Evidence, ask: Ask) -> Measurement:
-    """Return the share of the flows whose first session in the window was there, and alive, at its end."""
+    """Return the share of the flows whose first session in the window was there, and alive, at its end.
+
+    A flow whose session the tenant itself ended says nothing about the path, and is left out.
+    """
     first: dict[str, Session] = {}
     for session in _alive(evidence, ask):
         first.setdefault(session.flow, session)
     if not first:
         return SURVIVED.answer(None, 0, reason=_none_reason(ask))
     fates = {flow: fate(session, ask.window) for flow, session in first.items()}
-    share = sum(f is Fate.SURVIVED for f in fates.values()) / len(fates)
-    return SURVIVED.answer(share, len(fates), details={flow: str(f) for flow, f in fates.items()})
+    told, details = judged(fates.values()), {flow: str(f) for flow, f in fates.items()}
+    if not told:
+        return SURVIVED.answer(None, 0, reason=TENANTS_OWN, details=details)
+    return SURVIVED.answer(sum(f is Fate.SURVIVED for f in told) / len(told), len(told), details=details)
 
 
 def _resets(evidence: Evidence, ask: Ask) -> Measurement:
-    """Count the sessions that ended in the window by an error or by the other end."""
+    """Count the sessions that ended in the window by an error or by the other end, but not those the tenant ended."""
     alive = list(_alive(evidence, ask))
     if not alive:
         return RESETS.answer(None, 0, reason=_none_reason(ask))
-    reset = [s for s in alive if s.ended_ns is not None and fate(s, ask.window) is Fate.RESET]
-    details = {"resets": [{"flow": s.flow, "t_ns": s.ended_ns, "reason": s.reason} for s in reset]}
-    return RESETS.answer(len(reset), len(alive), details=details)
+    fates = [fate(s, ask.window) for s in alive]
+    ended = {
+        name: [
+            {"flow": s.flow, "t_ns": s.ended_ns, "reason": s.reason}
+            for s, found in zip(alive, fates, strict=True)
+            if found is wanted
+        ]
+        for name, wanted in (("resets", Fate.RESET), ("by_tenant", Fate.TENANT_ENDED))
+    }
+    told = judged(fates)
+    reason = "" if told else TENANTS_OWN
+    return RESETS.answer(len(ended["resets"]) if told else None, len(told), reason=reason, details=ended)
 
 
 def _stall(evidence: Evidence, ask: Ask) -> Measurement:

@@ -14,6 +14,7 @@ from testbed.metrics.ledger import lifetime, returns, stranded
 from testbed.metrics.measurement import Ask
 from testbed.metrics.uploads import uploads
 from testbed.metrics.window import Window
+from testbed.model.traffic import TENANT_ENDED
 from testbed.plots import style
 from testbed.plots.style import seconds
 from testbed.result.store import Result
@@ -24,7 +25,7 @@ _LOOKS = {"up": (style.BLUE, "-"), "down": (style.ORANGE, (0, (4, 2)))}
 
 
 def sessions(axes: Axes, result: Result) -> None:
-    """Draw a row for each flow: its sessions as bars, stalls as gaps in them, resets as crosses."""
+    """Draw a row for each flow: its sessions as bars, stalls as gaps in them, ends as crosses."""
     found = flows(result.evidence)
     style.prepare(axes, "sessions")
     axes.grid(False, axis="y")
@@ -57,7 +58,7 @@ def _session(axes: Axes, result: Result, session: Session, row: int, whole: Wind
             alive.end_ns / 1e9,
             row,
             "X",
-            color=style.VERMILLION,
+            color=style.GREY if session.end == TENANT_ENDED else style.VERMILLION,
             markersize=6,
             markeredgecolor="white",
             zorder=4,
@@ -81,6 +82,7 @@ def _legend(axes: Axes) -> None:
     axes.plot([], [], "s", color=style.GREEN, markersize=4, label="moves")
     axes.bar(0, 0, facecolor="white", edgecolor=style.GREY, hatch="//////", linewidth=0, label="stands still")
     axes.plot([], [], "X", color=style.VERMILLION, markersize=4, label="lost")
+    axes.plot([], [], "X", color=style.GREY, markersize=4, label="ended by the tenant")
     axes.plot([], [], "s", color=style.PURPLE, markersize=4, label="left on another uplink")
     style.legend(axes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.model.traffic import HttpsKeepalive
+from testbed.model.traffic import TENANT_ENDED, HttpsKeepalive
 from testbed.probes import samples
 from testbed.probes.probe import Live, Site
 from testbed.probes.script import Row, Script, ScriptedProbe
@@ -19,6 +19,7 @@ class Keepalive(ScriptedProbe):
 
     def __init__(self, traffic: HttpsKeepalive, site: Site) -> None:
         plan = {
+            "name": traffic.name,
             "host": site.tenant_host,
             "address": site.tenant_address,
             "port": site.tenant_port,
@@ -41,6 +42,14 @@ class Keepalive(ScriptedProbe):
         if row["event"] == "answered":
             self._last_ns = row["latency_ns"]
         return bool(row["event"] == "answered")
+
+    def checked(self, rows: list[Row]) -> list[Row]:
+        """Tell the sessions that the tenant's service closed by itself from those that the path lost."""
+        closed = self._site.closed()
+        for row in rows:
+            if row["event"] in ("reset", "closed") and f"{self._name}-{row['session']}" in closed:
+                row |= {"event": TENANT_ENDED, "reason": f"{row['event']} by the tenant itself"}
+        return rows
 
     def told(self, live: Live) -> Live:
         if self._last_ns is None:

@@ -1,10 +1,11 @@
 """A small request at a fixed interval on one TLS connection: ``keepalive_client.py``.
 
-The plan: host, address, port, authority (the CA's file), every_ns, timeout_ns, duration_ns; see ``script.py``
+The plan: name, host, address, port, authority (the CA's file), every_ns, timeout_ns, duration_ns; see ``script.py``
 for how it comes. Standard output: a line of JSON for each request as it ends, columns of
 ``samples.KEEPALIVE``.
 
-The request is a HEAD without a credential: the tenant answers it with a status and no body. aiohttp is not
+The request is a HEAD without a credential: the tenant answers it with a status and no body. It names its session,
+by which the tenant says which connections it has closed itself. aiohttp is not
 used, because it repeats a request on a new connection by itself, which would hide what is measured here.
 """
 
@@ -28,9 +29,6 @@ class Client:
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self._plan = plan
         self._trust = ssl.create_default_context(cafile=plan["authority"])
-        self._request = (
-            f"HEAD / HTTP/1.1\r\nHost: {plan['host']}\r\nUser-Agent: testbed\r\nAccept: */*\r\n\r\n".encode()
-        )
         self._stream: Stream | None = None
         self._session = 0
 
@@ -57,8 +55,9 @@ class Client:
                 reader, writer = self._stream = self._stream or await self._connect()
                 if not was_open:
                     row["connect_ns"] = time.time_ns() - begun_ns
-                row["bytes"] = len(self._request)
-                writer.write(self._request)
+                request = self._request()
+                row["bytes"] = len(request)
+                writer.write(request)
                 head = await reader.readuntil(b"\r\n\r\n")
                 row |= {"event": "answered", "status": int(head.split()[1])}
         except TimeoutError:
@@ -73,6 +72,11 @@ class Client:
         if row["event"] != "answered":
             self._close()
             self._session += row["event"] != "unreachable"
+
+    def _request(self) -> bytes:
+        lines = ["HEAD / HTTP/1.1", f"Host: {self._plan['host']}", "User-Agent: testbed", "Accept: */*"]
+        lines += [f"x-ms-client-request-id: {self._plan['name']}-{self._session}"]
+        return "\r\n".join([*lines, "", ""]).encode()
 
     async def _connect(self) -> Stream:
         return await asyncio.open_connection(

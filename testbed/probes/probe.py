@@ -28,7 +28,8 @@ class Site:
     ``client`` and ``tenant`` are the devices it runs in, ``tenant_address`` where its packets go,
     ``tenant_host`` and ``tenant_port`` the tenant's HTTPS endpoint and ``authority`` the file of its CA.
     ``url`` is the base of requests at the hub, ``upload_url`` that of uploads. ``stored`` has each
-    object's size and hash; ``uploaded()`` reads back what the tenant has of the uploads.
+    object's size and hash; ``uploaded()`` reads back what the tenant has of the uploads, ``closed()`` says
+    which connections it closed by itself (see ``Tenant.closed``).
     ``index`` tells the probes of a run apart. ``clock`` gives CLOCK_REALTIME in ns.
     """
 
@@ -46,6 +47,7 @@ class Site:
     objects: Sequence[CatalogueObject] = ()
     stored: Mapping[str, StoredObject] = field(default_factory=dict)
     uploaded: Callable[[], Mapping[str, StoredObject]] = dict
+    closed: Callable[[], frozenset[str]] = frozenset
     seed: int = 1
     index: int = 0
     clock: Callable[[], int] = time.time_ns

@@ -129,6 +129,7 @@ def bring_up(
                 url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
                 upload_url=f"http://{topology.hub_lan_address}/{tenant.endpoint.uploads}",
                 uploaded=tenant.uploaded,
+                closed=tenant.closed,
                 objects=job.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
                 stored=stored,
                 seed=job.scenario.seed,

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess
 
 SERVER = Path("node_modules/azurite/dist/src/blob/main.js")
+PATIENT = Path(__file__).with_name("patient.cjs")
+"""What Node loads first: without it Azurite closes a connection that was idle for 5 s."""
+LOG = "azurite.log"
 START_S = 60.0
 _MASK = r"s/([?&]sig=)[^&[:space:]\"]*/\1***/g"
 """Azurite logs whole URLs; the signature of a SAS token is a credential and stays out of the logs."""
@@ -94,14 +97,14 @@ class AzuriteTenant(Tenant):
             "NODE_COMPILE_CACHE": str(folder / "compiled"),  # 0.8 s to start instead of 1.2 s
         }
         self._process = self._device.popen(
-            [node_binary(), str(folder / SERVER), *options],
+            [node_binary(), "--require", str(PATIENT), str(folder / SERVER), *options],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,
         )
-        self._filter = _masked(self._process, self._logs / "azurite.log")
+        self._filter = _masked(self._process, self._logs / LOG)
 
     def seed(self, objects: Sequence[CatalogueObject], seed: int) -> AzuriteSeeding:
         self._seeding = self._job("store", objects, seed)
@@ -124,6 +127,10 @@ class AzuriteTenant(Tenant):
 
     def uploaded(self) -> Mapping[str, StoredObject]:
         return self._job("read").wait()
+
+    def closed(self) -> frozenset[str]:
+        with (self._logs / LOG).open(encoding="utf-8", errors="replace") as lines:
+            return frozenset(json.loads(line)["closed"] for line in lines if line.startswith('{"closed":'))
 
     def reset(self) -> None:
         self._job("remove").wait()
@@ -181,7 +188,7 @@ class AzuriteSeeding(Seeding):
                         f"tenant: the content is not stored or read after {timeout_s:g} s"
                     ) from late
         if self.process.returncode:
-            said = "\n".join(_tail(self._logs / name) for name in ("seed.log", "azurite.log"))
+            said = "\n".join(_tail(self._logs / name) for name in ("seed.log", LOG))
             raise RunError(f"tenant: the content could not be stored or read\n{said}")
         return {o["name"]: StoredObject(**o) for o in json.loads(output)}
 

@@ -82,6 +82,10 @@ class Tenant(ABC):
         """Read every upload back from the service, past the hub and the links. Raises RunError."""
 
     @abstractmethod
+    def closed(self) -> frozenset[str]:
+        """Return the last ``x-ms-client-request-id`` of each connection that the service itself closed."""
+
+    @abstractmethod
     def reset(self) -> None:
         """Remove every object and every upload. Raises RunError."""
 

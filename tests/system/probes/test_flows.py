@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from testbed.model.traffic import Dscp, HttpsKeepalive, TcpTransfer, UdpCall
+from testbed.model.traffic import TENANT_ENDED, Dscp, HttpsKeepalive, TcpTransfer, UdpCall
 from testbed.probes.kinds import probe_for
 from testbed.probes.probe import Probe, ProbeState, Site
 from testbed.tenant.certificates import issue
@@ -203,6 +204,14 @@ def test_another_uplink_resets_the_connection(lab: Lab, https: Site) -> None:
 
     assert ["reset"] == [r["event"] for r in found if r["event"] != "answered"]
     assert {0, 1} == {r["session"] for r in found}
+
+
+def test_a_session_that_the_tenant_closed_is_marked(lab: Lab, https: Site) -> None:
+    """The same reset is the tenant's own where the tenant says so: by the name of the session."""
+    site = replace(https, closed=lambda: frozenset({"portal-0"}))
+    found = measured(KEEPALIVE, site, (1.5, lab.fail_over))
+
+    assert [TENANT_ENDED] == [r["event"] for r in found if r["event"] != "answered"]
 
 
 def test_a_request_without_an_answer_is_given_up(lab: Lab, https: Site) -> None:

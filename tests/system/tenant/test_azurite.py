@@ -51,6 +51,30 @@ else:
         print(json.dumps(error.status_code))
 """
 
+CONNECTION = """
+import json, select, socket, ssl, sys
+job = json.load(sys.stdin)
+trust = ssl.create_default_context(cafile=job["ca"])
+connection = trust.wrap_socket(socket.create_connection((job["address"], 443), 10), server_hostname=job["host"])
+
+def ask(more=""):
+    head = f"HEAD / HTTP/1.1\\r\\nHost: {job['host']}\\r\\nx-ms-client-request-id: {job['id']}\\r\\n{more}\\r\\n"
+    connection.sendall(head.encode())
+    return connection.recv(65536).decode().split()[1]
+
+statuses = [ask()]
+if job["idle_s"]:  # readable before its time: the other end has closed it
+    closed = bool(select.select([connection], [], [], job["idle_s"])[0] and not connection.recv(1))
+    statuses += ["closed" if closed else ask()]
+else:
+    statuses += [ask("Connection: close\\r\\n")]
+    while connection.recv(65536):
+        pass
+print(json.dumps(statuses))
+"""
+IDLE_S = 8
+"""Longer than the 5 s after which Node closes an idle connection, unless it is told otherwise."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -85,6 +109,28 @@ class Running:
         )
         assert 0 == done.returncode, done.stderr
         return json.loads(done.stdout)
+
+    def connection(self, name: str, idle_s: int = 0) -> list[str]:
+        """Ask twice on one connection that rests in between, or whose second request is its last."""
+        endpoint = self.tenant.endpoint
+        job = {
+            "host": endpoint.host,
+            "address": endpoint.address,
+            "ca": str(endpoint.authority),
+            "id": name,
+            "idle_s": idle_s,
+        }
+        done = subprocess.run(
+            self.device.argv([sys.executable, "-c", CONNECTION]),
+            input=json.dumps(job),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert 0 == done.returncode, done.stderr
+        statuses: list[str] = json.loads(done.stdout)
+        return statuses
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +241,21 @@ def test_no_signature_is_in_the_log(running: Running) -> None:
 
     assert "GET /content/small/a?" in log or "GET /content/small%2Fa?" in log
     assert ["***"] == sorted(set(re.findall(r"sig=([^&\s\"]*)", log)))
+
+
+def test_a_connection_that_rested_is_still_good(running: Running) -> None:
+    """An outage of some seconds, and TCP's back-off after it, do not make the tenant close a connection."""
+    first, second = running.connection("portal-0", IDLE_S)
+
+    assert first == second
+    assert "portal-0" not in running.tenant.closed()
+
+
+def test_a_connection_that_the_tenant_closed_is_named(running: Running) -> None:
+    """What the service closes by itself is known by its last request: it is no reset of the path."""
+    running.connection("portal-1")
+
+    assert "portal-1" in running.tenant.closed()
 
 
 def test_reset_removes_every_object(running: Running) -> None:

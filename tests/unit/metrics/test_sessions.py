@@ -9,6 +9,8 @@ from testbed.metrics import METRICS
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.ledger import Entry, Fate, ledger
 from testbed.metrics.measurement import Measurement
+from testbed.model.facts import Happening
+from testbed.model.traffic import TENANT_ENDED
 from tests.unit.metrics.hand_made import MS, S, ask, evidence
 from tests.unit.metrics.made_flows import bins, call, keepalive, session, transfer
 
@@ -112,6 +114,43 @@ def test_a_keepalive_connections_progress_is_an_answer():
     assert [(0, Fate.RESET, 31050 * MS), (1, Fate.SURVIVED, None)] == [
         (e.session, e.fate, e.ended_ns) for e in ledger(kept)
     ]
+
+
+def test_what_the_tenant_itself_ended_is_no_reset():
+    """The service closed the connection: the path did nothing, and a lone flow says nothing about it."""
+    requests = [(t * S, 0, "answered") for t in range(31)] + [(31 * S, 0, TENANT_ENDED)]
+    requests += [(t * S, 1, "answered") for t in range(32, 90)]
+    alone = evidence(portal=keepalive(*requests))
+    beside = evidence(portal=keepalive(*requests), call=call())
+
+    assert [Fate.TENANT_ENDED, Fate.SURVIVED] == [e.fate for e in ledger(alone)]
+    found = measured("resets", alone, "portal")
+    assert (0, 1) == (found.value, found.samples)
+    assert 1 == len(found.details["by_tenant"])
+    survived = measured("sessions_survived", alone, "portal")
+    assert (None, "the tenant itself ended every session of the window") == (survived.value, survived.reason)
+    assert (1.0, 1) == (measured("sessions_survived", beside, "").value, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "start_ns", "end_ns", "fate"),
+    [
+        ("tenant_errors", 30 * S + 500 * MS, 40 * S, Fate.TENANT_ENDED),
+        ("tenant_errors", 10 * S, 30 * S + 500 * MS, Fate.TENANT_ENDED),
+        ("tenant_black_hole", 30 * S + 500 * MS, 40 * S, Fate.TENANT_ENDED),
+        ("tenant_errors", 10 * S, 20 * S, Fate.RESET),
+        ("dns_failure", 30 * S, 40 * S, Fate.RESET),
+    ],
+)
+def test_a_fault_of_the_tenant_excuses_the_end_of_a_connection(
+    kind: str, start_ns: int, end_ns: int, fate: Fate
+):
+    """A reset that is found at 31.05 s, after an answer at 30.05 s: a fault of the tenant in between explains it."""
+    requests = [(t * S, 0, "answered") for t in range(31)] + [(31 * S, 0, "reset")]
+    event = Happening(kind, "", start_ns, end_ns)
+    kept = evidence(portal=keepalive(*requests), events=[event])
+
+    assert [fate] == [entry.fate for entry in ledger(kept)]
 
 
 def test_a_slow_beat_is_no_stall():

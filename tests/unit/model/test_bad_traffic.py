@@ -39,8 +39,8 @@ BAD = {
     ),
     "idle connection": (
         "every: 1 s",
-        "every: 10 s",
-        "s.yaml:7: every is 10 s; write 50 ms to 4 s: the tenant closes a connection that is idle for 5 s",
+        "every: 90 s",
+        "s.yaml:7: every is 90 s; write 50 ms to 60 s",
     ),
     "packet too small": (
         "kind: udp-call, from: client, to: tenant",
