@@ -18,9 +18,11 @@ def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     """
     asked = requests(evidence, ask)
     answers, delivered = int(asked.answered.sum()), int(asked.size.sum())
-    if delivered == 0 or evidence.links is None:
+    if delivered == 0:
         reason = "no byte was delivered" if len(asked.t_ns) else none_reason(ask)
         return METRIC.answer(None, answers, reason=reason)
+    if evidence.links is None or not evidence.links.num_rows:
+        return METRIC.answer(None, answers, reason="the links left no counters")
     by_uplink = carried(evidence, ask.window, (Direction.DOWN,))
     fetched = sum(size for name, size in by_uplink.items() if ask.uplink in ("", name))
     details = {"bytes_delivered": delivered, "bytes_down": dict(by_uplink)}

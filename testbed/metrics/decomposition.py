@@ -74,7 +74,7 @@ def _of_service(evidence: Evidence, event: Happening) -> Decomposition:
         first_good_ns=None,
         service_lost_ns=lost,
         service_back_ns=_service_back(
-            evidence, lost and event.start_ns, evidence.facts.duration_ns, lost or 0
+            evidence, None if lost is None else event.start_ns, evidence.facts.duration_ns, lost or 0
         ),
         recovered_ns=event.end_ns,
         returned_ns=None,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence, integers
-from testbed.metrics.flows import Session, Stall, flows, rhythm, silence, stall
+from testbed.metrics.flows import Session, Stall, Track, flows, rhythm, silence, stall
 from testbed.metrics.window import Window
 from testbed.model.traffic import HEARTBEAT_BYTES, TENANT_ENDED
 
@@ -39,8 +39,8 @@ class Fate(StrEnum):
 class Entry:
     """One session in the ledger; times in ns since the run's start.
 
-    ``stall_ns`` is its longest time without progress, from ``stall_start_ns``; ``stranded_ns`` how long, after
-    the heartbeat had returned to the preferred uplink, it was certainly carried by another, ``stranded_on``.
+    ``stall_ns`` is its longest time without progress, from ``stall_start_ns``; ``stranded_ns`` how long, after the return to the preferred uplink, it was certainly carried by another,
+    ``stranded_on``; 0: certainly not; None: not known.
     """
 
     flow: str
@@ -51,8 +51,17 @@ class Entry:
     reason: str
     stall_ns: int
     stall_start_ns: int
-    stranded_ns: int = 0
+    stranded_ns: int | None = None
     stranded_on: str | None = None
+
+
+@dataclass(frozen=True)
+class Stranding:
+    """Where a session was after a return: ``slots`` of it were looked at; ``ns`` and ``on`` as in an Entry."""
+
+    slots: int
+    ns: int | None = None
+    on: str | None = None
 
 
 def ledger(evidence: Evidence) -> tuple[Entry, ...]:
@@ -88,32 +97,43 @@ def returns(evidence: Evidence, window: Window) -> tuple[Window, ...]:
     return tuple(found)
 
 
-def stranded(evidence: Evidence, session: Session, window: Window) -> tuple[int, str | None]:
+def stranded(evidence: Evidence, session: Session, window: Window) -> Stranding:
     """Return for how long after a return the session was certainly carried by another uplink, and by which.
 
-    Certain: in slots of a second in which more bytes of it arrived than the preferred uplink let out in
-    that direction, the heartbeat's own frames not counted, and no more than the others let out. Flows
-    beside it on the preferred uplink make it less certain, never falsely so.
+    In slots of a second the bytes of it that arrived are compared with what each uplink let out in that
+    direction, the heartbeats' own frames not counted. More than the preferred uplink let out, and no more
+    than the others: it was elsewhere. More than all the others together: it was at home. Flows beside it make it
+    less certain, never falsely so; with less than STRANDED_SLOTS of either it is not known.
     """
-    if evidence.links is None:
-        return 0, None
-    preferred, *others = evidence.facts.uplinks
-    total, elsewhere = 0, dict.fromkeys(others, 0.0)
+    slots, home, away, elsewhere = 0, 0, 0, dict.fromkeys(evidence.facts.uplinks[1:], 0.0)
     for after in returns(evidence, window):
         alive = lifetime(session, after)
         edges = np.arange(alive.start_ns, alive.end_ns + 1, SLOT_NS)
-        if len(edges) < 2:
+        if len(edges) < 2 or evidence.links is None:
             continue
-        for track in session.tracks:
-            arrived, _ = np.histogram(track.t_ns, edges, weights=track.bytes)
-            out = {name: _net(evidence.links, name, track.direction, edges) for name in (preferred, *others)}
-            away = (arrived > out[preferred]) & (arrived <= sum(out[name] for name in others))
-            total = max(total, int(away.sum()) * SLOT_NS)
-            for name in others:
-                elsewhere[name] += float(out[name][away].sum())
-    if total < STRANDED_SLOTS * SLOT_NS:
-        return 0, None
-    return total, max(elsewhere, key=lambda name: elsewhere[name], default=None)
+        slots += len(edges) - 1
+        seen = [_compared(evidence, evidence.links, track, edges) for track in session.tracks]
+        home += max((int(at_home.sum()) for at_home, _, _ in seen), default=0)
+        away += max((int(gone.sum()) for _, gone, _ in seen), default=0)
+        for _, gone, out in seen:
+            for name in elsewhere:
+                elsewhere[name] += float(out[name][gone].sum())
+    if away >= STRANDED_SLOTS:
+        return Stranding(
+            slots, away * SLOT_NS, max(elsewhere, key=lambda name: elsewhere[name], default=None)
+        )
+    return Stranding(slots, 0 if home >= STRANDED_SLOTS else None)
+
+
+def _compared(
+    evidence: Evidence, links: pa.Table, track: Track, edges: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], dict[str, NDArray[np.float64]]]:
+    """Return in which slots a track was certainly at home, in which elsewhere, and what each uplink let out."""
+    arrived, _ = np.histogram(track.t_ns, edges, weights=track.bytes)
+    out = {name: _net(links, name, track.direction, edges) for name in evidence.facts.uplinks}
+    preferred = out[evidence.facts.preferred]
+    others = np.asarray(sum(out.values()) - preferred, np.float64)
+    return arrived > others, (arrived > preferred) & (arrived <= others), out
 
 
 def _net(links: pa.Table, uplink: str, direction: str, edges: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -126,7 +146,7 @@ def _net(links: pa.Table, uplink: str, direction: str, edges: NDArray[np.int64])
 
 def _entry(evidence: Evidence, session: Session) -> Entry:
     longest: Stall = stall(session.tracks, lifetime(session, evidence.whole))
-    stranded_ns, on = stranded(evidence, session, evidence.whole)
+    left = stranded(evidence, session, evidence.whole)
     return Entry(
         flow=session.flow,
         session=session.number,
@@ -136,6 +156,6 @@ def _entry(evidence: Evidence, session: Session) -> Entry:
         reason=session.reason,
         stall_ns=longest.duration_ns,
         stall_start_ns=longest.start_ns,
-        stranded_ns=stranded_ns,
-        stranded_on=on,
+        stranded_ns=left.ns,
+        stranded_on=left.on,
     )

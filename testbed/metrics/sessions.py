@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.flows import Session, flows, stall
-from testbed.metrics.ledger import Fate, fate, lifetime, returns, stranded
+from testbed.metrics.ledger import STRANDED_SLOTS, Fate, fate, lifetime, returns, stranded
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.model.objective import Unit
 
@@ -85,16 +85,27 @@ def _stall(evidence: Evidence, ask: Ask) -> Measurement:
 
 
 def _stranded(evidence: Evidence, ask: Ask) -> Measurement:
-    """Count the sessions that another uplink went on carrying after the heartbeat had returned."""
+    """Count the sessions that another uplink went on carrying after the heartbeat had returned.
+
+    It is a lower bound where it cannot be told of every session where it was.
+    """
     back = returns(evidence, ask.window)
     if not back:
         reason = f"the heartbeat did not return to {evidence.facts.preferred} in the window"
         return STRANDED.answer(None, 0, reason=reason)
     alive = [s for s in _alive(evidence, ask) if any(lifetime(s, after).duration_ns > 0 for after in back)]
     found = {f"{s.flow} {s.number}": stranded(evidence, s, ask.window) for s in alive}
-    on = {name: {"on": uplink, "ns": ns} for name, (ns, uplink) in found.items() if ns}
-    reason = "" if alive else "no session was open after the return"
-    return STRANDED.answer(len(on), len(alive), reason=reason, details={"stranded": on})
+    found = {name: left for name, left in found.items() if left.slots >= STRANDED_SLOTS}
+    on = {name: {"on": left.on, "ns": left.ns} for name, left in found.items() if left.ns}
+    unknown = [name for name, left in found.items() if left.ns is None]
+    reason = "" if found else "no session was open for long enough after the return"
+    return STRANDED.answer(
+        len(on) if found else None,
+        len(found),
+        lower_bound=bool(unknown),
+        reason=reason,
+        details={"stranded": on, "not_known": unknown},
+    )
 
 
 SURVIVED = Metric(Unit.SHARE, "flows", 1, _survived)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from testbed.metrics.backhaul import BINS, MINIMUM_BINS, NO_COUNTERS, bins, carried
 from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence
+from testbed.metrics.failovers import NO_HEARTBEAT
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.metered import NONE_METERED
 from testbed.metrics.window import Window
@@ -37,10 +40,16 @@ def _time(evidence: Evidence, ask: Ask) -> Measurement:
 
     Still there at the window's end, it is a lower bound.
     """
-    samples = bins(evidence, ask.window)
     if reason := _reason(evidence, ask):
-        return TIME.answer(None, samples, reason=reason)
+        return TIME.answer(None, 0, reason=reason)
     seen = carrier(evidence.links)
+    samples = sum(
+        int(np.sum(part.holds(marked)))
+        for part in recovered(evidence, ask.window)
+        for marked in seen.marked.values()
+    )
+    if samples == 0:
+        return TIME.answer(None, 0, reason=NO_HEARTBEAT)
     stretches = [
         stretch
         for part in recovered(evidence, ask.window)
@@ -70,5 +79,5 @@ def _bytes(evidence: Evidence, ask: Ask) -> Measurement:
     return BYTES.answer(sum(used.values()), samples, details={"bytes": used})
 
 
-TIME = Metric(Unit.DURATION, BINS, MINIMUM_BINS, _time)
+TIME = Metric(Unit.DURATION, "10 ms bins with marked packets", MINIMUM_BINS, _time)
 BYTES = Metric(Unit.SIZE, BINS, MINIMUM_BINS, _bytes)

@@ -43,9 +43,9 @@ def sessions(axes: Axes, result: Result) -> None:
 
 def _session(axes: Axes, result: Result, session: Session, row: int, whole: Window) -> None:
     alive = lifetime(session, whole)
-    left, _ = stranded(result.evidence, session, whole)
+    left = stranded(result.evidence, session, whole)
     _bar(axes, row, alive, style.GREEN)
-    for after in returns(result.evidence, whole) if left else ():
+    for after in returns(result.evidence, whole) if left.ns else ():
         _bar(axes, row, lifetime(session, after), style.PURPLE)
     for pause in _pauses(session, alive):
         begin, length = pause.start_ns / 1e9, pause.duration_ns / 1e9

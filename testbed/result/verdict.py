@@ -114,6 +114,8 @@ def _outcome(objective: Objective, measured: Measurement) -> tuple[Outcome, str]
     # Of a lower bound, only "already too long" and "already enough" are certain.
     if measured.lower_bound and holds == bool(objective.at_most):
         shown = format_value(measured.value, measured.unit)
+        if measured.unit is Unit.COUNT:
+            return Outcome.INCONCLUSIVE, f"{shown} at least; of the rest it is not known"
         return Outcome.INCONCLUSIVE, f"still going on after {shown}, when the window ended"
     return (Outcome.PASS, "") if holds else (Outcome.FAIL, "")
 

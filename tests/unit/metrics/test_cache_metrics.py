@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+import pytest
+
 from testbed.metrics import METRICS
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Measurement
@@ -21,6 +24,15 @@ def test_offload_is_what_the_uplinks_did_not_bring():
 
     assert (40_000 - 15_000) / 40_000 == measure("backhaul_offload", kept).value
     assert (40_000 - 5_000) / 40_000 == measure("backhaul_offload", kept, uplink="lte").value
+
+
+@pytest.mark.parametrize("counters", [None, links()], ids=["none", "empty"])
+def test_without_counters_no_offload_is_known(counters: pa.Table | None):
+    """Links that counted nothing at all have not spared everything: no value."""
+    kept = evidence(links=counters, lessons=lessons(*(request(n * 100 * MS) for n in range(40))))
+    found = METRICS["backhaul_offload"].measure(kept, ask("lessons"))
+
+    assert (None, "the links left no counters") == (found.value, found.reason)
 
 
 def test_offload_of_all_streams_together():

@@ -225,7 +225,10 @@ def test_traffic_beside_it_hides_a_stranded_session_and_never_feigns_one():
         ("lte", "up", 60 * S, 90 * S, 1050, 0),
     )
 
-    assert 0 == measured("stranded_sessions", evidence(sync=transfer(session()), links=busy)).value
+    kept = evidence(sync=transfer(session()), links=busy)
+    found = measured("stranded_sessions", kept)
+    assert (0, True, ["sync 0"]) == (found.value, found.lower_bound, found.details["not_known"])
+    assert [(None, None)] == [(entry.stranded_ns, entry.stranded_on) for entry in ledger(kept)]
 
 
 def test_without_a_return_nothing_can_be_stranded():
@@ -235,6 +238,16 @@ def test_without_a_return_nothing_can_be_stranded():
 
     assert found.value is None
     assert "the heartbeat did not return to starlink in the window" == found.reason
+    assert [None] == [entry.stranded_ns for entry in ledger(kept)]
+
+
+def test_of_a_session_that_ended_with_the_return_nothing_is_known():
+    """It was open for one second after it: neither here nor there."""
+    kept = evidence(sync=transfer(session(end_ns=62 * S, over=("reset", "client"))), links=links("lte", 1050))
+    found = measured("stranded_sessions", kept)
+
+    assert (None, "no session was open for long enough after the return") == (found.value, found.reason)
+    assert [None] == [entry.stranded_ns for entry in ledger(kept)]
 
 
 def test_the_ledger_of_a_failover():

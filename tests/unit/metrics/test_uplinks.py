@@ -102,6 +102,14 @@ def test_stranded_at_the_end_is_a_lower_bound():
     assert (35 * S, True) == (found.value, found.lower_bound)
 
 
+def test_without_a_heartbeat_nobody_knows_how_long_it_was_stranded():
+    """Traffic without a marked packet after the fault: no value, not a time of 0."""
+    silent = links(("lte", 55 * S, 90 * S), per_bin=0)
+    found = measure("stranded_time", evidence(links=silent, outages=[(30 * S, 55 * S)]))
+
+    assert (None, "no link let a marked heartbeat packet out in the window") == (found.value, found.reason)
+
+
 def test_bytes_stay_behind_though_the_heartbeat_has_returned():
     """A session that goes on over LTE after the return is seen by the bytes, not by the time."""
     session = links(("lte", 56 * S, 80 * S), size=1000).set_column(
