@@ -39,8 +39,9 @@ class Fate(StrEnum):
 class Entry:
     """One session in the ledger; times in ns since the run's start.
 
-    ``stall_ns`` is its longest time without progress, from ``stall_start_ns``; ``stranded_ns`` how long, after the return to the preferred uplink, it was certainly carried by another,
-    ``stranded_on``; 0: certainly not; None: not known.
+    ``stall_ns`` is its longest time without progress, from ``stall_start_ns``; ``stranded_ns`` how long, after
+    the return to the preferred uplink, it was certainly carried by another, ``stranded_on``; 0: certainly not
+    long enough to count, None: not known.
     """
 
     flow: str
