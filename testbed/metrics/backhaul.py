@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pyarrow.compute as pc
 
-from testbed.metrics.evidence import Evidence, integers, texts
+from testbed.metrics.columns import integers, texts
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.window import Window
 from testbed.model.link import Direction

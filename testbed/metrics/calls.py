@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from testbed.metrics.columns import integers
 from testbed.metrics.emodel import mean_opinion_score, transmission_rating
-from testbed.metrics.evidence import Evidence, integers
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.ttfb import percentile
 from testbed.metrics.window import Window

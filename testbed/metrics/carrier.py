@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testbed.metrics.evidence import integers, texts
+from testbed.metrics.columns import integers, texts
 from testbed.metrics.window import Window
 
 BIN_NS = 10_000_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from testbed.metrics.carrier import Carrier, carrier
+from testbed.metrics.carrier import Carrier
 from testbed.metrics.evidence import Evidence, Probes
 from testbed.metrics.measurement import Ask
 from testbed.metrics.requests import Requests, requests
@@ -47,7 +47,7 @@ class Decomposition:
 def decompose(evidence: Evidence) -> tuple[Decomposition, ...]:
     """Return one decomposition for each event on the uplink that carried the heartbeat when it began,
     and for each fault of the tenant or the resolver."""
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     events = sorted(evidence.facts.events, key=lambda event: event.start_ns)
     return tuple(
         _of_uplink(evidence, seen, event) if event.uplink else _of_service(evidence, event)

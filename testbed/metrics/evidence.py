@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from testbed.metrics.carrier import Carrier, carrier
+from testbed.metrics.columns import integers
 from testbed.metrics.window import Window
 from testbed.model.facts import Facts
 
@@ -50,18 +51,13 @@ class Evidence:
         return Probes.of(self.samples.get(of, _NO_PROBES))
 
     @cached_property
+    def carrier(self) -> Carrier:
+        """Which uplink carried the heartbeat, at every moment."""
+        return carrier(self.links)
+
+    @cached_property
     def whole(self) -> Window:
         return Window(0, self.facts.duration_ns)
 
 
 _NO_PROBES = pa.table({"t_ns": pa.array([], pa.int64()), "rtt_ns": pa.array([], pa.int64())})
-
-
-def integers(table: pa.Table, name: str, missing: int = 0) -> NDArray[np.int64]:
-    """Return a column as int64, with ``missing`` in place of nulls."""
-    return np.asarray(pc.fill_null(table.column(name).cast(pa.int64()), missing).to_numpy(), np.int64)
-
-
-def texts(table: pa.Table, name: str) -> NDArray[np.str_]:
-    """Return a column as text, with ``""`` in place of nulls; dictionary-encoded columns too."""
-    return np.asarray(pc.fill_null(table.column(name).cast(pa.string()), "").to_pylist(), np.str_)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.model.objective import Unit
@@ -14,7 +13,7 @@ NO_HEARTBEAT = "no link let a marked heartbeat packet out in the window"
 
 def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     """Count the takeovers in the window; there and back again are two."""
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     samples = sum(int(np.sum(ask.window.holds(bins))) for bins in seen.marked.values())
     if samples == 0:
         return METRIC.answer(None, 0, reason=NO_HEARTBEAT)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from testbed.metrics.carrier import Takeover, carrier
+from testbed.metrics.carrier import Takeover
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.failovers import NO_HEARTBEAT
 from testbed.metrics.measurement import Ask, Measurement, Metric
@@ -39,7 +39,7 @@ def _is_false(evidence: Evidence, change: Takeover) -> bool:
 
 def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     """Count the takeovers in the window, by a less preferred uplink, that no fault of the one left explains."""
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     samples = sum(int(np.sum(ask.window.holds(marked))) for marked in seen.marked.values())
     if samples == 0:
         return METRIC.answer(None, 0, reason=NO_HEARTBEAT)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from testbed.metrics.carrier import Takeover, carrier
+from testbed.metrics.carrier import Takeover
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.failovers import NO_HEARTBEAT
 from testbed.metrics.measurement import Ask, Measurement, Metric
@@ -32,7 +32,7 @@ def pairs(changes: Sequence[Takeover]) -> list[Window]:
 
 def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     """Return the most flaps that lie within any 60 s of the window."""
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     samples = sum(int(np.sum(ask.window.holds(marked))) for marked in seen.marked.values())
     if samples == 0:
         return METRIC.answer(None, 0, reason=NO_HEARTBEAT)

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testbed.metrics.evidence import Evidence, integers, texts
+from testbed.metrics.columns import integers, texts
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.window import Window
 from testbed.model.event import Kind
 from testbed.model.facts import Happening

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testbed.metrics.carrier import carrier
-from testbed.metrics.evidence import Evidence, integers
+from testbed.metrics.columns import integers
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.flows import Session, Stall, Track, flows, rhythm, silence, stall
 from testbed.metrics.window import Window
 from testbed.model.traffic import HEARTBEAT_BYTES, TENANT_ENDED
@@ -88,7 +88,7 @@ def lifetime(session: Session, window: Window) -> Window:
 
 def returns(evidence: Evidence, window: Window) -> tuple[Window, ...]:
     """Return the times in the window when the preferred uplink carried the heartbeat again after another had."""
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     ends = [t.t_ns for t in seen.takeovers[1:]] + [window.end_ns]
     found = []
     for takeover, end_ns in zip(seen.takeovers, ends, strict=False):

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from testbed.metrics.evidence import Evidence, integers, texts
+from testbed.metrics.columns import integers, texts
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask
 
 # nginx's $upstream_cache_status when the body came from the hub's store. REVALIDATED counts: the origin

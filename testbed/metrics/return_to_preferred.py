@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from testbed.metrics.carrier import Carrier, carrier
+from testbed.metrics.carrier import Carrier
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.window import Window
@@ -42,7 +42,7 @@ def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     horizons = _horizons(evidence.facts.faults(preferred), ask.window)
     if not horizons:
         return METRIC.answer(None, 0, reason=f"no outage of {preferred} ends in the window")
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     samples = min(sum(int(np.sum(h.holds(bins))) for bins in seen.marked.values()) for h in horizons)
     returns = [returned_at(seen, preferred, horizon) for horizon in horizons]
     waits = [(h.end_ns if r is None else r) - h.start_ns for h, r in zip(horizons, returns, strict=True)]

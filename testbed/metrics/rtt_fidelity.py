@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testbed.metrics.carrier import BIN_NS, Carrier, carrier
-from testbed.metrics.evidence import Evidence, integers
+from testbed.metrics.carrier import BIN_NS, Carrier
+from testbed.metrics.columns import integers
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Measurement, Metric
 from testbed.metrics.schedule import expected_rtt
 from testbed.metrics.ttfb import percentile
@@ -30,7 +31,7 @@ def rtt_error(evidence: Evidence, of: str) -> Measurement:
     probes = evidence.probes(of)
     if evidence.schedule is None or evidence.links is None:
         return METRIC.answer(None, 0, reason="the run kept no schedule or no link counters")
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     calm = _calm(evidence, seen, probes.t_ns)
     errors = [np.zeros(0, np.int64)]
     for uplink, carried in _by_uplink(evidence, seen, probes.t_ns).items():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testbed.metrics.evidence import integers
+from testbed.metrics.columns import integers
 from testbed.metrics.window import Window
 from testbed.model.link import Direction, LinkSchedule, State
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from testbed.metrics.backhaul import BINS, MINIMUM_BINS, NO_COUNTERS, bins, carried
-from testbed.metrics.carrier import carrier
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.failovers import NO_HEARTBEAT
 from testbed.metrics.measurement import Ask, Measurement, Metric
@@ -42,7 +41,7 @@ def _time(evidence: Evidence, ask: Ask) -> Measurement:
     """
     if reason := _reason(evidence, ask):
         return TIME.answer(None, 0, reason=reason)
-    seen = carrier(evidence.links)
+    seen = evidence.carrier
     samples = sum(
         int(np.sum(part.holds(marked)))
         for part in recovered(evidence, ask.window)

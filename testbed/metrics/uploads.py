@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.metrics.evidence import Evidence, integers, texts
+from testbed.metrics.columns import integers, texts
+from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.ttfb import percentile
 from testbed.model.objective import Unit

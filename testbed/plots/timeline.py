@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from testbed.metrics.evidence import integers
+from testbed.metrics.columns import integers
 from testbed.metrics.requests import Requests
 from testbed.metrics.schedule import expected_rtt, links_of, passes_at
 from testbed.metrics.window import Window
@@ -62,14 +62,14 @@ def carrier_band(axes: Axes, result: Result) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     colours = style.colours(record.facts.uplinks)
-    if not result.carriers.takeovers:
+    if not result.evidence.carrier.takeovers:
         style.empty(axes, "no heartbeat seen on the links")
         return
     whole = Window(0, record.duration_ns)
-    taken_over = {change.t_ns for change in result.carriers.changes(whole)}
-    for stretch in result.carriers.stretches(whole):
+    taken_over = {change.t_ns for change in result.evidence.carrier.changes(whole)}
+    for stretch in result.evidence.carrier.stretches(whole):
         start, end = float(seconds(stretch.start_ns)), float(seconds(stretch.end_ns))
-        if stretch.uplink is None and end - start < result.carriers.silence_ns / 1e9:
+        if stretch.uplink is None and end - start < result.evidence.carrier.silence_ns / 1e9:
             continue  # the moment before the heartbeat's first packet
         if stretch.uplink is None:
             axes.axvspan(
@@ -136,7 +136,7 @@ def _promises(axes: Axes, result: Result) -> float:
 
 def _carried(result: Result, uplink: str, t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
     inside = np.zeros(len(t_ns), np.bool_)
-    for stretch in result.carriers.stretches(Window(0, result.record.duration_ns)):
+    for stretch in result.evidence.carrier.stretches(Window(0, result.record.duration_ns)):
         if stretch.uplink == uplink:
             inside |= (t_ns >= stretch.start_ns) & (t_ns < stretch.end_ns)
     return inside

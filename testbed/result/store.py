@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from testbed.errors import InputError
-from testbed.metrics.carrier import Carrier, carrier
 from testbed.metrics.evidence import Evidence
 from testbed.result.record import Record, State, Step, from_json, to_json
 from testbed.result.verdict import Verdict
@@ -103,17 +102,12 @@ class Result:
         links, schedule = tables.pop(LINKS, None), tables.pop(SCHEDULE, None)
         return Evidence(self.record.facts, tables, links, schedule)
 
-    @cached_property
-    def carriers(self) -> Carrier:
-        """Which uplink carried the heartbeat, at every moment."""
-        return carrier(self.evidence.links)
-
     def carrier(self, of: str, at: str) -> str | None:
         """Return the uplink that carried the heartbeat ``of`` at a time, ``"85 s"``; None: nobody did."""
         if of != self.record.facts.heartbeat:
             expected = f"only the heartbeat {self.record.facts.heartbeat!r} is marked on the links"
             raise InputError(str(self.folder), f"carrier of {of!r}", expected)
-        return self.carriers.at(parse_duration(at))
+        return self.evidence.carrier.at(parse_duration(at))
 
     def verdict(self, metric: str) -> Verdict:
         """Return the first verdict on a metric. Raises InputError with the known ones."""
