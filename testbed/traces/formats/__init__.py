@@ -24,12 +24,13 @@ from testbed.traces.formats import (
     probe_tsv,
     refusals,
     ripe_atlas,
+    routeros_lte,
 )
 
 # The order is the one of recognition: what is told apart by more comes first.
 FORMATS: Mapping[str, base.Format] = {
     "grpc-tools-parquet": field_tables.DISH_PARQUET,
-    "routeros-lte": field_tables.LTE_PARQUET,
+    "routeros-lte": routeros_lte.FORMAT,
     "grpc-tools-sqlite": field_tables.DISH_SQLITE,
     "dish-history": dish_grpc.HISTORY,
     "dish-status": dish_grpc.STATUS,

@@ -40,9 +40,7 @@ def _read(path: Path) -> base.Recording:
     t = stamp - stamp[0]
     epoch = bool(stamp[0] > _EPOCH_NS)
     return base.Recording(
-        series={
-            SeriesName(name): Series.of(t, _column(table, name, scale)) for name, scale in scales.items()
-        },
+        series={SeriesName(name): _series(table, name, scale, t) for name, scale in scales.items()},
         duration_ns=base.end_of(t),
         start_ns=int(stamp[0]) if epoch else None,
         slot_ns=None if epoch else int((PHASE_NS - stamp[0]) % SLOT_NS),
@@ -50,15 +48,17 @@ def _read(path: Path) -> base.Recording:
     )
 
 
-def _column(table: tables.Table, name: str, scale: int) -> NDArray[np.int64]:
+def _series(table: tables.Table, name: str, scale: int, t: NDArray[np.int64]) -> Series:
     values = table.scaled(name, scale)
     if name.endswith("delay"):
         table.check_rtt(name, values)
+        for row in np.flatnonzero(values == 0)[:1]:
+            raise table.refuse(int(row), f"{name} is 0", "no path takes no time: leave the row out")
     if name in _SHARES:
         for row in np.flatnonzero(values > scale)[:1]:
             found = f"{name} is {table.columns[name][row]}"
             raise table.refuse(int(row), found, "a share of losses lies between 0 and 1")
-    return values
+    return Series.of(t, values)
 
 
 FORMAT = base.Format(

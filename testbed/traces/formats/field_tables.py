@@ -1,14 +1,15 @@
-"""Tables with the field names of starlink-grpc-tools (CSV, SQLite, Parquet) and of RouterOS' LTE monitor.
+"""Tables with a Starlink dish's fields: of starlink-grpc-tools (CSV, SQLite, Parquet) and of LEOViz (CSV).
 
-The dish's pings become RTT and loss, as in its own dumps. A modem's radio figures are context: they are
-never replayed. Parquet named .parquet.gzip is plain Parquet.
+The dish's pings become RTT and loss, as in its own dumps. A database has a row a second in its history and
+one a poll in its status: the history is taken. A table of several dishes gives the one with the most rows.
+Parquet named .parquet.gzip is plain Parquet.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,196 +18,199 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from testbed.errors import InputError
-from testbed.model.trace import Series
-from testbed.traces.formats import base, dish_grpc, documents, tables
+from testbed.errors import InputError, Place
+from testbed.traces.formats import base, clock, dish_series, documents, named_csv, tables
 
-Columns = Mapping[str, Sequence[Any]]
-_TIMES = ("@timestamp", "datetimestamp_utc", "time", "timestamp")
+TIMES = ("@timestamp", "datetimestamp_utc", "time", "timestamp")
 _LATENCY, _DROP = "pop_ping_latency_ms", "pop_ping_drop_rate"
 _DOWN, _UP = "downlink_throughput_bps", "uplink_throughput_bps"
-_LOUDEST = 1000.0
-"""No dBm, dB (or tenths of one) or CQI comes near it."""
-_RADIO = {
-    "lte.lRssi": "RSSI dBm",
-    "lte.lRsrp": "RSRP dBm",
-    "lte.lRsrq": "RSRQ dB",
-    "lte.lSinr": "SINR dB",
-    "lte.lCqi": "CQI",
-    "lte.lNrRsrp": "NR RSRP dBm",
-    "lte.lNrRsrq": "NR RSRQ dB",
-    "lte.lNrSinr": "NR SINR dB",
+_ID = "id"
+_FIELDS: Mapping[str, str] = {
+    **{name: name for name in (_LATENCY, _DROP, _DOWN, _UP, _ID, *TIMES)},
+    "popPingLatencyMs": _LATENCY,
+    "popPingDropRate": _DROP,
+    "downlinkThroughputBps": _DOWN,
+    "uplinkThroughputBps": _UP,
 }
+_OTHER_RTTS = {"rtt", *(name for name, column in named_csv.VALUES.items() if column.probes)}
+_STATES = {"CONNECTED", "SEARCHING", "BOOTING", "OFFLINE", "UNKNOWN", "STOWED", "NO_SATS", "OBSTRUCTED",
+           "NO_DOWNLINK", "NO_PINGS", "THERMAL_SHUTDOWN"}  # fmt: skip
+_ISO_START = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
-def _parquet(path: Path) -> Columns:
+def table_of(path: Path, columns: Mapping[str, Sequence[Any]]) -> tables.Table:
+    """Return columns of any values as a table of text; what is null is an empty cell."""
+    rows = len(next(iter(columns.values()), ()))
+    if not rows:
+        raise InputError(str(path), "the table has no rows", "give the whole recording")
+    cells = {name: ["" if v is None else str(v) for v in column] for name, column in columns.items()}
+    return tables.Table(path, cells, range(1, rows + 1))
+
+
+def parquet(path: Path, wanted: re.Pattern[str]) -> Mapping[str, Sequence[Any]]:
+    """Return the columns of a Parquet file whose names match. Raises InputError where it is broken."""
     try:
-        return {name: column.to_pylist() for name, column in _flat(pq.read_table(path))}
+        table = pq.read_table(path)  # all of it, so that damage anywhere is seen
+        return {name: table[name].to_pylist() for name in table.column_names if wanted.match(name)}
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             str(path), f"broken Parquet file ({str(error).splitlines()[0]})", "copy it again"
         ) from error
 
 
-def _flat(table: pa.Table) -> list[tuple[str, Any]]:
-    wanted = re.compile(r"(@timestamp|identity|lte\.l\w+|(dish_status\.)?\w+)\Z")
-    return [(name, table[name]) for name in table.column_names if wanted.match(name)]
+def parquet_names(head: base.Head) -> list[str]:
+    """Return the columns of a Parquet file, none where it is none. Raises InputError where it is broken."""
+    if head.data[:4] != b"PAR1":
+        return []
+    try:
+        return list(pq.read_schema(head.path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            str(head.path), f"broken Parquet file ({str(error).splitlines()[0]})", "copy it again"
+        ) from error
 
 
-def _sqlite(path: Path) -> Columns:
+def is_row_without_header(cells: Sequence[str]) -> bool:
+    """Say whether a table's first line is a row of starlink-grpc-tools: a time, and a state of the dish."""
+    return len(cells) > 5 and bool(_ISO_START.match(cells[0])) and bool(_STATES & set(cells))
+
+
+def stamps(table: tables.Table) -> tuple[np.ndarray[Any, np.dtype[np.int64]], bool, tuple[str, ...]]:
+    """Return a table's times in ns, whether they are UTC, and notes. Raises InputError where it has none."""
+    name = next((name for name in TIMES if name in table.columns), None)
+    if name is None:
+        found = f"columns {', '.join(table.names)}: no column with times"
+        raise InputError(str(table.path), found, f"name one {' or '.join(TIMES)}")
+    if tables.is_number(table.columns[name][0]):
+        return clock.epochs(table, name, "s"), True, ()
+    stamp, notes = clock.iso(table, name)
+    if name == "datetimestamp_utc":
+        notes = None
+    return stamp, notes is None, notes or ()
+
+
+def _sqlite(path: Path) -> tuple[tables.Table, tuple[str, ...]]:
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-            names = [name for (name,) in found]
-            table = next((name for name in ("status", "history") if name in names), None)
-            if table is None:
-                raise InputError(
-                    str(path), f"tables {', '.join(names) or 'none'}", "starlink-grpc-tools' status"
+            rows = {name: _count(connection, name) for name in ("history", "status")}
+            if not any(rows.values()):
+                found = connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
                 )
-            cursor = connection.execute(f"SELECT * FROM {table} ORDER BY time")
-            rows = cursor.fetchall()
-            return {column[0]: [row[i] for row in rows] for i, column in enumerate(cursor.description)}
+                names = ", ".join(name for (name,) in found) or "none"
+                expected = "give a database of starlink-grpc-tools: history or status with rows"
+                raise InputError(str(path), f"tables {names}", expected)
+            taken = "history" if rows["history"] else "status"
+            cursor = connection.execute(f"SELECT * FROM {taken} ORDER BY time")
+            cells = cursor.fetchall()
+            columns = {column[0]: [row[i] for row in cells] for i, column in enumerate(cursor.description)}
     except sqlite3.Error as error:
         raise InputError(str(path), f"broken SQLite file ({error})", "copy it again") from error
+    left = rows["status"] if taken == "history" else 0
+    notes = (f"table history taken; table status with {left} rows left",) if left else ()
+    return table_of(path, columns), notes
 
 
-def _plain(columns: Columns) -> Columns:
-    return {name.removeprefix("dish_status."): column for name, column in columns.items()}
+def _count(connection: sqlite3.Connection, name: str) -> int:
+    there = connection.execute(
+        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)
+    )
+    return int(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) if there.fetchone()[0] else 0
 
 
-def _stamps(path: Path, columns: Columns) -> Sequence[int]:
-    name = next((name for name in _TIMES if name in columns), None)
-    if name is None:
-        raise InputError(str(path), "no column with times", f"name one {' or '.join(_TIMES)}")
-    stamps = []
-    for row, value in enumerate(columns[name]):
-        with documents.shape(path, "a time with its zone", f"record {row}"):
-            text = str(value)
-            seconds = re.fullmatch(r"\d{9,10}(\.\d+)?", text)
-            if name == "datetimestamp_utc" and not re.search(r"(Z|[+-]\d\d:?\d\d)\Z", text):
-                text += "+00:00"
-            stamps.append(round(float(text) * 1e9) if seconds else dish_grpc.iso_ns(text))
-    if not stamps:
-        raise InputError(str(path), "the table has no rows", "give the whole recording")
-    return stamps
+def _dish(given: tables.Table, notes: tuple[str, ...] = ()) -> base.Recording:
+    table, more = _one_dish(_fields(given))
+    path = table.path
+    stamp, utc, zone = stamps(table)
+    notes += more + zone + clock.checked(path, stamp, table.lines, local=not utc)
+    t = base.increasing(stamp - stamp[0])
+    with documents.shape(path, "a table of a dish's fields"):
+        series, unsaid = dish_series.path_series(t, _numbers(table, _LATENCY), _numbers(table, _DROP))
+        context = dish_series.usage(t, _numbers(table, _DOWN), _numbers(table, _UP))
+    start = int(stamp[0]) if utc else None
+    return base.Recording(series, base.end_of(t), start, (), context, dish_series.TRAITS, notes + unsaid)
 
 
-def _dish(path: Path, columns: Columns) -> base.Recording:
-    columns = _plain(columns)
-    stamps = np.array(_stamps(path, columns), np.int64)
-    base.check_clock(path, stamps, range(1, len(stamps) + 1))
-    t = base.increasing(stamps - stamps[0])
-    with documents.shape(path, "a table of starlink-grpc-tools"):
-        latency, drop = ([_number(v) for v in columns[name]] for name in (_LATENCY, _DROP))
-        silent = [i for i, v in enumerate(latency) if v is None]
-        series = dish_grpc.path_series(
-            t,
-            [0.0 if v is None else v for v in latency],
-            [1.0 if latency[i] is None else (v or 0.0) for i, v in enumerate(drop)],
-        )
-        down, up = ([_number(v) or 0.0 for v in columns.get(name, [0] * len(t))] for name in (_DOWN, _UP))
-        context = dish_grpc.usage(t, down, up)
-    notes = (f"{len(silent)} rows without a latency taken for lost",) if silent else ()
-    return base.Recording(series, base.end_of(t), int(stamps[0]), (), context, dish_grpc.TRAITS, notes)
+def _fields(given: tables.Table) -> tables.Table:
+    """Return the columns that are read, by the names of starlink-grpc-tools.
+
+    Raises InputError where there are none, or RTTs of another prober beside the dish's.
+    """
+    plain = {name.removeprefix("dish_status."): cells for name, cells in given.columns.items()}
+    found = {_FIELDS[name]: cells for name, cells in plain.items() if name in _FIELDS}
+    place, names = Place(str(given.path), 1), ", ".join(given.names)
+    if _LATENCY not in found:
+        raise InputError(place, f"columns {names}: no {_LATENCY}", "give a table of starlink-grpc-tools")
+    if other := _OTHER_RTTS & {name.lower() for name in given.names}:
+        lacks = "" if _DROP in found else f", and no {_DROP}"
+        what = f"columns {names}: round trips in {', '.join(sorted(other))} and in {_LATENCY}{lacks}"
+        raise InputError(place, what, "keep one of them (a round trip in ms is called rtt_ms)")
+    return tables.Table(given.path, found, given.lines)
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None or value == "" else float(value)
+def _one_dish(table: tables.Table) -> tuple[tables.Table, tuple[str, ...]]:
+    rows = Counter(table.columns.get(_ID, ()))
+    if len(rows) < 2:
+        return table, ()
+    taken = max(sorted(rows), key=lambda name: rows[name])
+    kept = [row for row, name in enumerate(table.columns[_ID]) if name == taken]
+    columns = {name: [cells[row] for row in kept] for name, cells in table.columns.items()}
+    left = ", ".join(f"{name or 'nameless'} ({rows[name]} rows)" for name in sorted(rows) if name != taken)
+    note = f"dish {taken} taken; left: {left}"
+    return tables.Table(table.path, columns, [table.lines[row] for row in kept]), (note,)
 
 
-def _is_dish_parquet(head: base.Head) -> bool:
-    return head.data[:4] == b"PAR1" and any(_LATENCY in name for name in _parquet_names(head.path))
+def _numbers(table: tables.Table, name: str) -> list[float | None]:
+    """Return a column as numbers, None where nothing is known. Raises InputError with the line of what is none."""
+    if name not in table.columns:
+        return [None] * len(table.lines)
+    found: list[float | None] = []
+    for row, cell in enumerate(table.columns[name]):
+        if cell.lower() in tables.UNKNOWN:
+            found.append(None)
+        elif tables.is_number(cell):
+            found.append(float(cell))
+        else:
+            raise table.refuse(row, f"{name} is {cell!r}", "write a number")
+    return found
 
 
-def _is_lte_parquet(head: base.Head) -> bool:
-    return head.data[:4] == b"PAR1" and "lte.lRsrp" in _parquet_names(head.path)
+def _is_csv(head: base.Head) -> bool:
+    return any(_FIELDS.get(name) == _LATENCY for name in tables.header(head))
 
 
-def _parquet_names(path: Path) -> list[str]:
-    try:
-        return list(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            str(path), f"broken Parquet file ({str(error).splitlines()[0]})", "copy it again"
-        ) from error
-
-
-def _is_dish_sqlite(head: base.Head) -> bool:
-    return head.data[:16] == b"SQLite format 3\0"
-
-
-def _is_dish_csv(head: base.Head) -> bool:
-    return bool(head.lines) and _LATENCY in next(csv.reader(head.lines[:1]), [])
-
-
-def _read_lte(path: Path) -> base.Recording:
-    columns = _parquet(path)
-    stamps = np.array(_stamps(path, columns), np.int64)
-    names = columns.get("identity", ["modem"] * len(stamps))
-    start = int(stamps.min())
-    context: dict[str, Series] = {}
-    for modem in sorted(set(map(str, names))):
-        mine = [i for i, name in enumerate(names) if str(name) == modem]
-        if found := base.leap(stamps[mine]):
-            raise InputError(
-                str(path),
-                f"record {mine[found[0]]}: {found[1]}",
-                "split the recording where its clock changes",
-            )
-        mine.sort(key=lambda i: stamps[i])
-        for field, title in _RADIO.items():
-            with documents.shape(path, "a RouterOS LTE recording", field):
-                rows = [
-                    (stamps[i] - start, float(columns[field][i])) for i in mine if columns[field][i] != ""
-                ]
-                if any(abs(value) >= _LOUDEST for _, value in rows):
-                    raise ValueError(f"a value of {max(abs(value) for _, value in rows):g}")
-                if rows:
-                    t = base.increasing([t for t, _ in rows])
-                    context[f"{modem} {title}"] = Series.of(t, [round(v * 1000) for _, v in rows])
-    notes = (f"{len(stamps)} rows of {len(set(map(str, names)))} modems",)
-    return base.Recording({}, base.end_of(*(s.t_ns for s in context.values())), start, (), context, (), notes)
-
-
+_DISH_FIELDS = re.compile(rf"(dish_status\.)?({'|'.join(map(re.escape, _FIELDS))})\Z")
+_SMOOTHED = (
+    "steps and spikes within a second, which the dish smooths; what the path could carry: throughput is usage"
+)
 DISH_PARQUET = base.Format(
     "grpc-tools-parquet",
     "starlink-grpc-tools fields, Parquet",
-    _is_dish_parquet,
-    lambda p: _dish(p, _parquet(p)),
+    lambda head: any(_LATENCY in name for name in parquet_names(head)),
+    lambda path: _dish(table_of(path, parquet(path, _DISH_FIELDS))),
     sign="Parquet with `pop_ping_latency_ms`",
     tool="starlink-grpc-tools' fields, as FjordLink keeps them",
-    record="dish_grpc_text.py -t 1 ping_drop usage, or its history",
-    cannot_tell="steps and spikes within a second, which the dish smooths",
+    record="a row a second, of one dish",
+    cannot_tell=_SMOOTHED,
 )
 DISH_SQLITE = base.Format(
     "grpc-tools-sqlite",
     "starlink-grpc-tools, SQLite",
-    _is_dish_sqlite,
-    lambda p: _dish(p, _sqlite(p)),
+    lambda head: head.data[:16] == b"SQLite format 3\0",
+    lambda path: _dish(*_sqlite(path)),
     sign="an SQLite file",
-    tool="starlink-grpc-tools, dish_grpc_sqlite.py",
-    record="dish_grpc_sqlite.py -t 30 bulk_history: one row a second",
-    cannot_tell="steps and spikes within a second, which the dish smooths; with the status alone, what "
-    "lies between its polls",
+    tool="starlink-grpc-tools, dish_grpc_sqlite.py (schema 1 to 3)",
+    record="dish_grpc_sqlite.py -t 30 dish.db bulk_history: a row a second, of one dish",
+    cannot_tell=f"{_SMOOTHED}; with the status alone, what lies between its polls",
 )
 DISH_CSV = base.Format(
     "grpc-tools-csv",
-    "starlink-grpc-tools, CSV with header",
-    _is_dish_csv,
-    lambda p: _dish(p, tables.read_csv(p).columns),
+    "starlink-grpc-tools and LEOViz, CSV with header",
+    _is_csv,
+    lambda path: _dish(tables.read_csv(path)),
     by_line=True,
-    sign="a header with `pop_ping_latency_ms`",
-    tool="starlink-grpc-tools, dish_grpc_text.py",
-    record="dish_grpc_text.py -H > dish.csv, then -t 1 status >> dish.csv",
-    cannot_tell="steps and spikes within a second, which the dish smooths",
-)
-LTE_PARQUET = base.Format(
-    "routeros-lte",
-    "RouterOS LTE monitor, Parquet (context)",
-    _is_lte_parquet,
-    _read_lte,
-    sign="Parquet with `lte.lRsrp`",
-    tool="RouterOS' LTE monitor, as FjordLink keeps it",
-    record="beside a recording of RTT and rates",
-    cannot_tell="RTT, loss and rate: it is context",
+    sign="a header with `pop_ping_latency_ms` or `popPingLatencyMs`",
+    tool="starlink-grpc-tools, dish_grpc_text.py; LEOViz, GRPC_STATUS-*.csv",
+    record="dish_grpc_text.py -H status > dish.csv; dish_grpc_text.py -t 1 status >> dish.csv",
+    cannot_tell=f"{_SMOOTHED}; losses without `pop_ping_drop_rate` (LEOViz)",
 )

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from testbed.errors import InputError
 from testbed.model.trace import Loss, Series, SeriesName, Trait
-from testbed.traces.formats import base, tables
+from testbed.traces.formats import base, clock, tables
 
 _IRTT = ["timestamp", "rtt", "uplink", "downlink"]
 _PING = ["timestamp", "rtt"]
@@ -20,7 +22,7 @@ _LEONETEM = ["timestamp", "relative", "rtt"]
 
 
 def _recognises(head: base.Head) -> bool:
-    return bool(head.lines) and head.lines[0].strip().split(",") in (_IRTT, _PING, _LEONETEM)
+    return tables.header(head) in (_IRTT, _PING, _LEONETEM)
 
 
 def _read(path: Path) -> base.Recording:
@@ -32,25 +34,38 @@ def _irtt(path: Path, table: tables.Table) -> base.Recording:
     stamp = table.integers("timestamp")
     up, down = table.scaled("uplink", 10**6, low=-1), table.scaled("downlink", 10**6, low=-1)
     rtt = table.scaled("rtt", 10**6, low=-1)
-    base.check_clock(path, stamp, table.lines)
+    notes = clock.checked(path, stamp, table.lines)
     table.check_rtt("rtt", rtt)
     lost_up, lost_down = up == -(10**6), down == -(10**6)
     loss = np.select([lost_up & lost_down, lost_up, lost_down], [Loss.UNKNOWN, Loss.UP, Loss.DOWN], Loss.NONE)
     t = base.increasing(stamp - stamp[0])
-    series = {SeriesName.RTT: Series.of(t, rtt, loss)}
-    synchronised = not np.any((loss == Loss.NONE) & ((up < 0) | (down < 0)))
+    known, left = _known(path, rtt, loss)
+    series = {SeriesName.RTT: Series.of(t[known], rtt[known], loss[known])}
+    synchronised = not np.any((loss == Loss.NONE) & ((up <= 0) | (down <= 0)))
     if synchronised:
         series[SeriesName.UP_DELAY] = Series.of(t, up, loss)
         series[SeriesName.DOWN_DELAY] = Series.of(t, down, loss)
     traits: Sequence[Trait] = () if synchronised else (Trait.OFFSET_CLOCKS,)
-    return base.Recording(series, base.end_of(t), int(stamp[0]), traits=tuple(traits))
+    return base.Recording(series, base.end_of(t), int(stamp[0]), traits=tuple(traits), notes=notes + left)
+
+
+def _known(
+    path: Path, rtt: NDArray[np.int64], loss: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Return which rows say anything: no path takes no time. Raises InputError where none does."""
+    known = np.asarray((loss != Loss.NONE) | (rtt > 0))
+    if not known.any():
+        raise InputError(str(path), "all RTTs are 0", "give the RTTs that were measured")
+    left = int((~known).sum())
+    return known, (f"{left} RTTs of 0 left out: no path has none",) if left else ()
 
 
 def _ping(path: Path, table: tables.Table) -> base.Recording:
-    stamp, rtt = table.scaled("timestamp", 10**9), table.scaled("rtt", 10**6)
+    stamp, rtt = clock.epochs(table, "timestamp", "s"), table.scaled("rtt", 10**6)
     table.check_rtt("rtt", rtt)
-    base.check_clock(path, stamp, table.lines)
-    sent = stamp - rtt
+    notes = clock.checked(path, stamp, table.lines)
+    known, left = _known(path, rtt, np.zeros(len(rtt), np.int64))
+    sent, rtt = (stamp - rtt)[known], rtt[known]
     order = np.argsort(sent, kind="stable")
     t = base.increasing(sent[order] - sent[order][0])
     return base.Recording(
@@ -58,6 +73,7 @@ def _ping(path: Path, table: tables.Table) -> base.Recording:
         duration_ns=base.end_of(t),
         start_ns=int(sent.min()),
         traits=(Trait.ICMP, Trait.LOSS_OMITTED),
+        notes=notes + left,
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from testbed.errors import InputError
-from testbed.traces.formats import base, list_kinds, prefixed_ping
+import re
+
+from testbed.errors import InputError, Place
+from testbed.traces.formats import base, clock, field_tables, list_kinds, named_csv, prefixed_ping, tables
+
+_NAME = re.compile(r"[A-Za-z@][\w@.\[\]()/% -]{0,40}\Z")
 
 
 def check_filled(head: base.Head) -> None:
@@ -18,6 +22,39 @@ def check_filled(head: base.Head) -> None:
 
 def refusal(head: base.Head, known: str) -> InputError:
     """Return the error for a file that none of the ``known`` formats takes, as near to the cause as can be told."""
-    return list_kinds.refusal(head) or InputError(
-        str(head.path), "no known format of recording", f"known: {known}"
+    return (
+        list_kinds.refusal(head)
+        or _table(head)
+        or InputError(str(head.path), "no known format of recording", f"known: {known}")
     )
+
+
+def _table(head: base.Head) -> InputError | None:
+    """Return what a table lacks: a header, or a column by one of the names that say what it holds."""
+    line = next((line for line in head.lines if line.strip()), "")
+    cells = tables.header(head)
+    if len(cells) < 2:
+        cells = line.split()
+    if len(cells) < 2:
+        return None
+    place = Place(str(head.path), 1)
+    if all(map(tables.is_number, cells)):
+        unit = clock.unit_of(cells[0])
+        example = f"{f'epoch_{unit}' if unit else 't_s'},rtt_ms" + ",..." * (len(cells) > 2)
+        found = f"{len(cells)} columns of numbers without a header"
+        return InputError(place, found, f"add a first line that names them, such as {example}")
+    if field_tables.is_row_without_header(cells):
+        found = "a row of starlink-grpc-tools' CSV without its header"
+        return InputError(place, found, "put the header in front: the same command with -H prints it")
+    if line.count(",") + line.count(";") + line.count("\t") == 0 or not all(map(_NAME.match, cells)):
+        return None
+    return InputError(
+        place, f"columns {', '.join(cells)}: {_missing(cells)}", "rename the columns (docs/formats.md)"
+    )
+
+
+def _missing(cells: list[str]) -> str:
+    names = {cell.lower() for cell in cells}
+    if not names & set(named_csv.TIMES):
+        return f"none is known as a time ({', '.join(named_csv.TIMES)})"
+    return f"none is known as a value ({', '.join(named_csv.VALUES)})"

@@ -1,24 +1,33 @@
 """RIPE Atlas ping results (JSON array, or one result a line): sparse, for context rather than replay.
 
-A file may hold many probes; only one with a single probe becomes a path's RTT, others become context
-series by probe.
+A file may hold many probes; only one with a single probe and measurement becomes a path's RTT, others become
+context series by probe. Duplicates (`dup`) and late answers are no probes; `*` and errors are lost ones.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from testbed.errors import InputError
+from testbed.errors import InputError, Place
 from testbed.model.trace import Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base, documents
 from testbed.units import format_duration
 
 _LONGEST_PAUSE_NS = 30 * 86400 * 10**9
+_APART_NS = 10**9
+
+
+@dataclass(frozen=True, order=True)
+class _Packet:
+    """When a packet was sent (UTC ns), and its RTT in ns; -1 where it was lost."""
+
+    t_ns: int
+    rtt_ns: int
 
 
 def _recognises(head: base.Head) -> bool:
@@ -27,61 +36,115 @@ def _recognises(head: base.Head) -> bool:
 
 
 def _results(path: Path) -> list[dict[str, Any]]:
-    if base.content(path).lstrip()[:1] == b"[":
-        found = documents.json_of(path)
-    else:
-        found = []
-        for number, line in enumerate(base.lines(path), 1):
-            with documents.shape(path, "JSON", f"line {number}"):
-                found.append(json.loads(line))
-    if not found:
+    found, around = documents.documents(path, base.lines(path))
+    if around:
+        line, text = around[0]
+        raise InputError(Place(str(path), line), f"{text[:60]!r} is no JSON", "give the results alone")
+    arrays = [item for item in found if isinstance(item.value, list)]
+    if arrays and len(found) > 1:
+        place = Place(str(path), found[1].line)
+        raise InputError(place, f"{len(found)} lists of results in one file", "split them, or join the lists")
+    results = arrays[0].value if arrays else [item.value for item in found]
+    if not results:
         raise InputError(str(path), "no results", "give a RIPE Atlas ping measurement")
-    return list(found)
+    return list(results)
 
 
 def _read(path: Path) -> base.Recording:
-    rows: dict[int, list[tuple[int, int]]] = {}
+    rows: dict[tuple[int, int], list[_Packet]] = {}
+    seen: dict[tuple[Any, ...], int] = {}
+    errors: list[str] = []
+    several = False
     for number, result in enumerate(_results(path)):
         with documents.shape(path, "a RIPE Atlas ping result", f"record {number}"):
             if result["type"] != "ping":
-                raise InputError(
-                    str(path), f"record {number}: type {result['type']!r}", "give a ping measurement"
-                )
-            rows.setdefault(int(result["prb_id"]), []).extend(_packets(path, number, result))
-    start = min(t for probe in rows.values() for t, _ in probe)
-    series = {probe: _series(path, probe, found, start) for probe, found in sorted(rows.items())}
+                raise _refuse(path, number, f"type {result['type']!r}", "give a ping measurement")
+            name = (int(result["prb_id"]), int(result["msm_id"]))
+            again = seen.setdefault((*name, result["timestamp"], result.get("dst_addr")), number)
+            if again != number:
+                raise _refuse(path, number, f"the same as record {again}", "give each result once")
+            errors += _errors(result)
+            packets = _packets(path, number, result)
+            several |= len(packets) > 1
+            rows.setdefault(name, []).extend(packets)
+    rows = {name: packets for name, packets in rows.items() if packets}
+    if not rows:
+        found = f"no packet was sent ({errors[0]})" if errors else "no packet was sent"
+        raise InputError(str(path), found, "give a measurement that ran")
+    return _recording(path, rows, _notes(errors, several))
+
+
+def _refuse(path: Path, number: int, found: str, expected: str) -> InputError:
+    return InputError(str(path), f"record {number}: {found}", expected)
+
+
+def _errors(result: Mapping[str, Any]) -> list[str]:
+    named = [str(item["error"]) for item in result["result"] if "error" in item]
+    return named or ([str(result["dnserr"])] if "dnserr" in result else [])
+
+
+def _notes(errors: Sequence[str], several: bool) -> tuple[str, ...]:
+    apart = ("the packets of a result taken for 1 s apart, as Atlas sends them",) if several else ()
+    return apart + ((f"{len(errors)} errors of the probe, such as: {errors[0]}",) if errors else ())
+
+
+def _recording(
+    path: Path, rows: Mapping[tuple[int, int], list[_Packet]], notes: tuple[str, ...]
+) -> base.Recording:
+    start = min(packet.t_ns for packets in rows.values() for packet in packets)
+    series = {name: _series(path, name[0], packets, start) for name, packets in sorted(rows.items())}
     end = base.end_of(*(s.t_ns for s in series.values()))
-    notes = (f"{len(series)} probes, {sum(map(len, series.values()))} packets",)
+    notes = (f"{len(series)} probes, {sum(map(len, series.values()))} packets", *notes)
     single = next(iter(series.values()))
     if len(series) == 1:
         return base.Recording({SeriesName.RTT: single}, end, start, traits=(Trait.ICMP,), notes=notes)
     # Context is kept in thousandths of its unit: microseconds.
-    context = {f"rtt of probe {n} ms": Series.of(s.t_ns, s.value // 1000, s.loss) for n, s in series.items()}
+    probes = [probe for probe, _ in series]
+    context = {
+        f"rtt of probe {probe}{f' in {msm}' if probes.count(probe) > 1 else ''} ms": Series.of(
+            s.t_ns, s.value // 1000, s.loss
+        )
+        for (probe, msm), s in series.items()
+    }
     return base.Recording({}, end, start, context=context, traits=(Trait.ICMP,), notes=notes)
 
 
-def _packets(path: Path, number: int, result: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return (time, RTT in ns or -1) of each packet of one result, 1 s apart as Atlas sends them."""
+def _packets(path: Path, number: int, result: Mapping[str, Any]) -> list[_Packet]:
+    """Return the packets of one result. Raises InputError where it does not have as many as were sent."""
     at = int(result["timestamp"]) * 10**9
-    found = []
-    for packet, item in enumerate(result["result"]):
-        rtt = float(item["rtt"]) if "rtt" in item else -1.0
-        if not (rtt == -1.0 or 0 <= rtt * 1e6 <= base.MAX_RTT_NS):
-            raise InputError(
-                str(path), f"record {number}: rtt {rtt:g} ms", "a round trip takes less than 10 minutes"
-            )
-        found.append((at + packet * 10**9, round(rtt * 1e6) if rtt >= 0 else -1))
-    return found
+    items = [item for item in result["result"] if not item.get("dup") and "late" not in item]
+    sent = int(result.get("sent", len(items)))
+    if sent == 0:
+        return []
+    if not items and sent:
+        if int(result.get("rcvd", 0)):
+            found = f"{result['rcvd']} answers and no single RTTs, as of a built-in measurement"
+            raise _refuse(path, number, found, "give a ping measurement with single RTTs")
+        return [_Packet(at + packet * _APART_NS, -1) for packet in range(sent)]
+    if sent != len(items):
+        found = f"{sent} packets sent, {len(items)} listed"
+        raise _refuse(path, number, found, "give the result as RIPE Atlas wrote it")
+    return [_Packet(at + place * _APART_NS, _rtt_ns(path, number, item)) for place, item in enumerate(items)]
 
 
-def _series(path: Path, probe: int, rows: Sequence[tuple[int, int]], start: int) -> Series:
-    ordered = sorted(rows)
-    stamps = np.array([t for t, _ in ordered], np.int64)
+def _rtt_ns(path: Path, number: int, item: Mapping[str, Any]) -> int:
+    rtt = item.get("rtt")
+    if rtt is None or float(rtt) == -1:
+        return -1
+    if not 0 < float(rtt) * 1e6 <= base.MAX_RTT_NS:
+        found = f"rtt {float(rtt):g} ms"
+        raise _refuse(path, number, found, "a round trip takes more than 0 and less than 10 minutes")
+    return round(float(rtt) * 1e6)
+
+
+def _series(path: Path, probe: int, packets: Sequence[_Packet], start: int) -> Series:
+    ordered = sorted(packets)
+    stamps = np.array([packet.t_ns for packet in ordered], np.int64)
     for leap in np.flatnonzero(np.diff(stamps) > _LONGEST_PAUSE_NS)[:1]:
         found = f"probe {probe} pauses for {format_duration(int(np.diff(stamps)[leap]))}"
         raise InputError(str(path), found, "split the recording where its clock changes")
-    rtt = np.array([rtt for _, rtt in ordered], np.int64)
-    t = base.increasing([t - start for t, _ in ordered])
+    rtt = np.array([packet.rtt_ns for packet in ordered], np.int64)
+    t = base.increasing(stamps - start)
     return Series.of(t, rtt, np.where(rtt < 0, Loss.UNKNOWN, Loss.NONE))
 
 
@@ -91,7 +154,7 @@ FORMAT = base.Format(
     _recognises,
     _read,
     sign="JSON with `prb_id` and `msm_id`",
-    tool="RIPE Atlas ping measurements, firmware 4460 to 5080",
-    record="the results of a ping measurement of your own, with single RTTs",
+    tool="RIPE Atlas ping measurements, firmware 4460 to 5080, as a list or a result a line",
+    record="a ping measurement of your own: built-in ones may lack the single RTTs",
     cannot_tell="anything between its few packets: context, not replay",
 )

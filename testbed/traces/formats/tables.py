@@ -1,10 +1,14 @@
-"""Tables of text: columns by name, numbers with the line that broke them."""
+"""Tables of text: columns by name, numbers with the line that broke them.
+
+Columns are separated by commas, tabs or semicolons, as the header says; decimals by points. What is written
+where nothing is known (nothing, NaN, null, -) is never a number.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +19,15 @@ from numpy.typing import NDArray
 from testbed.errors import InputError, Place
 from testbed.traces.formats import base
 
+UNKNOWN = frozenset(("", "nan", "-nan", "null", "none", "na", "n/a", "-", "--", "inf", "-inf"))
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\Z")
 _INTEGER = re.compile(r"[+-]?\d{1,19}\Z")
+_COMMA = re.compile(r"[+-]?\d+,\d+\Z")
+
+
+def is_number(text: str) -> bool:
+    """Say whether a cell is a decimal number."""
+    return bool(_NUMBER.match(text))
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,10 @@ class Table:
         """Return the error for one row."""
         return InputError(Place(str(self.path), self.lines[row]), found, expected)
 
+    def known(self, name: str) -> NDArray[np.bool_]:
+        """Return which cells of a column say anything, shape (rows,)."""
+        return np.array([cell.lower() not in UNKNOWN for cell in self.column(name)], np.bool_)
+
     def integers(self, name: str) -> NDArray[np.int64]:
         """Return a column of whole numbers. Raises InputError with the line of what is none."""
         for row, text in enumerate(self.column(name)):
@@ -48,10 +63,18 @@ class Table:
                 raise self.refuse(row, f"{name} is {text!r}", "write a whole number")
         return np.array([int(text) for text in self.columns[name]], np.int64)
 
-    def scaled(self, name: str, scale: int, *, low: float = 0) -> NDArray[np.int64]:
-        """Return a column of decimal numbers times ``scale``, exactly. Raises InputError below ``low``."""
+    def scaled(
+        self, name: str, scale: int, *, low: float = 0, where: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int64]:
+        """Return a column of decimal numbers times ``scale``, exactly; 0 in rows that are not ``where``.
+
+        Raises InputError below ``low``.
+        """
         values = []
         for row, text in enumerate(self.column(name)):
+            if where is not None and not where[row]:
+                values.append(0)
+                continue
             if not _NUMBER.match(text):
                 raise self.refuse(row, f"{name} is {text!r}", "write a number")
             value = Decimal(text)
@@ -70,19 +93,58 @@ class Table:
             )
 
 
+def separator(line: str) -> str:
+    """Return what stands between the columns of a table with this header: a comma, a tab or a semicolon."""
+    return max(",\t;", key=line.count)
+
+
+def header(head: base.Head) -> list[str]:
+    """Return the names of the columns of a file's first line; one name where it is no table."""
+    line = next((line for line in head.lines if line.strip()), "")
+    return [name.strip() for name in next(csv.reader([line], delimiter=separator(line)), [])]
+
+
 def read_csv(path: Path, names: Sequence[str] = ()) -> Table:
     """Read a CSV file with a header line, or with ``names`` for its columns. Raises InputError."""
-    lines = base.lines(path)
-    rows = [(n, row) for n, row in enumerate(csv.reader(lines), 1) if any(cell.strip() for cell in row)]
+    rows = list(_rows(path, base.lines(path)))
+    if not rows:
+        raise InputError(str(path), "the table has no rows", "give the whole recording")
     if not names:
-        names, rows = [cell.strip() for cell in rows[0][1]], rows[1:]
+        names, rows = rows[0][1], rows[1:]
     if len(set(names)) != len(names):
         raise InputError(Place(str(path), 1), f"columns {', '.join(names)}", "name each column once")
     if not rows:
         raise InputError(str(path), "the table has no rows", "give the whole recording")
     for number, row in rows:
+        if row == list(names):
+            raise InputError(
+                Place(str(path), number),
+                "the header again: a second recording begins",
+                "split the file there",
+            )
         if len(row) != len(names):
             raise InputError(Place(str(path), number), f"{len(row)} columns", f"the table has {len(names)}")
     cells = zip(*(row for _, row in rows), strict=True)
-    columns = {name: [cell.strip() for cell in column] for name, column in zip(names, cells, strict=True)}
-    return Table(path, columns, [number for number, _ in rows])
+    return Table(path, dict(zip(names, cells, strict=True)), [number for number, _ in rows])
+
+
+def _rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that hold anything, with their line numbers. Raises InputError with the line of a bad one."""
+    between = separator(next((line for line in lines if line.strip()), ""))
+    reader = csv.reader(lines, delimiter=between, strict=True)
+    before = 0
+    try:
+        for cells in reader:
+            row = [cell.strip() for cell in cells]
+            if reader.line_num != before + 1:
+                place = Place(str(path), before + 1)
+                raise InputError(place, "a quotation mark that does not end in its line", "end it there")
+            before = reader.line_num
+            if between == ";" and (comma := next(filter(_COMMA.match, row), None)):
+                found = f"';' between the columns and a comma in the number {comma}"
+                expected = "write ',' between the columns and a point in numbers"
+                raise InputError(Place(str(path), before), found, expected)
+            if any(row):
+                yield before, row
+    except csv.Error as error:
+        raise InputError(Place(str(path), before + 1), f"no row of CSV ({error})", "write CSV") from None

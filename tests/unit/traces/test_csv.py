@@ -70,7 +70,7 @@ def test_plain_csv_takes_its_units_from_its_names(tmp_path):
         ("t_ms,rtt_ms\n0,abc\n", ":2: rtt_ms is 'abc'; write a number"),
         ("t_ms,rtt_ms\n0,1\n10\n", ":3: 1 columns; the table has 2"),
         ("t_ms,rtt_ms\n0,1e9\n", ":2: rtt_ms is 1e9; a round trip takes less than 10 minutes"),
-        ("t_ms,down_mbps\n0,-1\n", ":2: down_mbps is '-1'; write a number"),
+        ("t_ms,down_mbps\n0,-1\n", ":2: down_mbps is -1; write a number from 0 that fits into 64 bits"),
         ("t_ms,rtt_ms\n", ": the table has no rows; give the whole recording"),
         ("t_ms,loss_pct\n0,101\n", ":2: loss_pct is 101; write a share from 0 to 100"),
         ("t_ms,uplink_packet_loss\n0,2\n", ":2: uplink_packet_loss is 2; write a share from 0 to 1"),
@@ -115,3 +115,122 @@ def test_delays_in_ns_take_their_losses_from_the_file_beside(tmp_path):
     delays = trace.series[SeriesName.UP_DELAY]
     assert [25_000_000, 0, 26_000_000] == delays.value.tolist()
     assert [Loss.NONE, Loss.UP, Loss.NONE] == delays.loss.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "value"),
+    [
+        ("t_s\trtt_ms\n0\t20.5\n0.01\t21\n", None, 20_500_000),
+        ("t_s;rtt_ms\n0;20.5\n0.01;21\n", None, 20_500_000),
+        ('"T_ms","RTT_ms"\n"0","20.5"\n"10","21"\n', None, 20_500_000),
+        ("epoch_us,rtt_us\n1700000000000000,20500\n1700000000010000,21000\n", 1_700_000_000 * 10**9, 20_500_000),
+        ("timestamp,rtt_ms\n1700000000.25,20.5\n1700000000.5,21\n", 1_700_000_000_250_000_000, 20_500_000),
+        ("time,rtt_ms\n2023-11-14 22:13:20 UTC,20.5\n2023-11-14 22:13:21 UTC,21\n", 1_700_000_000 * 10**9, 20_500_000),
+        ("time,rtt_ms\n2023-11-14T23:13:20.5+0100,20.5\n2023-11-14T23:13:21+01,21\n",
+         1_700_000_000_500_000_000, 20_500_000),
+        ("time,rtt_ms\n2023-11-14 22:13:20,20.5\n2023-11-14 22:13:21,21\n", None, 20_500_000),
+    ],
+)  # fmt: skip
+def test_csv_is_read_as_its_header_says(text, start, value, tmp_path):
+    """Tabs and semicolons separate too; epochs in every unit, and ISO 8601 with a zone, tell the start."""
+    trace = store.import_file(written(tmp_path, text))
+
+    assert "csv 1" == trace.provenance.made_by
+    assert start == trace.provenance.start_ns
+    assert value == trace.probes.value[0]
+    assert (start is None) == ("times without a zone: the start is unknown" in trace.provenance.notes)
+
+
+def test_a_zone_by_name_is_not_read(tmp_path):
+    """CEST does not say which hour is meant when clocks go back."""
+    text = "time,rtt_ms\n2025-07-24 19:15:00 CEST,20.5\n2025-07-24 19:15:01 CEST,21\n"
+
+    notes = store.import_file(written(tmp_path, text)).provenance.notes
+
+    assert "the zone CEST is a name, no offset: not read" in notes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("t_s;rtt_ms\n0;30,1\n", ":2: ';' between the columns and a comma in the number 30,1; write ',' between"),
+        ("timestamp,rtt_ms\n1753380000123,30\n", ":2: timestamp is 1753380000123; timestamp is in s; call it epoch_ms"),
+        ("epoch_ns,rtt_ms\n1753380000,30\n", ":2: epoch_ns is 1753380000; epoch_ns is in ns; call it epoch_s"),
+        ("timestamp,rtt\n1753380000123,30\n", ":2: timestamp is 1753380000123; timestamp is in s; call it epoch_ms"),
+        ("time,rtt_ms\n0.5,30\n", ":2: time is 0.5: no epoch; call a time since the start t_s or t_ms"),
+        ("t_s,rtt_ms\n0,30\n1,31\nt_s,rtt_ms\n0,30\n", ":4: the header again: a second recording begins"),
+        ("t_ms,rtt_ms\n0,30\n10,31\n0,30\n", ":4: the clock leaps back by 10 ms: its times begin again"),
+        ("time,rtt_ms\n2025-10-26 02:00:00,1\n2025-10-26 02:59:59,1\n2025-10-26 02:00:00,1\n",
+         ":4: the clock leaps back by 59.98 min, as at the end of summer time; write the times as UTC"),
+        ("t_s,rtt_ms\n0,30\n1,\"31\n2,32\n", ":3: no row of CSV"),
+        ("t_s,rtt_ms,rtt_us\n0,30,1\n", "rtt_ms and rtt_us are the same (rtt); keep one of them"),
+        ("t_s,t_ms,rtt_ms\n0,0,30\n", ":1: columns t_s, t_ms, rtt_ms: t_s and t_ms are times; keep one of them"),
+        ("t_s,rtt_ms\n0,0\n", "column rtt_ms has no value; take it out"),
+        ("1734547219312044032,29.5\n1734547219332015872,29.5\n",
+         ":1: 2 columns of numbers without a header; add a first line that names them, such as epoch_ns,rtt_ms"),
+        ("0.01 29.5\n0.02 29.5\n", ":1: 2 columns of numbers without a header; add a first line that names them, "
+                                   "such as t_s,rtt_ms"),
+        ("when,rtt_ms\n0,1\n", ":1: columns when, rtt_ms: none is known as a time (t_s, t_ms"),
+        ("t_s,ping\n0,1\n", ":1: columns t_s, ping: none is known as a value (rtt_ms, rtt_us"),
+        ("timestamp_start,download,upload\n2024-01-01T00:00:00Z,250,20\n",
+         "download is 250 at the most: no bit/s; call the columns down_mbps and up_mbps"),
+    ],
+)  # fmt: skip
+def test_a_table_that_leaves_a_doubt_is_refused(text, message, tmp_path):
+    """With the place, the columns that were found, and what would be right."""
+    with pytest.raises(InputError) as error:
+        store.import_file(written(tmp_path, text))
+
+    assert message in str(error.value)
+
+
+def test_what_says_nothing_is_no_value(tmp_path):
+    """An RTT of 0, a rate that is NaN: nothing is known at that time; empty and -1 are lost probes."""
+    text = "t_ms,rtt_ms,down_mbps\n0,20,100\n10,0,NaN\n20,,90\n30,-1,null\n40,NaN,80\n"
+
+    trace = store.import_file(written(tmp_path, text))
+
+    assert [0, 20, 30, 40] == (trace.probes.t_ns // 10**6).tolist()
+    assert [False, True, True, True] == trace.probes.lost.tolist()
+    assert [100_000_000, 90_000_000, 80_000_000] == trace.series[SeriesName.DOWN_RATE].value.tolist()
+    assert {"1 rows say nothing of rtt_ms: left out", "2 rows say nothing of down_mbps: left out"} <= set(
+        trace.provenance.notes
+    )
+
+
+def test_rows_of_two_recordings_joined_lose_no_probes(tmp_path):
+    """Where rates have rows of their own, no probe was sent in them."""
+    trace = store.import_file(written(tmp_path, "t_ms,rtt_ms,down_mbps\n0,20,\n5,,100\n10,21,\n15,,90\n"))
+
+    assert [20_000_000, 21_000_000] == trace.probes.value.tolist()
+    assert not trace.probes.lost.any()
+
+
+def test_a_pause_of_hours_is_a_gap(tmp_path):
+    """Of epochs a pause is one; nothing is known there, and nothing was lost."""
+    text = "timestamp,rtt\n1700000000,20\n1700000001,21\n1700004201,22\n"
+
+    trace = store.import_file(written(tmp_path, text))
+
+    assert 3 == len(trace.probes)
+    assert "no row for 1.167 h behind line 3: nothing is known there" in trace.provenance.notes
+
+
+def test_rates_with_the_times_of_a_flush_are_refused(tmp_path):
+    """25 rows of half a second each, written at once: 120 s would be read as 97."""
+    rows = [f"{12.5 * (n // 25) + 0.0001 * (n % 25):.4f},100" for n in range(240)]
+
+    with pytest.raises(InputError, match="of 240 rows have the time of the row in front: of the flush"):
+        store.import_file(written(tmp_path, "\n".join(["t_s,down_mbps", *rows])))
+
+
+def test_wetlinks_rates_are_bit_s(tmp_path):
+    """Tests of some seconds with pauses between them, down and up in rows of their own."""
+    rows = [f"2024-01-01T00:{3 * n // 5:02}:{n % 5:02}Z,{2e8 + n},nan" for n in range(10)]
+    text = "\n".join(["timestamp_start,download,upload", *rows, "2024-01-01T00:30:00Z,nan,15000000"])
+
+    trace = store.import_file(written(tmp_path, text))
+
+    assert [round(2e8 + n) for n in range(10)] == trace.series[SeriesName.DOWN_RATE].value.tolist()
+    assert [15_000_000] == trace.series[SeriesName.UP_RATE].value.tolist()
+    assert any("pauses between rates" in note for note in trace.provenance.notes)
