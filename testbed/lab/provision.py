@@ -51,15 +51,15 @@ class Step:
 def provision(
     playbook: Path,
     groups: Groups,
-    variables: Mapping[str, Any],
+    variables: Mapping[str, Mapping[str, Any]],
     private_data_dir: Path,
     on_event: Callable[[Step], None] = lambda step: None,
 ) -> None:
     """Run a playbook on devices, given by the inventory's groups; ``on_event`` hears of every task that ended.
 
-    ``variables`` may hold secrets: they are written to a file that only this user can read, in
-    ``private_data_dir``, which ought to lie on a tmpfs, and removed at the end. What stays there
-    is ``ansible.log``. Raises RunError naming device, role and task with what the command said.
+    ``variables`` are those of each device, by its name. They may hold secrets: they are written into the
+    inventory, which only this user can read, in ``private_data_dir``, which ought to lie on a tmpfs, and
+    removed at the end. What stays there is ``ansible.log``. Raises RunError naming device, role and task with what the command said.
     """
     failures: list[Step] = []
 
@@ -96,6 +96,8 @@ def read_step(event: Mapping[str, Any]) -> Step | None:
         return None
     result = data.get("res", {})
     wrong = state in (StepState.FAILED, StepState.UNREACHABLE)
+    if not wrong and data.get("task_action", "").endswith("include_role"):
+        return None  # the role's own tasks follow
     return Step(
         device=data.get("host", ""),
         role=data.get("role", ""),
@@ -131,18 +133,17 @@ def _state(kind: str, data: Mapping[str, Any]) -> StepState | None:
 
 
 @contextmanager
-def _workspace(parent: Path, groups: Groups, variables: Mapping[str, Any]) -> Iterator[Path]:
-    """A folder for Ansible with inventory and variables; removed at the end."""
+def _workspace(parent: Path, groups: Groups, variables: Mapping[str, Mapping[str, Any]]) -> Iterator[Path]:
+    """A folder for Ansible with the inventory, in it the devices' variables; removed at the end."""
     folder = parent / "ansible"
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "env").mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, parents=True)
     folder.chmod(0o700)
     inventory = {
-        group: {"hosts": {device.name: dict(device.host_vars()) for device in devices}}
+        group: {"hosts": {d.name: {**d.host_vars(), **variables.get(d.name, {})} for d in devices}}
         for group, devices in groups.items()
     }
     _write_private(folder / "inventory" / "hosts.json", inventory)
-    _write_private(folder / "env" / "extravars", dict(variables))
     try:
         yield folder
     finally:

@@ -99,14 +99,15 @@ def bring_up(
     with step("hub"):
         starts, expires = now() - timedelta(minutes=5), now() + _TOKEN_LIFE
         tokens = {access: tenant.credential(starts, expires, access) for access in Access}
+        groups = provisioned(job.scenario, network)
         variables = hub_variables(job.scenario, topology, tenant.endpoint, tokens)
         network.devices[topology.hub.name].wait()
         with (logs / "provision.log").open("w") as log:
             try:
                 provision(
                     paths.PLAYBOOKS / "hub.yml",
-                    provisioned(job.scenario, network),
-                    variables,
+                    groups,
+                    {device.name: variables for devices in groups.values() for device in devices},
                     SECRETS,
                     lambda done: print(done.seconds, done, file=log),
                 )

@@ -103,7 +103,7 @@ def test_ansible_provisions_it(device: DeviceAccess, hardware: Hardware, tmp_pat
     settings = (paths.PLAYBOOKS / "ansible.cfg").read_text()
     (tmp_path / "ansible.cfg").write_text(settings.replace("= plugins", f"= {paths.PLAYBOOKS}/plugins"))
     word = "from ansible"
-    provision(tmp_path / "playbook.yml", {"devices": [device]}, {"word": word}, tmp_path)
+    provision(tmp_path / "playbook.yml", {"devices": [device]}, {device.name: {"word": word}}, tmp_path)
 
     assert f"{word}\n640\n" == hardware.sh(
         "cat /etc/contract/file; stat -c %a /etc/contract/file; rm -r /etc/contract"

@@ -156,7 +156,8 @@ class Lab:
             "cache_upload_sas": UPLOAD_SAS,
         }
         groups = {"hubs": [self["hub"]], "edges": [self["edge"]]}
-        provision(PLAYBOOK, groups, given | variables, self.folder / "ansible", on_event)
+        each = {name: given | variables for name in ("hub", "edge")}
+        provision(PLAYBOOK, groups, each, self.folder / "ansible", on_event)
 
 
 @pytest.fixture(scope="module")
