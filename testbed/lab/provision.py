@@ -59,7 +59,8 @@ def provision(
 
     ``variables`` are those of each device, by its name. They may hold secrets: they are written into the
     inventory, which only this user can read, in ``private_data_dir``, which ought to lie on a tmpfs, and
-    removed at the end. What stays there is ``ansible.log``. Raises RunError naming device, role and task with what the command said.
+    removed at the end. What stays there is ``ansible.log``. Raises RunError naming device, role and task
+    with what the command said.
     """
     failures: list[Step] = []
 

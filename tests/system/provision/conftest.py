@@ -156,7 +156,7 @@ class Lab:
             "cache_upload_sas": UPLOAD_SAS,
         }
         groups = {"hubs": [self["hub"]], "edges": [self["edge"]]}
-        each = {name: given | variables for name in ("hub", "edge")}
+        each = dict.fromkeys(("hub", "edge"), given | variables)
         provision(PLAYBOOK, groups, each, self.folder / "ansible", on_event)
 
 
