@@ -66,8 +66,10 @@ user root; pid /run/origin.pid; error_log /run/origin-error.log; events {{ }}
 http {{
     log_format json escape=json '{{"uri": "$request_uri", "range": "$http_range", "ms_range": "$http_x_ms_range", '
         '"if_none_match": "$http_if_none_match", "authorization": "$http_authorization", "status": $status, '
-        '"bytes": $body_bytes_sent, "from": "$remote_addr", "method": "$request_method"}}';
+        '"bytes": $body_bytes_sent, "from": "$remote_addr", "method": "$request_method", "cookie": "$http_cookie", '
+        '"type": "$http_x_ms_blob_type", "taken_by": "$http_x_ms_meta_taken_by"}}';
     access_log /run/origin.jsonl json;
+    underscores_in_headers on;
     server {{
         listen 203.0.113.10:443 ssl;
         ssl_certificate {folder}/tenant.pem; ssl_certificate_key {folder}/tenant.key;

@@ -102,11 +102,14 @@ def test_clients_cannot_write(cache: Lab) -> None:
     assert 403 == get(cache, "small.json", method="PUT").status
 
 
-def put(lab: Lab, path: str, body: bytes, timeout_s: float = 20) -> int:
+def put(lab: Lab, path: str, body: bytes, *headers: str, timeout_s: float = 20) -> int:
     """Upload through the hub as a LAN client would; return the status, 0 for none."""
     (lab.folder / "upload").write_bytes(body)
     command = f"curl -s -m {timeout_s} -o /dev/null -w '%{{http_code}}' -T {lab.folder}/upload"
-    return int(lab.nodes["client"].run(["sh", "-c", f"{command} http://192.168.10.1/{path}"]).stdout or 0)
+    options = " ".join(f"-H '{header}'" for header in headers)
+    return int(
+        lab.nodes["client"].run(["sh", "-c", f"{command} {options} 'http://192.168.10.1/{path}'"]).stdout or 0
+    )
 
 
 def test_an_upload_reaches_the_tenant_whole(cache: Lab) -> None:
@@ -116,6 +119,51 @@ def test_an_upload_reaches_the_tenant_whole(cache: Lab) -> None:
 
     assert BIG == (cache.folder / "blobs/uploads/clinic/00001").read_bytes()
     assert ("PUT", f"/uploads/clinic/00001?{UPLOAD_SAS}") == (request["method"], request["uri"])
+
+
+@pytest.mark.parametrize(
+    "query", ["comp=block&blockid=QUFB%3D", "comp=blocklist", "comp=appendblock", "comp=page"]
+)
+def test_a_part_of_an_upload_stays_a_part(cache: Lab, query: str) -> None:
+    """What a PUT is one part of is said in its query, and the tenant is told; the client's token it is not told."""
+    put(cache, f"uploads/clinic/parts?timeout=30&{query}&sv=2020-01-01&sig=mine", b"part")
+    (request,) = cache.origin_requests()
+
+    assert (f"/uploads/clinic/parts?{query}&{UPLOAD_SAS}", "") == (request["uri"], request["type"])
+
+
+def test_an_uploads_headers_pass_and_credentials_do_not(cache: Lab) -> None:
+    """Conditions, metadata and the kind of blob reach the tenant as they were sent; tokens and cookies do not."""
+    headers = ("If-None-Match: *", "x-ms-meta-taken_by: x1", "x-ms-blob-type: AppendBlob")
+    put(cache, "uploads/clinic/headers", b"", *headers, "Authorization: Bearer mine", "Cookie: mine=1")
+    (request,) = cache.origin_requests()
+
+    assert ("*", "x1", "AppendBlob") == tuple(request[key] for key in ("if_none_match", "taken_by", "type"))
+    assert ("", "") == (request["authorization"], request["cookie"])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "comp=metadata",
+        "comp=tier",
+        "comp=snapshot",
+        "c%6Fmp=block",
+        "comp=bl%6Fck",
+        "restype=container",
+        "x=1",
+    ],
+)
+def test_an_unknown_operation_is_refused(cache: Lab, query: str) -> None:
+    """A PUT that the hub does not know to be an upload is refused, and never taken for one."""
+    assert 400 == put(cache, f"uploads/clinic/00001?{query}", b"x")
+    assert [] == cache.origin_requests()
+
+
+def test_a_copy_is_refused(cache: Lab) -> None:
+    """The tenant is not made to fetch from elsewhere with the hub's token."""
+    assert 400 == put(cache, "uploads/clinic/00001", b"", "x-ms-copy-source: https://elsewhere/x")
+    assert [] == cache.origin_requests()
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "HEAD"])
