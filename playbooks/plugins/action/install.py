@@ -18,7 +18,7 @@ SCRIPT = """\
 dest={dest} mode={mode} new={dest}.new
 umask 077
 mkdir -p -m 0755 "${{dest%/*}}" && cat > "$new" || exit 1
-if cmp -s "$new" "$dest" && [ "0$(stat -c %a "$dest")" = "$mode" ]; then rm -f "$new"; exit 0; fi
+if cmp -s "$new" "$dest" && [ -n "$(find "$dest" -perm "$mode")" ]; then rm -f "$new"; exit 0; fi
 umask 022
 if ! {{ {validate}; }} >&2; then rm -f "$new"; exit 1; fi
 chmod "$mode" "$new" && mv -f "$new" "$dest" && echo changed

@@ -38,8 +38,8 @@ echo 1 > /proc/sys/net/ipv4/ip_forward
 nft add table ip nat
 nft 'add chain ip nat post {{ type nat hook postrouting priority srcnat; }}'
 nft add rule ip nat post oifname net0 masquerade
-dnsmasq --user=root --conf-file=/dev/null --no-hosts --no-resolv --no-ping --pid-file= --interface=lan0 \\
-    --server=203.0.113.1 --dhcp-authoritative --dhcp-leasefile=/run/leases \\
+dnsmasq --user=root --conf-file=/dev/null --no-hosts --no-resolv --no-ping --pid-file=/run/dnsmasq.pid \\
+    --interface=lan0 --server=203.0.113.1 --dhcp-authoritative --dhcp-leasefile=/run/leases \\
     --dhcp-range={lease},{lease},1h --dhcp-option=option:router,{lan}
 """
 SCRIPTS = {
@@ -149,7 +149,7 @@ class Lab:
         """Run the hub's playbook; ``variables`` replace this lab's own."""
         authority = (self.folder / "authority.pem").read_text()
         given = {
-            "failover_target": "203.0.113.1",
+            "failover_targets": ["203.0.113.1"],
             "failover_rise": 2,
             "cache_origin_host": HOST,
             "cache_origin_container": "content",

@@ -138,6 +138,88 @@ def test_short_handover_gaps_do_not_trigger_it(lab: Lab, steps: list[Step]) -> N
     assert before == lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
 
 
+def tracked(lab: Lab, uplink: str) -> int:
+    """Return how many flows with an uplink's address the hub tracks."""
+    address = {"starlink": "100.64.10.100", "lte": "192.168.8.100"}[uplink]
+    return len(lab.sh("hub", f"conntrack -L --reply-dst {address} 2>/dev/null || true").splitlines())
+
+
+def decide(lab: Lab, *decisions: str) -> None:
+    """Tell the uplinks' manager what a failover role would."""
+    for decision in decisions:
+        lab.sh("hub", f"/etc/hub/uplinks {decision}")
+
+
+@pytest.fixture
+def undecided(lab: Lab, steps: list[Step]) -> Iterator[None]:
+    """A hub all of whose uplinks work, with flows of its client on the preferred one."""
+    lab.sh("client", "ping -q -c 1 -W 2 203.0.113.10")
+    yield
+    decide(lab, "prefer starlink", "prefer lte")
+
+
+def test_the_backups_failure_is_nobodys_business(lab: Lab, undecided: None) -> None:
+    """When the uplink that does not carry fails and comes back, no flow of the other one is forgotten."""
+    before = tracked(lab, "starlink")
+    decide(lab, "avoid lte", "prefer lte")
+
+    assert 0 < before == tracked(lab, "starlink")
+
+
+def test_what_leaves_with_an_uplink_is_forgotten(lab: Lab, undecided: None) -> None:
+    """Flows of a failed uplink move to the next one with their next packet, and back at its return."""
+    decide(lab, "avoid starlink")
+    assert 0 == tracked(lab, "starlink")
+    lab.sh("client", "ping -q -c 1 -W 2 203.0.113.10")
+    assert 0 < tracked(lab, "lte")
+    decide(lab, "prefer starlink")
+
+    assert 0 == tracked(lab, "lte")
+
+
+@pytest.mark.parametrize("carrier", ["starlink", "lte"])
+def test_with_nowhere_to_go_an_outage_is_sat_out(lab: Lab, undecided: None, carrier: str) -> None:
+    """When the last uplink fails its flows are kept, and it stays the one that carries until another is back."""
+    first, last = ("lte", "starlink") if carrier == "starlink" else ("starlink", "lte")
+    decide(lab, f"avoid {first}")
+    lab.sh("client", "ping -q -c 1 -W 2 203.0.113.10")
+    route, before = best_route(lab), tracked(lab, carrier)
+    decide(lab, f"avoid {last}")
+    during = best_route(lab), tracked(lab, carrier)
+    decide(lab, f"prefer {last}")
+
+    assert 0 < before
+    assert [(route, before)] * 2 == [during, (best_route(lab), tracked(lab, carrier))]
+
+
+def test_a_dead_target_is_told_from_dead_uplinks(lab: Lab, steps: list[Step]) -> None:
+    """With a second target the first one's death takes no uplink out, is logged, and the failover still works."""
+    lab.provision(failover_targets=["203.0.113.99", "203.0.113.1"], failover_silent_s=2, hub_cache=False)
+    until(lambda: '"target": "203.0.113.99", "state": "silent"' in states(lab), 10)
+    assert "avoided" not in states(lab)
+    lab.cut("dish")
+    until(lambda: best_route(lab) == "wan1", 5)
+    lab.heal("dish")
+    until(lambda: best_route(lab) == "wan0", 6)
+
+    lab.provision()
+
+
+def states(lab: Lab) -> str:
+    return lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
+
+
+def test_a_renewed_lease_leaves_the_tunnels_rules(lab: Lab, steps: list[Step]) -> None:
+    """What others look up in an uplink's table they still look up after its lease was renewed."""
+    lab.sh("hub", "ip rule add fwmark 101 lookup 101 priority 601; : > /run/hub/wan0.lease")
+    lab.sh("hub", "kill -USR1 $(cat /run/hub/wan0.pid)")
+    until(lambda: "100.64.10.100" in lab.sh("hub", "cat /run/hub/wan0.lease"), 10)
+    rules = lab.sh("hub", "ip rule; ip rule delete priority 601")
+
+    assert "from all fwmark 0x65 lookup 101" in rules
+    assert 1 == rules.count("from 100.64.10.100 lookup 101")
+
+
 def test_a_second_run_changes_nothing_but_runs_again(lab: Lab, steps: list[Step]) -> None:
     """Provisioning again installs no file that is there already, and the hub works afterwards."""
     again: list[Step] = []

@@ -188,3 +188,18 @@ def test_a_dead_tunnel_is_named(lab: Lab, steps: list[Step]) -> None:
 
     assert 0 != said.returncode
     assert "no BGP with BFD through the tunnel of lte\n" in said.stderr
+
+
+def test_what_the_role_made_goes_and_the_hubs_own_stays(lab: Lab, steps: list[Step]) -> None:
+    """The next run finds no tunnel, rule or table of this one's; what the hub had beside them is as it was."""
+    own = "ip rule add from 10.9.9.9 lookup 55 priority 700; ip rule add fwmark 101 lookup 55 priority 601"
+    lab.sh("hub", f"{own}; ip link add tun-mine type veth peer name mine; nft add table ip mine")
+    lab.provision(hub_failover="none")
+    rules = lab.sh("hub", "ip rule")
+
+    assert ["tun-mine@mine"] == re.findall(r"^(tun-\S+)", lab.sh("hub", "ip -br link"), re.M)
+    assert {"601", "700"} == set(re.findall(r"^([5-8]\d\d):", rules, re.M))
+    assert 1 == rules.count("fwmark 0x65")
+    assert ["hub", "mine"] == sorted(re.findall(r"table ip (\S+)", lab.sh("hub", "nft list tables")))
+    assert "frr" not in lab.sh("hub", "cat /etc/hub/made")
+    lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")

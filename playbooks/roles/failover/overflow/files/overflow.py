@@ -46,8 +46,8 @@ table ip overflow {{
 }}
 """
 ROUTING = """
-while ip rule delete priority 800 2>/dev/null; do :; done
-while ip rule delete priority 801 2>/dev/null; do :; done
+while ip rule delete priority 800 lookup main suppress_prefixlength 0 2>/dev/null; do :; done
+while ip rule delete priority 801 fwmark {second_table} lookup {second_table} 2>/dev/null; do :; done
 ip rule add priority 800 lookup main suppress_prefixlength 0
 ip rule add priority 801 fwmark {second_table} lookup {second_table}
 """
@@ -110,8 +110,8 @@ class Pings:
     """Pings through a port, at an interval, for ever."""
 
     def __init__(self, interface: str, target: str, interval_s: float) -> None:
-        self._command = ["ping", "-n", "-I", interface, "-i", f"{interval_s:g}", target]
-        self._interval_s = interval_s
+        self._command = ["ping", "-I", interface, "-i", f"{interval_s:g}", target]
+        self._interval_s, self._lowest = interval_s, Lowest()
         self._answers: deque[tuple[float, float]] = deque(maxlen=1)
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -119,6 +119,11 @@ class Pings:
         """Return the last answer's round-trip time; infinite where none has come for two intervals."""
         at_s, rtt_ms = self._answers[-1] if self._answers else (0.0, 0.0)
         return rtt_ms if time.monotonic() - at_s < 2 * self._interval_s else float("inf")
+
+    def queueing_ms(self) -> float:
+        """Return the round-trip time above the lowest one; infinite without an answer."""
+        rtt_ms = self.rtt_ms()
+        return rtt_ms - self._lowest.of(rtt_ms, time.monotonic()) if rtt_ms < float("inf") else rtt_ms
 
     def _run(self) -> None:
         while True:
@@ -171,15 +176,15 @@ def main(settings: dict) -> None:
     subprocess.run(["sh", "-euc", ROUTING.format(**settings)], check=True)
     nft(RULES.format(**settings))
     keys = ("busy_ms", "calm_ms", "enter", "leave", "retry", "share")
-    congestion, lowest = Congestion(**{key: settings[key] for key in keys}), Lowest()
-    pings = Pings(settings["preferred"], settings["target"], settings["interval_s"])
+    congestion = Congestion(**{key: settings[key] for key in keys})
+    pings = [Pings(settings["preferred"], target, settings["interval_s"]) for target in settings["targets"]]
     preferred, second = Meter(settings["preferred"]), Meter(settings["second"])
     taken_out = [STATE / f"{settings[key]}.avoid" for key in ("preferred", "second")]
     steering = False
     while True:
         time.sleep(settings["interval_s"])
-        rtt_ms, preferred_bps, second_bps = pings.rtt_ms(), preferred.bps(), second.bps()
-        queueing_ms = rtt_ms - lowest.of(rtt_ms, time.monotonic()) if rtt_ms < float("inf") else rtt_ms
+        queueing_ms = min(to_target.queueing_ms() for to_target in pings)
+        preferred_bps, second_bps = preferred.bps(), second.bps()
         dead = any(path.exists() for path in taken_out)
         wanted = congestion.observe(queueing_ms, preferred_bps, preferred_bps + second_bps) and not dead
         if wanted == steering:
