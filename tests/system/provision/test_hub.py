@@ -139,9 +139,13 @@ def test_short_handover_gaps_do_not_trigger_it(lab: Lab, steps: list[Step]) -> N
 
 
 def tracked(lab: Lab, uplink: str) -> int:
-    """Return how many flows with an uplink's address the hub tracks."""
+    """Return how many flows of the client with an uplink's address the hub tracks."""
     address = {"starlink": "100.64.10.100", "lte": "192.168.8.100"}[uplink]
-    return len(lab.sh("hub", f"conntrack -L --reply-dst {address} 2>/dev/null || true").splitlines())
+    return len(
+        lab.sh(
+            "hub", f"conntrack -L --orig-src 192.168.10.101 --reply-dst {address} 2>/dev/null || true"
+        ).splitlines()
+    )
 
 
 def decide(lab: Lab, *decisions: str) -> None:
