@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime
 
 from testbed import paths
@@ -11,7 +12,7 @@ from testbed.cli import screen
 from testbed.lab import bench
 from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario
-from testbed.run import launch, plan
+from testbed.run import launch, notes, plan
 from testbed.units import format_duration
 from testbed.yaml.overrides import Override
 
@@ -51,8 +52,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:
-    rows = plan.timeline(made)
+    rows, found = plan.timeline(made), list(notes.of_files(made.scenario, made.topology))
     if as_json:
+        for note in found:
+            print(f"note: {note}", file=sys.stderr)
         print(screen.as_json([{"t_ns": t, "what": what} for t, what in rows]))
         return
     print(f"{made.name}: {made.question}\n")
@@ -64,6 +67,8 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
         kind = f", {link.trace.provenance.kind}" if link.trace else ""
         print(f"  {name}: {where}{kind}, {len(link.pair.up.t_ns)}+{len(link.pair.down.t_ns)} segments")
     print(f"  hub: {made.bench.name if made.bench else VIRTUAL}, {_hub(made.scenario)}")
+    for note in found:
+        print(f"  note: {note}")
     print("\ntimeline")
     for t, what in rows:
         print(f"  {format_duration(t):>8}  {what}")

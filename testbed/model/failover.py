@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.quantities import Duration, Share
-from testbed.units import format_share
+from testbed.units import format_duration, format_share
 
 MS = 10**6
 S = 10**9
@@ -75,12 +75,13 @@ class Bfd:
     """The timers of a hub that runs BGP with BFD (RFC 5880) to its edge through one tunnel for each uplink.
 
     A BFD packet leaves every ``interval``; ``multiplier`` of them missing take the uplink out.
-    ``hold`` is BGP's own hold time, for the time in which BFD is not up yet.
+    ``hold`` is BGP's own hold time: so long without a message of BGP's takes the uplink out as well, BFD or
+    not. Left out it is three times the detection time, in whole seconds, and never less than 3 s.
     """
 
     interval: Duration = 300 * MS
     multiplier: int = 3
-    hold: Duration = 3 * S
+    hold: Duration = 0
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -90,8 +91,17 @@ class Bfd:
         The detection time is multiplier x interval since the last BFD packet arrived (RFC 5880, 6.8.4).
         Worst case: the outage begins just after one; best case: just before the next one was due.
         """
-        worst = self.multiplier * self.interval
-        return Promise(best_ns=worst - self.interval, worst_ns=worst)
+        return Promise(best_ns=self.detection_ns - self.interval, worst_ns=self.detection_ns)
+
+    @property
+    def detection_ns(self) -> int:
+        """How long BFD waits for a packet."""
+        return self.multiplier * self.interval
+
+    @property
+    def hold_ns(self) -> int:
+        """BGP's hold time, the given one or the one that suits BFD."""
+        return self.hold or max(-(-3 * self.detection_ns // S), 3) * S
 
     def problems(self) -> Iterable[Problem]:
         if not 10 * MS <= self.interval <= 60 * S or self.interval % MS:
@@ -102,9 +112,14 @@ class Bfd:
             yield Problem(
                 self.place.at("multiplier"), found, "write 2 to 255: a single lost packet is no outage"
             )
-        if self.hold < 3 * S or self.hold % S:
+        if self.hold and (self.hold < 3 * S or self.hold % S):
             found = "hold is not whole seconds from 3 s on"
             yield Problem(self.place.at("hold"), found, "write 3 s, the shortest that BGP knows, or more")
+        # A message of BGP's comes every third of the hold time: at a cut up to that much of it has passed.
+        elif 2 * self.hold_ns < 3 * self.detection_ns:
+            found = f"hold of {self.hold // S} s can end before BFD's {format_duration(self.detection_ns)} do"
+            expected = f"write {-(-3 * self.detection_ns // (2 * S))} s or more, or leave it out"
+            yield Problem(self.place.at("hold"), found, expected)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
+from testbed.model.cache import Cache
 from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
 from testbed.model.quantities import Duration, Rate
 from testbed.model.traffic import HEARTBEAT_BYTES
+
+_FRESH = 600 * 10**9
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class HubProfile:
 
     ``timers`` are those of ``ping-tracked`` and ``overflow``, ``bfd`` those of ``bgp-bfd``; what the chosen
     ``failover`` does not use is kept, so that a scenario can exchange it and nothing else.
-    ``fresh`` is how long the cache serves an object without asking the tenant whether it has changed.
+    ``cache`` is on, off, or what its settings are. ``fresh`` is how long it serves an object without asking
+    the tenant whether it has changed.
     ``connect_timeout`` is what the cache grants each step of a connection to the tenant, TCP's and TLS's:
     more than the slowest uplink's round trip, and no more than clients should wait for stale content.
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
@@ -29,8 +33,8 @@ class HubProfile:
     timers: PingTracking = field(default_factory=PingTracking)
     bfd: Bfd = field(default_factory=Bfd)
     overflow: Overflow = field(default_factory=Overflow)
-    cache: bool = True
-    fresh: Duration = 600 * 10**9
+    cache: bool | Cache = True
+    fresh: Duration = _FRESH
     connect_timeout: Duration = 10**9
     qos: bool = False
     shape: Mapping[str, Rate] = field(default_factory=dict)
@@ -40,6 +44,19 @@ class HubProfile:
     def tunnelled(self) -> bool:
         """Whether LAN traffic crosses the uplinks inside tunnels to the edge."""
         return self.failover == "bgp-bfd"
+
+    @property
+    def pings(self) -> bool:
+        """Whether the chosen failover learns by pings what works."""
+        return self.failover in ("ping-tracked", "overflow")
+
+    @property
+    def cached(self) -> Cache | None:
+        """The cache's settings; None without one."""
+        if not self.cache:
+            return None
+        given = Cache() if self.cache is True else self.cache
+        return replace(given, fresh=given.fresh or self.fresh)
 
     @property
     def mark_length(self) -> int:
@@ -65,6 +82,8 @@ class HubProfile:
             yield Problem(self.place.at("connect_timeout"), found, "write 100 ms or more")
         if self.fresh < 10**9 or self.fresh % 10**9:
             yield Problem(self.place.at("fresh"), "fresh is not whole seconds", "write 1 s or more")
+        if isinstance(self.cache, Cache) and self.cache.fresh and self.fresh != _FRESH:
+            yield Problem(self.place.at("fresh"), "fresh stands beside the cache's own", "write it once")
         for uplink, rate_bps in self.shape.items():
             if rate_bps < 64_000:
                 found = f"shape of {uplink} is {units.format_rate(rate_bps)}"

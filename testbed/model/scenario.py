@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
@@ -92,6 +93,13 @@ class Scenario:
     def events_of(self, uplink: str) -> tuple[Event, ...]:
         """Return the events of one uplink in the order of their time."""
         return tuple(sorted((e for e in self.events if e.uplink == uplink), key=lambda event: event.at))
+
+    def slowest_bps(self, direction: Literal["up", "down"]) -> int:
+        """Return the lowest rate that this file gives an uplink or a fault of one, in bit/s; 0: it gives none."""
+        given = [profile.fixed.rate for profile in self.uplinks.values() if profile.fixed]
+        pairs = [*(profile.rate for profile in self.uplinks.values()), *(event.rate for event in self.events)]
+        given += [getattr(pair, direction) for pair in pairs if pair is not None]
+        return min((rate_bps for rate_bps in given if rate_bps), default=0)
 
     def problems(self) -> Iterable[Problem]:
         if not self.objectives:

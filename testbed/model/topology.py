@@ -125,7 +125,7 @@ class Topology:
     nodes: Mapping[str, Node]
     wires: tuple[tuple[str, str], ...]
     uplinks: Mapping[str, Uplink]
-    probe_target: str
+    probe_target: str | tuple[str, ...]
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def of_kind(self, kind: NodeKind) -> tuple[Node, ...]:
@@ -152,6 +152,23 @@ class Topology:
         """The edge's first address, where the hub's tunnels end; empty without an edge."""
         edge = self.edge
         return next((address for port in edge.ports if (address := edge.address(port))), "") if edge else ""
+
+    @property
+    def probe_targets(self) -> tuple[str, ...]:
+        """The addresses that the hub pings to learn whether an uplink works: it does while any of them answers.
+
+        One target alone is joined by the tenant's edge: the hub could not tell its death from that of all uplinks.
+        """
+        given = (self.probe_target,) if isinstance(self.probe_target, str) else self.probe_target
+        targets = [text.partition("/")[0] for text in given]
+        edge = [self.edge_address] if self.edge_address and len(targets) == 1 else []
+        return tuple(dict.fromkeys(targets + edge))
+
+    @property
+    def nowhere(self) -> tuple[str, ...]:
+        """The probe targets that no node of the topology has: they can never answer."""
+        addresses = {node.address(port) for node in self.nodes.values() for port in node.ports}
+        return tuple(target for target in self.probe_targets if target not in addresses)
 
     @property
     def preferred(self) -> Uplink:
@@ -195,8 +212,12 @@ class Topology:
             yield Problem(self.place.at("nodes"), f"a node is named {EMULATOR!r}", "choose another name")
         yield from self._end_problems()
         yield from self._uplink_problems()
-        if not is_interface(self.probe_target):
-            yield Problem(self.place.at("probe_target"), f"{self.probe_target!r}", "write an IP address")
+        given = (self.probe_target,) if isinstance(self.probe_target, str) else self.probe_target
+        if not given:
+            yield Problem(self.place.at("probe_target"), "no target", "write an IP address")
+        for text in given:
+            if not is_interface(text):
+                yield Problem(self.place.at("probe_target"), f"{text!r}", "write an IP address")
 
     def _end_problems(self) -> Iterable[Problem]:
         used: set[str] = set()

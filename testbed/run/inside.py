@@ -39,7 +39,7 @@ from testbed.result import junit, provenance
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
-from testbed.run import progress
+from testbed.run import notes, progress
 from testbed.run.bringup import Lab, bring_up
 from testbed.run.job import Job, unpack
 from testbed.run.live import Watch
@@ -82,6 +82,8 @@ class Run:
         return self._writer.record.exit_status
 
     def _measure(self) -> None:
+        for note in notes.of_files(self._job.scenario, self._job.topology):
+            tell(Note(note))
         self._keep_schedules()
         lab = bring_up(
             self._job,
@@ -91,6 +93,8 @@ class Run:
             spin=self._core is not None,
             lender=self._lender,
         )
+        for note in notes.of_hub(self._job.scenario, lab.network):
+            tell(Note(note))
         try:
             with self._step("scenario"):
                 self._play(lab)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,9 +38,7 @@ def hub_variables(
         ],
         "hub_lan": {"interface": lan, "address": hub.ports[lan]},
         "hub_failover": scenario.hub.failover,
-        "hub_cache": scenario.hub.cache,
-        "cache_connect_timeout": f"{scenario.hub.connect_timeout // 10**6}ms",
-        "cache_fresh": f"{scenario.hub.fresh // 10**9}s",
+        **_cache_variables(scenario),
         "hub_qos": scenario.hub.qos,
         "qos_rates_kbps": {name: rate_bps // 1000 for name, rate_bps in scenario.hub.shape.items()},
         **_failover_variables(scenario.hub, topology),
@@ -55,10 +52,32 @@ def hub_variables(
     }
 
 
+def _cache_variables(scenario: Scenario) -> Mapping[str, Any]:
+    cache = scenario.hub.cached
+    if cache is None:
+        return {"hub_cache": False}
+    patience = cache.patience(scenario.slowest_bps("down"), scenario.slowest_bps("up"))
+    return {
+        "hub_cache": True,
+        "cache_connect_timeout": _ms(scenario.hub.connect_timeout),
+        "cache_fresh": f"{cache.fresh // 10**9}s",
+        "cache_size": f"{cache.size}",
+        "cache_slice": f"{cache.slice}",
+        "cache_lock": _ms(patience.lock_ns),
+        "cache_read_timeout": _ms(patience.read_ns),
+        "cache_upload_timeout": _ms(patience.upload_ns),
+    }
+
+
+def _ms(duration_ns: int) -> str:
+    """Return a duration as nginx writes it."""
+    return f"{duration_ns // 10**6}ms"
+
+
 def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any]:
     timers, bfd, overflow = hub.timers, hub.bfd, hub.overflow
     return {
-        "failover_target": str(ipaddress.ip_interface(topology.probe_target).ip),
+        "failover_targets": list(topology.probe_targets),
         "failover_interval_s": timers.interval // 10**9,
         "failover_timeout_s": timers.timeout // 10**9,
         "failover_fall": timers.fall,
@@ -66,7 +85,7 @@ def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any
         "edge_address": topology.edge_address,
         "bfd_interval_ms": bfd.interval // 10**6,
         "bfd_multiplier": bfd.multiplier,
-        "bgp_hold_s": bfd.hold // 10**9,
+        "bgp_hold_s": bfd.hold_ns // 10**9,
         "overflow_interval_s": overflow.interval / 10**9,
         "overflow_busy_ms": overflow.busy / 10**6,
         "overflow_calm_ms": overflow.calm / 10**6,

@@ -6,6 +6,7 @@ A model describes its own YAML by type hints:
 - ``Annotated[int, Quantity(parse_duration, "a duration")]`` is a quantity with a unit;
 - ``Enum``, ``Literal``, ``bool``, ``int``, ``str``, ``tuple[T, ...]`` and ``Mapping[str, T]`` mean what they say;
 - a union of dataclasses is told apart by the ``Literal`` of its field ``kind``;
+- a union of a scalar, a list and a mapping (``bool | Cache``, ``str | tuple[str, ...]``) by its shape in the YAML;
 - ``yaml_key`` in a field's metadata names a key that is no Python identifier (``from``);
 - a field ``place: Place`` receives where the mapping stands, for checks across the file;
 - a field ``name`` of a dataclass in a ``Mapping`` receives its key, where the YAML gives none.
@@ -40,6 +41,22 @@ class Quantity:
 
     parse: Callable[[str], int | float]
     noun: str
+
+
+_SHAPES: Mapping[type[yaml.Node], str] = {
+    yaml.ScalarNode: "a single value",
+    yaml.SequenceNode: "a list",
+    yaml.MappingNode: "a mapping",
+}
+
+
+def shape(hint: Any) -> type[yaml.Node]:
+    """Return the kind of YAML node that a type is written as."""
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        return yaml.SequenceNode
+    mapping = isinstance(origin, type) and issubclass(origin, Mapping)
+    return yaml.MappingNode if mapping or dataclasses.is_dataclass(hint) else yaml.ScalarNode
 
 
 class _Refused(Exception):
@@ -193,6 +210,11 @@ class _Reader:
 
     def union(self, node: yaml.Node, options: tuple[Any, ...], what: str) -> Any:
         options = tuple(option for option in options if option is not type(None))
+        if len(options) > 1 and len(shapes := {shape(option): option for option in options}) > 1:
+            if type(node) not in shapes:
+                words = " or ".join(_SHAPES[known] for known in shapes)
+                raise self.refuse(node, f"{what} is {_SHAPES[type(node)]}", f"write {words}")
+            options = tuple(option for option in options if shape(option) is type(node))
         if len(options) == 1:
             return self.value(node, options[0], what)
         kinds = {str(typing.get_args(_hints(option)["kind"])[0]): option for option in options}

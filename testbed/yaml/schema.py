@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from testbed import units
-from testbed.yaml.load import Quantity
+from testbed.yaml.load import Quantity, shape
 
 Schema = dict[str, Any]
 
@@ -97,9 +97,12 @@ class _Writer:
         return {"type": "array", "prefixItems": items, "items": False, "minItems": count}
 
     def union(self, options: list[Any]) -> Schema:
-        """Return the schema of dataclasses told apart by ``kind``; of an optional value, that of the value."""
+        """Return the schema of dataclasses told apart by ``kind``; of an optional value, that of the value;
+        and of a scalar, a list or a mapping, that of each."""
         if len(options) == 1:
             return self.of(options[0])
+        if len(set(map(shape, options))) > 1:
+            return {"anyOf": list(map(self.of, options))}
         kinds = {str(typing.get_args(_hints(option)["kind"])[0]): option for option in options}
         cases = [
             {

@@ -48,6 +48,26 @@ BAD = {
         "s.yaml:5: rate is '30 MB'; write a rate: a number and one of the units bit/s, kbit/s, Mbit/s, Gbit/s, "
         "such as '100 Mbit/s'",
     ),
+    "a list for the cache": (
+        "duration: 90 s",
+        "duration: 90 s\nhub: {cache: [on]}",
+        "s.yaml:3: cache is a list; write a single value or a mapping",
+    ),
+    "slices larger than the cache": (
+        "duration: 90 s",
+        "duration: 90 s\nhub: {cache: {size: 1 MB, slice: 2 MB}}",
+        "s.yaml:3: slice is 2 MB; write 64 kB to 64 MiB, and no more than size",
+    ),
+    "fresh twice": (
+        "duration: 90 s",
+        "duration: 90 s\nhub: {fresh: 5 s, cache: {fresh: 9 s}}",
+        "s.yaml:3: fresh stands beside the cache's own; write it once",
+    ),
+    "a hold time that undercuts BFD": (
+        "duration: 90 s",
+        "duration: 90 s\nhub: {failover: bgp-bfd, bfd: {multiplier: 10, hold: 3 s}}",
+        "s.yaml:3: hold of 3 s can end before BFD's 3 s do; write 5 s or more, or leave it out",
+    ),
     "bound in the wrong unit": (
         "at_most: 3 s",
         "at_most: 60 %",

@@ -10,7 +10,9 @@ from testbed import paths
 from testbed.errors import InputError
 from testbed.model.failover import MS, Bfd, PingTracking, Promise, S, tunnelled_frame_bytes
 from testbed.model.hub import HubProfile
+from testbed.model.topology import Topology
 from testbed.run import plan
+from testbed.yaml import load
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,32 @@ def test_a_failover_that_the_topology_cannot_have(
     assert f"s.yaml:3: topology {tmp_path}/t.yaml {message}; choose another topology or failover" == str(
         refusal.value
     ).removeprefix(f"{tmp_path}/")
+
+
+@pytest.mark.parametrize(
+    ("bfd", "hold_s"),
+    [(Bfd(), 3), (Bfd(multiplier=10), 9), (Bfd(interval=50 * MS), 3), (Bfd(multiplier=10, hold=5 * S), 5)],
+)
+def test_bgp_holds_longer_than_bfd_detects(bfd: Bfd, hold_s: int) -> None:
+    """Left out, the hold time is three times the detection time; BGP knows none below 3 s."""
+    assert hold_s * S == bfd.hold_ns
+    assert [] == list(bfd.problems())
+
+
+@pytest.mark.parametrize(
+    ("written", "targets", "nowhere"),
+    [
+        ("203.0.113.1", ("203.0.113.1", "198.51.100.10"), ()),
+        ("203.0.113.99", ("203.0.113.99", "198.51.100.10"), ("203.0.113.99",)),
+        ("[203.0.113.99, 203.0.113.1]", ("203.0.113.99", "203.0.113.1"), ("203.0.113.99",)),
+    ],
+)
+def test_one_target_has_company(
+    written: str, targets: tuple[str, ...], nowhere: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Several targets are as they are written; one alone is joined by the edge. What no node has is known."""
+    text = (paths.TOPOLOGIES / "hub-two-uplinks.yaml").read_text()
+    (tmp_path / "t.yaml").write_text(text.replace("probe_target: 203.0.113.1", f"probe_target: {written}"))
+    topology = load.read(tmp_path / "t.yaml", Topology)
+
+    assert (targets, nowhere) == (topology.probe_targets, topology.nowhere)

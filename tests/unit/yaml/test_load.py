@@ -39,6 +39,12 @@ class Ball:
 
 
 @dataclass(frozen=True)
+class Size:
+    width: int
+    height: int = 1
+
+
+@dataclass(frozen=True)
 class Toys:
     colour: Colour
     toys: Mapping[str, Box | Ball]
@@ -46,6 +52,8 @@ class Toys:
     words: tuple[str, ...] = ()
     on: bool = False
     share: float = 0.5
+    size: int | Size = 1
+    boxes: str | tuple[str, ...] = ""
 
 
 def test_a_file_becomes_its_type() -> None:
@@ -66,6 +74,20 @@ share: 1
 
 
 @pytest.mark.parametrize(
+    ("written", "size", "boxes"),
+    [
+        ("size: 3\nboxes: a", 3, "a"),
+        ("size: {width: 2}\nboxes: [a, b]", Size(2), ("a", "b")),
+    ],
+)
+def test_the_shape_tells_what_is_meant(written: str, size: int | Size, boxes: str | tuple[str, ...]) -> None:
+    """Where a value may be written in two shapes, each is read as its own type."""
+    read = load.parse(f"colour: red\ntoys: {{}}\n{written}", Toys, "toys.yaml")
+
+    assert (size, boxes) == (read.size, read.boxes)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "toys.yaml: the file is empty; write a toys"),
@@ -81,6 +103,11 @@ share: 1
         ),
         ("colour: red\ntoys: {}\npair: [1, x]", "toys.yaml:3: pair is 'x'; write a whole number"),
         ("colour: red\ntoys: {}\npair: [1, 2.5]", "toys.yaml:3: pair is '2.5'; write a whole number"),
+        (
+            "colour: red\ntoys: {}\nsize: [1]",
+            "toys.yaml:3: size is a list; write a single value or a mapping",
+        ),
+        ("colour: red\ntoys: {}\nsize: {width: x}", "toys.yaml:3: width is 'x'; write a whole number"),
         ("colour: red\ntoys: {}\non: maybe", "toys.yaml:3: on is 'maybe'; write on or off"),
         ("colour: red\ntoys: {b: {kind: box, side: 13 ns}}", "toys.yaml:2: side is 13 ns; write another"),
         (

@@ -160,7 +160,7 @@ def test_quantities_are_as_the_loader_reads_them(noun: str, unit: str) -> None:
 )
 def test_a_switch_is_on_or_off_in_both_versions_of_yaml(word: object, valid: bool) -> None:
     """``on`` is a boolean in YAML 1.1 and text in 1.2; both are right."""
-    made = DEFINITIONS["HubProfile"]["properties"]["cache"]
+    made = DEFINITIONS["HubProfile"]["properties"]["qos"]
 
     assert valid == Draft202012Validator(made).is_valid(word)
 
