@@ -24,6 +24,8 @@ from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trac
 from testbed.traces import edit
 from testbed.traces.agreement import Agreement, agreement
 from testbed.traces.compile import compile_link
+from testbed.traces.round_trips import ONE_WAY, round_trips
+from testbed.units import format_duration
 
 PROBER = Path(__file__).resolve().parents[2] / "build" / "prober"
 PROBE_BYTES = 58  # Ethernet, IPv4, ICMP Echo with 16 bytes
@@ -75,14 +77,20 @@ class Measure(Protocol):
 def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native") -> Verification:
     """Replay the first `duration_ns` of a trace on a back end and compare.
 
-    Raises InputError for a trace without RTT probes, an unknown back end, or one that cannot play it.
+    Without RTTs the one-way delays of both directions are replayed, and their sum is compared. Raises InputError for a
+    trace without delays, an unknown back end, or one that cannot play it.
     """
-    if SeriesName.RTT not in trace.series:
-        raise InputError(trace.name, "it has no RTT probes", "verify needs a recording of RTTs")
+    if trace.probes is None:
+        raise InputError(trace.name, "it has no delays", "verify needs a recording of RTTs or one-way delays")
     if link not in MEASURES:
         raise InputError("--link", f"unknown back end {link!r}", f"known: {', '.join(MEASURES)}")
-    part = edit.cut(edit.only(trace, [SeriesName.RTT]), 0, min(duration_ns, trace.duration_ns))
-    probes = part.series[SeriesName.RTT]
+    delays = [SeriesName.RTT] if SeriesName.RTT in trace.series else list(ONE_WAY)
+    part = edit.cut(edit.only(trace, delays), 0, min(duration_ns, trace.duration_ns))
+    probes = round_trips(part)
+    if probes is None or not len(probes):
+        raise InputError(
+            trace.name, f"no probe in its first {format_duration(part.duration_ns)}", "verify more of it"
+        )
     till_answered = replace(part, duration_ns=part.duration_ns + int(probes.value.max(initial=0)))
     up, down = compile_link(till_answered, duration_ns=till_answered.duration_ns, seed=seed)
     if link in BACKENDS:
@@ -96,7 +104,10 @@ def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native
         {SeriesName.RTT: replayed},
         part.duration_ns,
     )
-    return Verification(trace.name, part.duration_ns, len(probes), agreement(part, recording), certificate)
+    original = replace(part, series={SeriesName.RTT: probes})
+    return Verification(
+        trace.name, part.duration_ns, len(probes), agreement(original, recording), certificate
+    )
 
 
 def probe_simulated(spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:

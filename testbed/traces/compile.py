@@ -6,6 +6,7 @@
 - A lost probe loses packets once: runs of one or two losses go to one direction, chosen by the seed;
   longer runs to both. Where the trace knows the direction, that one.
 - A rate counted above the frames (of IP, UDP or TCP payload) becomes one of frames: bits x frame / payload.
+- A probe of a stop-and-wait prober that was lost counts for one cadence, not until the next one (see waits.py).
 - Nothing can be sent while a trace's rate is 0: packets wait (hold). Its outages cut both directions.
 """
 
@@ -23,15 +24,14 @@ from testbed.model.event import Event
 from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
 from testbed.model.trace import FRAMES, EventKind, Loss, Series, SeriesName, Trace
 from testbed.model.uplink import FixedLink, Rates
-from testbed.traces import playback
+from testbed.traces import playback, waits
 from testbed.traces.impair import impair
+from testbed.traces.round_trips import INTERPOLATE_BELOW_NS, ONE_WAY, joined_loss
 
-INTERPOLATE_BELOW_NS = 50 * 10**6
 BOTH_WAYS_FROM = 3
 """A run of this many lost probes is taken for an outage of the path, and loses packets both ways."""
 
 NO_LIMIT = QueueLimit()
-_ONE_WAY = (SeriesName.UP_DELAY, SeriesName.DOWN_DELAY)
 Int = NDArray[np.int64]
 
 
@@ -89,7 +89,8 @@ def compile_link(
     if isinstance(source, FixedLink):
         ways = (_fixed(source), _fixed(source))
     else:
-        ways = _ways(playback.played(source, duration_ns, align, repeat, place), seed, rate)
+        part = playback.played(waits.as_heard(source), duration_ns, align, repeat, place)
+        ways = _ways(part, seed, rate)
     up, down = (
         impair(_schedule(way, duration_ns, queue), events, direction)
         for way, direction in zip(ways, Direction, strict=True)
@@ -135,23 +136,13 @@ def _delays(trace: Trace) -> tuple[Int, Int, Int, NDArray[np.uint8], bool]:
         zero = np.zeros(1, np.int64)
         return zero, zero, zero, np.zeros(1, np.uint8), False
     linear = 0 < probes.cadence_ns < INTERPOLATE_BELOW_NS
-    rtt, one_way = trace.series.get(SeriesName.RTT), [trace.series.get(name) for name in _ONE_WAY]
+    rtt, one_way = trace.series.get(SeriesName.RTT), [trace.series.get(name) for name in ONE_WAY]
     known = [series for series in one_way if series is not None]
     if known and (rtt is None or len(known) == 2):  # a recording of one direction stands for both
         ways = [_filled(series or known[0], linear).at(probes.t_ns).astype(np.int64) for series in one_way]
-        return probes.t_ns, ways[0], ways[1], _loss(probes, known if rtt is None else []), linear
+        return probes.t_ns, ways[0], ways[1], joined_loss(probes, known if rtt is None else []), linear
     both = _filled(probes, linear).at(probes.t_ns).astype(np.int64)
     return probes.t_ns, both // 2, both - both // 2, probes.loss, linear
-
-
-def _loss(probes: Series, one_way: Sequence[Series]) -> NDArray[np.uint8]:
-    """Return what was lost of one-way probes: up, down, or both (unknown)."""
-    loss = probes.loss
-    for series in one_way:
-        marks = _Steps(series.t_ns, series.loss.astype(np.int64)).at(probes.t_ns).astype(np.uint8)
-        other = np.where(marks != loss, Loss.UNKNOWN, loss)
-        loss = np.where(loss == Loss.NONE, marks, np.where(marks == Loss.NONE, loss, other)).astype(np.uint8)
-    return loss
 
 
 def _filled(series: Series, linear: bool) -> _Steps:

@@ -2,7 +2,8 @@
 
 The step at an instant is the difference of the median RTT over the 4 s after it and the 4 s before it,
 leaving out 0.25 s on either side (a gap and the queue behind it). Folded on the cycle, the step of a
-Starlink path peaks at one phase, and folded on no other cycle it peaks as high.
+Starlink path peaks at one phase, and folded on no other cycle it peaks as high. Where the trace has a clock the
+phase is known: there steps at it need only be higher than those between two boundaries.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from testbed.model.trace import Series, Trace
 from testbed.traces.losses import LossRuns, loss_runs
-from testbed.traces.slots import SLOT_NS
+from testbed.traces.slots import SLOT_NS, first_boundary
+from testbed.traces.waits import heard
 
 _BIN_NS = 250 * 10**6
 _WINDOW = 16  # bins: 4 s
@@ -61,15 +63,27 @@ def handovers(trace: Trace) -> Handovers | None:
     if trace.duration_ns < _FEWEST_CYCLES * SLOT_NS or not (~probes.lost).any():
         return None
     instants, steps = _steps(probes)
-    runs = loss_runs(probes)
+    runs = loss_runs(heard(trace) or probes)
     if not len(steps):
         return None
     by_phase = _folded(instants, steps, _CYCLE)
     peaks = [float(np.nanmax(_folded(instants, steps, cycle))) for cycle in _OTHER_CYCLES]
-    by_step = float(np.nanmax(by_phase)) >= _CLEAR * max(peaks)
+    by_step = float(np.nanmax(by_phase)) > 0 and float(np.nanmax(by_phase)) >= _CLEAR * max(peaks)
     marks = runs.begin_ns[runs.length >= 3], _peaks(probes)
     phase, marked = _phase(by_phase, marks, trace.duration_ns)
+    known = first_boundary(trace.provenance)
+    if not marked and known is not None and _steps_at(by_phase, known):
+        phase, marked = known, True
     return _described(trace, probes, runs, instants, steps, phase, marked or by_step)
+
+
+def _steps_at(by_phase: NDArray[np.float64], known: int) -> bool:
+    """Say whether the steps at a boundary that the clock tells are clearly higher than those away from it."""
+    away = (np.arange(_CYCLE) - known // _BIN_NS + _CYCLE // 2) % _CYCLE - _CYCLE // 2
+    at, elsewhere = by_phase[np.abs(away) <= 1], by_phase[np.abs(away) > _WINDOW + _ASIDE]
+    if np.isnan(at).all() or np.isnan(elsewhere).all():
+        return False
+    return bool(np.nanmedian(at) > 0 and np.nanmedian(at) >= _CLEAR * np.nanmax(elsewhere))
 
 
 def _folded(instants: NDArray[np.int64], steps: NDArray[np.float64], cycle: int) -> NDArray[np.float64]:

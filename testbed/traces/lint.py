@@ -11,6 +11,9 @@ from testbed.model.trace import EventKind, Kind, Layer, Loss, SeriesName, Trace,
 from testbed.traces import slots
 from testbed.traces.handover import handovers
 from testbed.traces.losses import loss_runs
+from testbed.traces.round_trips import INTERPOLATE_BELOW_NS
+from testbed.traces.send_times import steps
+from testbed.traces.waits import waits
 from testbed.units import format_duration, format_share
 
 _SEES_GAPS_NS = 100 * 10**6
@@ -57,38 +60,70 @@ def _cadence(trace: Trace) -> Iterator[Finding]:
 
 def _irregular(trace: Trace) -> Iterator[Finding]:
     probes = trace.probes
-    if probes is None or len(probes) < 20 or Trait.STOP_AND_WAIT in trace.provenance.traits:
+    if probes is None or len(probes) < 20 or waits(trace) is not None:
         return
-    steps = np.diff(probes.t_ns)
-    holes = steps > max(5 * probes.cadence_ns, 50 * 10**6)
+    distances = np.diff(probes.t_ns)
+    holes = distances > max(5 * probes.cadence_ns, 50 * 10**6)
     if holes.any():
-        worst = int(steps.argmax())
+        worst = int(distances.argmax())
+        linear = probes.cadence_ns < INTERPOLATE_BELOW_NS
         yield Finding(
             "holes",
-            f"{int(holes.sum())} times no probe was sent for 5 times the usual distance, at the longest "
-            f"{format_duration(int(steps[worst]))} from {format_duration(int(probes.t_ns[worst]))} on",
-            "nothing is known there; the sample in front is held",
+            f"{int(holes.sum())} times there is no probe for 5 times the usual distance, at the longest "
+            f"{format_duration(int(distances[worst]))} from {format_duration(int(probes.t_ns[worst]))} on: "
+            "none was sent, or lost ones were left out",
+            "nothing is known there; "
+            + ("the delay runs linearly to the next sample" if linear else "the sample in front is held"),
         )
 
 
 def _stop_and_wait(trace: Trace) -> Iterator[Finding]:
-    probes = trace.probes
-    if Trait.STOP_AND_WAIT not in trace.provenance.traits or probes is None:
+    probes, found = trace.probes, waits(trace)
+    if found is None or probes is None:
         return
-    hole = int(np.diff(probes.t_ns).max(initial=0))
+    lost, cadence = int(probes.lost.sum()), format_duration(found.cadence_ns)
+    how = "each probe waits for the one before" if found.declared else "the same hole follows each loss"
+    evidence = f"{how}: {cadence} after an answer"
+    evidence += (
+        f", {format_duration(found.hole_ns)} after a loss, {lost} lost" if found.hole_ns else f", {lost} lost"
+    )
+    if not found.held_ns:
+        yield Finding(
+            "stop-and-wait", evidence, "shorter interruptions than the prober's time-out cannot be told apart"
+        )
+        return
+    assumed, else_lost = lost * found.cadence_ns, lost * found.cadence_ns + found.held_ns
     yield Finding(
         "stop-and-wait",
-        f"each probe waits for the one before; the longest distance is {format_duration(hole)}, "
-        f"{int(probes.lost.sum())} lost",
-        "runs of losses cannot be read: after a loss nothing is sent until the prober gives up",
+        evidence,
+        f"a lost probe stands for {cadence}, and the sample in front holds till the next one: "
+        f"{format_share(assumed / trace.duration_ns)} of the time is lost; held till the next probe it were "
+        f"{format_share(else_lost / trace.duration_ns)}",
     )
+    if found.in_a_row:
+        yield Finding(
+            "stop-and-wait-outages",
+            f"{found.in_a_row} lost probes follow a lost one, {format_duration(found.hole_ns)} behind it",
+            "they may be one interruption, which is played as several short ones: mark it as an outage event",
+        )
+
+
+def _received(trace: Trace) -> Iterator[Finding]:
+    found = steps(trace)
+    if found is not None and found.received:
+        yield Finding(
+            "receive-times",
+            f"times less RTTs step more evenly than the times: sd {found.less_rtt_ns / 1e6:.1f} ms against "
+            f"{found.recorded_ns / 1e6:.1f} ms",
+            "they are the times of the answers, and probes seem to overtake: testbed trace as-sent corrects that",
+        )
 
 
 def _loss(trace: Trace) -> Iterator[Finding]:
     probes = trace.probes
     if Trait.LOSS_OMITTED in trace.provenance.traits and probes is not None and len(probes) > 1:
-        steps = np.diff(probes.t_ns)
-        missing = int((np.round(steps / max(probes.cadence_ns, 1)) - 1).clip(0).sum())
+        distances = np.diff(probes.t_ns)
+        missing = int((np.round(distances / max(probes.cadence_ns, 1)) - 1).clip(0).sum())
         yield Finding(
             "loss-omitted",
             f"no row for a lost probe; the times leave room for about {missing}",
@@ -232,6 +267,7 @@ CHECKS: tuple[Callable[[Trace], Iterator[Finding]], ...] = (
     _cadence,
     _irregular,
     _stop_and_wait,
+    _received,
     _loss,
     _direction,
     _censored,

@@ -9,6 +9,7 @@ import numpy as np
 
 from testbed.model.trace import SeriesName, Trace
 from testbed.traces.losses import loss_runs
+from testbed.traces.waits import heard
 from testbed.units import format_duration, format_rate, format_share
 
 
@@ -27,9 +28,10 @@ Score = Callable[[Trace, int, int], float | None]
 
 
 def _interruption(trace: Trace, begin: int, end: int) -> float | None:
-    if trace.probes is None:
+    probes = heard(trace)
+    if probes is None:
         return None
-    runs = loss_runs(trace.probes)
+    runs = loss_runs(probes)
     inside = np.minimum(runs.begin_ns + runs.lasted_ns, end) - np.maximum(runs.begin_ns, begin)
     return float(inside.max(initial=0))
 

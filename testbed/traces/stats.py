@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from testbed.model.trace import FRAMES, EventKind, Framing, Series, SeriesName, Trace
 from testbed.traces.handover import Handovers, handovers
 from testbed.traces.losses import loss_runs
+from testbed.traces.waits import heard
 
 QUANTILES: Mapping[str, float] = {"min": 0, "p5": 5, "p50": 50, "p95": 95, "p99": 99, "max": 100}
 
@@ -79,7 +80,7 @@ def info(trace: Trace) -> Info:
         probes=len(probes) if probes is not None else 0,
         cadence_ns=probes.cadence_ns if probes is not None else 0,
         rtt_ns=_quantiles(received) if len(received) else None,
-        losses=losses_of(probes) if probes is not None and len(probes) else None,
+        losses=_losses(trace, probes) if probes is not None and len(probes) else None,
         outages=_outages(trace),
         rates=rates,
         loss_shares={
@@ -96,15 +97,14 @@ def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
     return {name: round(float(value)) for name, value in zip(QUANTILES, found, strict=True)}
 
 
-def losses_of(probes: Series) -> Losses:
-    """Return what was lost of a series of probes."""
+def _losses(trace: Trace, probes: Series) -> Losses:
     runs = loss_runs(probes)
     lengths, counts = np.unique(runs.length, return_counts=True)
     return Losses(
         lost=int(probes.lost.sum()),
         share=float(probes.lost.mean()),
         runs={int(length): int(count) for length, count in zip(lengths, counts, strict=True)},
-        longest_ns=int(runs.lasted_ns.max(initial=0)),
+        longest_ns=int(loss_runs(heard(trace) or probes).lasted_ns.max(initial=0)),
     )
 
 

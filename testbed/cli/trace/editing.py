@@ -10,6 +10,7 @@ from testbed.cli.trace.common import OUT, Subparsers, T, command, duration, load
 from testbed.errors import InputError
 from testbed.model.trace import SeriesName
 from testbed.traces import edit
+from testbed.traces.send_times import as_sent
 
 
 def add_editing(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -38,6 +39,15 @@ def add_editing(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     add.add_argument("trace", metavar="T", help=T)
     add.add_argument("--times", type=int, required=True, help="how often in all")
+    add.add_argument("-o", "--out", required=True, help=OUT)
+    add = command(
+        commands,
+        "as-sent",
+        _as_sent,
+        "Correct a recording whose times are those of the answers: each probe an RTT earlier.",
+        "as-sent T -o sent.parquet",
+    )
+    add.add_argument("trace", metavar="T", help=T)
     add.add_argument("-o", "--out", required=True, help=OUT)
     add = command(
         commands,
@@ -76,6 +86,11 @@ def _scale(args: argparse.Namespace) -> int:
 def _repeat(args: argparse.Namespace) -> int:
     trace, parent = load(args.trace)
     return save(edit.repeat(trace, args.times, [parent]), args.out)
+
+
+def _as_sent(args: argparse.Namespace) -> int:
+    trace, parent = load(args.trace)
+    return save(as_sent(trace, [parent]), args.out)
 
 
 def _join(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import pytest
 from testbed import cli
 from testbed.checks import replay as verify
 from testbed.checks.replay import LOST, Probed, probe_simulated
+from testbed.errors import InputError
 from testbed.link.backend import LinkSpec
 from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace
 from testbed.traces import store
@@ -78,3 +79,34 @@ def test_a_probe_near_the_end_is_lost_as_recorded() -> None:
     found = verify.verify(trace, duration_ns=10**9, link="simulated").agreement
 
     assert ((2, 2), 0) == (found.lost, found.runs_apart)
+
+
+def one_way(**delays_ms: float) -> Trace:
+    """Return a trace of one-way delays that swing around a mean, one probe of each lost at 400 ms."""
+    t_ns = np.arange(200, dtype=np.int64) * 10_000_000
+    loss = np.where(t_ns == 400_000_000, Loss.UNKNOWN, Loss.NONE)
+    swing = 1 + 0.05 * np.sin(np.arange(200) / 9)
+    series = {
+        SeriesName(name): Series.of(t_ns, (swing * ms * 1e6).astype(np.int64), loss)
+        for name, ms in delays_ms.items()
+    }
+    return Trace("one-way", Provenance(Kind.MEASURED, "a test"), series, 2 * 10**9)
+
+
+@pytest.mark.parametrize("delays", [{"up_delay": 20, "down_delay": 15}, {"down_delay": 15}])
+def test_one_way_delays_are_verified_by_their_sum(delays: dict[str, float]) -> None:
+    """Up and down, or one that stands for both, make the round trip that the replay must show."""
+    found = verify.verify(one_way(**delays), duration_ns=2 * 10**9, link="simulated").agreement
+
+    assert (199, (1, 1), 0) == (found.compared, found.lost, found.lost_one_only)
+    assert found.rtt_error_p95_ns < 1000
+
+
+def test_a_trace_without_delays_cannot_be_verified() -> None:
+    """A rate alone has no probes."""
+    rates = Trace("rates", Provenance(Kind.MEASURED, "a test"), {SeriesName.UP_RATE: Series.of([0], [1])}, 10)
+
+    with pytest.raises(
+        InputError, match="rates: it has no delays; verify needs a recording of RTTs or one-way delays"
+    ):
+        verify.verify(rates, duration_ns=10)

@@ -81,6 +81,39 @@ def test_no_cycle_is_found_in_noise(seed):
     assert not handovers(trace(80 + drift + slots(0, seed=seed))).clear
 
 
+def test_a_constant_trace_has_no_cycle():
+    """Where nothing moves no phase is singled out, and lint says that the data do not show one."""
+    constant = trace([30.0] * 12_000)
+
+    assert not handovers(constant).clear
+    assert ["no UTC start, and the data do not show the cycle"] == [
+        finding.evidence for finding in lint(constant)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_clock_tells_the_boundaries_where_the_data_alone_do_not(seed):
+    """Steps of 3 ms in noise as large single no cycle out; at the clock's boundaries they stand out."""
+    chance = np.random.default_rng(seed)
+    noise = np.repeat(chance.normal(0, 1.2, 300), 100)  # of a second each: other cycles peak too
+    levels = chance.normal(0, 3, 40)[((np.arange(30_000) / 100 - 7) // 15).astype(int)]
+    start_ns = 5 * S  # t = 7 s is 12 s into the UTC cycle
+    path = trace(60 + noise + levels, start_ns=start_ns)
+
+    found = handovers(path)
+
+    assert found.clear
+    assert found.phase_ns == 7 * S
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_clock_alone_makes_no_cycle(seed):
+    """A path without steps has none at the clock's boundaries either."""
+    noise = np.repeat(np.random.default_rng(seed).normal(0, 1, 600), 100)
+
+    assert not handovers(trace(60 + noise, start_ns=0)).clear
+
+
 def test_the_real_recording_shows_its_handovers():
     """Gaps of 0.5 s that begin 11.8 s into the UTC cycle, and a first RTT of 312 to 388 ms behind them."""
     found = handovers(store.read(recording(ISL)))
