@@ -15,7 +15,7 @@ import pytest
 
 from testbed import paths
 from testbed.model.objective import METRICS
-from testbed.pytest_plugin import options
+from testbed.pytest_plugin import options, shared
 from testbed.pytest_plugin.items import ScenarioFile, nth, runs_of
 
 if TYPE_CHECKING:
@@ -92,9 +92,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Note where the workers meet."""
+    shared.remember(node.config, node.workerinput["testrunuid"])
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Forget what the workers told each other."""
-    if not hasattr(session.config, "workerinput"):
-        from testbed.pytest_plugin import shared
-
-        shared.forget(session.config)
+    shared.forget(session.config)

@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+_SESSION = pytest.StashKey[str]()
+
 
 @dataclass(frozen=True)
 class Told:
@@ -54,14 +56,22 @@ def turn(config: pytest.Config, key: str) -> Iterator[Entry]:
                 book.write(msgspec.json.encode(entry.told))
 
 
+def remember(config: pytest.Config, session: str) -> None:
+    """Note where the workers of this process meet, to ``forget`` it at the end."""
+    config.stash[_SESSION] = session
+
+
 def forget(config: pytest.Config) -> None:
     """Remove the session's book; called by the process that started the workers."""
-    if folder := _folder(config):
-        shutil.rmtree(folder, ignore_errors=True)
+    if session := config.stash.get(_SESSION, None):
+        shutil.rmtree(_meeting_place(session), ignore_errors=True)
 
 
 def _folder(config: pytest.Config) -> Path | None:
-    """Return where the workers of a session meet, named by pytest-xdist's id of it."""
+    """Return where the workers of a session meet, named by pytest-xdist's id of it; None in any other process."""
     worker: dict[str, str] = getattr(config, "workerinput", {})
-    session = worker.get("testrunuid") or config.getoption("testrunuid", None)
-    return Path(tempfile.gettempdir()) / f"testbed-pytest-{session}" if session else None
+    return _meeting_place(worker["testrunuid"]) if "testrunuid" in worker else None
+
+
+def _meeting_place(session: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"testbed-pytest-{session}"

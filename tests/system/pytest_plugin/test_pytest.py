@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,7 @@ def test_workers_share_one_run(short: Path, tmp_path: Path) -> None:
     cases = list(ET.parse(tmp_path / "junit.xml").getroot().iter("testcase"))
     where = [{p.get("name"): p.get("value") for p in case.iter("property")}["results"] for case in cases]
     assert [str(folder)] * 3 == where
+    assert [] == list(Path(tempfile.gettempdir()).glob("testbed-pytest-*"))
 
 
 def test_a_time_out_ends_the_run_once(short: Path, tmp_path: Path) -> None:
