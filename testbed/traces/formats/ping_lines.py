@@ -1,9 +1,12 @@
-"""The lines that iputils and busybox ping print, whatever stands in front of them."""
+"""The lines that ping prints, whatever stands in front of them, become probes.
+
+A printed time is the one at which a reply came. A lost probe has no reply: its number is missing.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,164 +15,339 @@ from numpy.typing import NDArray
 
 from testbed.errors import InputError, Place
 from testbed.model.trace import Loss, Series, SeriesName, Trait
-from testbed.traces.formats import base
+from testbed.traces.formats import base, ping_words
+from testbed.traces.formats.ping_numbers import MODULO, Int, Summary, UncountedError, cadence, counts
+from testbed.traces.formats.ping_stamps import Clock, straightened
+from testbed.traces.formats.ping_words import Kind, Said
+from testbed.units import format_duration
 
-REPLY = re.compile(r"\d+ bytes from .+?: (?:icmp_)?seq=(\d+) (?:ttl|hlim)=\d+ time=(\d+(?:\.\d+)?) ms(.*)\Z")
-_LOST = re.compile(r"(?:no answer yet for|From .+) icmp_seq=(\d+)\b.*\Z")
-_SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received,.*?(?:time (\d+) ?ms)?\Z")
-_OTHER = re.compile(
-    r"(\s*|\^C.*|PING .*|ping\d?: .*|--- .* ---|(rtt|round-trip) min/.*|\d+ packets trans.*|pipe \d.*)\Z"
-)
-_SEQ_MODULO = 65536
-_DEFAULT_INTERVAL_NS = 10**9
-
-
-@dataclass
-class PingLog:
-    """What a ping's output says; ``stamp_ns`` is the receive time of each reply, where printed."""
-
-    path: Path
-    line: list[int] = field(default_factory=list)
-    seq: list[int] = field(default_factory=list)
-    rtt_ns: list[int] = field(default_factory=list)
-    stamp_ns: list[int] = field(default_factory=list)
-    reported: list[int] = field(default_factory=list)  # lost, and said so: last received seq + distance
-    duplicates: int = 0
-    header: bool = False
-    sent: int | None = None
-    took_ns: int | None = None
-    epoch: int = 0  # how often the 16-bit sequence number has wrapped, times 65536
-
-    def unwrapped(self, seq: int) -> int:
-        """Return a 16-bit sequence number as a count that never wraps."""
-        last = self.seq[-1] if self.seq else seq
-        return last + (seq - last + _SEQ_MODULO // 2) % _SEQ_MODULO - _SEQ_MODULO // 2
-
+_DEFAULT_CADENCE_NS = 10**9
+_BACK_NS = 20 * 10**6
+"""A clock that seems to go back by more was set."""
 
 Stamp = Callable[[int, str], tuple[int | None, str]]
 """Split line (number, text) into the time in front of it (ns, or None) and ping's own text."""
 
 
-def parse(path: Path, lines: Sequence[str], stamp: Stamp) -> PingLog:
+def _longs() -> array[int]:
+    return array("q")
+
+
+@dataclass
+class PingLog:
+    """What a ping's output says, line by line: columns of one length, for replies, duplicates and reports.
+
+    ``rtt_ns`` is -1 of a duplicate and -2 of a report (no answer yet, unreachable); ``stamp_ns`` is -1 where
+    no time is in front. ``counted_from``: the first number, where the header tells.
+    """
+
+    path: Path
+    clock: Clock
+    line: array[int] = field(default_factory=_longs)
+    number: array[int] = field(default_factory=_longs)
+    rtt_ns: array[int] = field(default_factory=_longs)
+    stamp_ns: array[int] = field(default_factory=_longs)
+    counted_from: int | None = None
+    summary: Summary | None = None
+    summary_line: int = 0
+    fenced: bool = False
+    notes: tuple[str, ...] = ()
+
+    def refuse(self, line: int, found: str, expected: str) -> InputError:
+        """Return the error about a line."""
+        return InputError(Place(str(self.path), line), found, expected)
+
+    def another(self, line: int, how: str) -> InputError:
+        """Return the error about a second recording in one file."""
+        return self.refuse(
+            line, f"{how}: a second recording begins here", "split the file there, import each"
+        )
+
+
+def parse(path: Path, lines: Iterable[str], stamp: Stamp) -> PingLog:
     """Read ping's output. Raises InputError at the first line that ping would not print."""
-    log = PingLog(path)
-    seen: set[int] = set()
-    for number, line in enumerate(lines, 1):
-        time_ns, text = stamp(number, line)
-        if reply := REPLY.match(text):
-            _add(log, seen, number, time_ns, reply)
-        elif lost := _LOST.match(text):
-            log.reported.append(log.unwrapped(int(lost[1])))
-        elif _OTHER.match(text):
-            log.header |= text.startswith("PING ")
-            _summary(log, number, text)
-        else:
-            found = f"{text[:60]!r} is not a line that ping prints"
-            raise InputError(
-                Place(str(path), number),
-                found,
-                "remove it if the recording was cut short here",
-            )
+    log = PingLog(path, Clock.UTC)
+    plain = ping_words.PLAIN.match
+    for at, line in enumerate(lines, 1):
+        if (reply := plain(line)) and not log.summary:
+            log.line.append(at)
+            log.number.append(int(reply[3]))
+            log.rtt_ns.append(round(float(reply[4]) * 1e6))
+            log.stamp_ns.append(int(reply[1]) * 10**9 + int(reply[2]) * 1000 if reply[1] else -1)
+            continue
+        time_ns, text = stamp(at, line)
+        said = ping_words.said(text, fenced=log.fenced)
+        if said is None:
+            raise log.refuse(at, *ping_words.why_not(text))
+        _take(log, at, time_ns, said)
     return log
 
 
-def _add(log: PingLog, seen: set[int], number: int, time_ns: int | None, reply: re.Match[str]) -> None:
-    place = Place(str(log.path), number)
-    seq, rtt_ns = int(reply[1]), round(float(reply[2]) * 1e6)
-    if seq >= _SEQ_MODULO:
-        raise InputError(place, f"icmp_seq is {seq}", "it has 16 bits: at most 65535")
-    if rtt_ns > base.MAX_RTT_NS:
-        raise InputError(place, f"time is {reply[2]} ms", "a round trip takes less than 10 minutes")
-    if (time_ns is None) != (not log.stamp_ns) and log.seq:
-        found = "some replies have a time in front and this one has " + ("none" if time_ns is None else "one")
-        raise InputError(place, found, "give a recording by one tool")
-    count = log.unwrapped(seq)
-    if count in seen:
-        log.duplicates += 1
+def _take(log: PingLog, at: int, time_ns: int | None, said: Said) -> None:
+    log.fenced = said.kind is Kind.FENCE
+    if said.kind in (Kind.ASIDE, Kind.FENCE):
         return
-    seen.add(count)
-    log.line.append(number)
-    log.seq.append(count)
-    log.rtt_ns.append(rtt_ns)
-    if time_ns is not None:
-        log.stamp_ns.append(time_ns)
+    if log.summary and said.kind is not Kind.HEADER:
+        raise log.another(at, "it goes on behind ping's summary")
+    if said.kind is Kind.HEADER:
+        if log.counted_from is not None or log.line or log.summary:
+            raise log.another(at, "a second PING header")
+        log.counted_from = 0 if said.from_0 else 1
+    elif said.kind is Kind.SUMMARY:
+        log.summary, log.summary_line = Summary(said.number, said.received, said.took_ns), at
+    else:
+        log.line.append(at)
+        log.number.append(said.number)
+        log.rtt_ns.append({Kind.DUPLICATE: -1, Kind.REPORT: -2}.get(said.kind, said.rtt_ns))
+        log.stamp_ns.append(-1 if time_ns is None else time_ns)
 
 
-def _summary(log: PingLog, number: int, text: str) -> None:
-    if not (summary := _SUMMARY.match(text)):
-        return
-    sent, received = int(summary[1]), int(summary[2])
-    if received != len(log.seq):
-        found = f"the summary counts {received} replies, the file has {len(log.seq)}"
-        raise InputError(Place(str(log.path), number), found, "give the whole recording")
-    log.sent = sent
-    log.took_ns = int(summary[3]) * 10**6 if summary[3] else None
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """A log's columns as arrays, each of shape (n,)."""
+
+    line: Int
+    number: Int
+    rtt_ns: Int
+    stamp_ns: Int
+
+    @property
+    def replied(self) -> NDArray[np.bool_]:
+        return self.rtt_ns >= 0
 
 
-def recording(log: PingLog, start_ns: int | None = None) -> base.Recording:
+def recording(log: PingLog, start_ns: int | None = None, zone_ns: int | None = None) -> base.Recording:
     """Return the probes of a ping: send times, losses from missing sequence numbers.
 
-    ``start_ns`` (UTC) is where a recording without any reply begins.
-    Raises InputError for a recording without probes, and for a clock that leaps.
+    ``start_ns`` (UTC) is where a recording without any time begins; ``zone_ns`` what local times are ahead of UTC.
+    Raises InputError for a recording without probes, for a second one in the file, for numbers that
+    cannot be counted, and for a clock that leaps.
     """
-    first = (0 if 0 in log.seq else 1) if log.header else min(log.seq + log.reported, default=1)
-    last = max([*log.seq, *log.reported, first + (log.sent or 0) - 1])
-    if last < first or last - first >= base.MAX_PROBES:
-        raise InputError(
-            str(log.path),
-            "the recording has no probes",
-            "record with: ping -D -i 0.01 HOST",
-        )
-    count = np.arange(first, last + 1)
-    order = np.argsort(log.seq)
-    seq = np.array(log.seq, np.int64)[order]
-    rtt, loss = (
-        np.zeros(len(count), np.int64),
-        np.full(len(count), Loss.UNKNOWN, np.uint8),
+    found = _Columns(
+        *(np.array(column, np.int64) for column in (log.line, log.number, log.rtt_ns, log.stamp_ns))
     )
-    rtt[seq - first] = np.array(log.rtt_ns, np.int64)[order]
-    loss[seq - first] = Loss.NONE
-    sent_ns = _send_times(log, count, seq, order, start_ns)
-    origin = int(sent_ns[0])
-    t_ns = base.increasing(sent_ns - origin)
-    stamped = bool(log.stamp_ns) or start_ns is not None
+    _check(log, found)
+    stamped = bool((found.stamp_ns[found.replied] >= 0).any()) or (
+        not found.replied.any() and bool((found.stamp_ns >= 0).any())
+    )
+    spacing = _spacing(found) if stamped else 0.0
+    found, log.notes = _straightened(log, found, spacing)
+    timed = found.stamp_ns >= 0
+    base.check_clock(
+        log.path,
+        found.stamp_ns[timed],
+        found.line[timed].tolist(),
+        np.ones(max(0, int(timed.sum()) - 1), bool),
+    )
+    count = _counted(log, found, spacing if stamped else None)
+    _check_repeats(log, found, count)
+    first = _first(log, count)
+    last = max(int(count.max(initial=first - 1)), first + (log.summary.sent if log.summary else 0) - 1)
+    if last < first:
+        raise InputError(str(log.path), "the recording has no probes", "record with: ping -D -i 0.01 HOST")
+    if last - first >= base.MAX_PROBES:
+        raise log.refuse(int(found.line[-1]), f"sequence numbers reach {last}", "give the whole recording")
+    probes = _probes(
+        log, found, count, np.arange(first, last + 1), spacing if stamped else None, start_ns or 0
+    )
+    known = (stamped and (log.clock is Clock.UTC or zone_ns is not None)) or start_ns is not None
+    origin = int(probes[0][0]) - ((zone_ns or 0) if stamped else 0)
+    t_ns = base.increasing(probes[0] - probes[0][0])
     return base.Recording(
-        series={SeriesName.RTT: Series.of(t_ns, rtt, loss)},
+        series={SeriesName.RTT: Series.of(t_ns, probes[1], probes[2])},
         duration_ns=base.end_of(t_ns),
-        start_ns=origin if stamped else None,
-        traits=(Trait.ICMP,) if stamped else (Trait.ICMP, Trait.NO_SEND_TIMES),
-        notes=_notes(log, first),
+        start_ns=origin if known else None,
+        traits=(Trait.ICMP,) if stamped or start_ns is not None else (Trait.ICMP, Trait.NO_SEND_TIMES),
+        notes=_notes(log, found, first, stamped=stamped, zoned=zone_ns is not None),
     )
 
 
-def _send_times(
-    log: PingLog,
-    count: NDArray[np.int64],
-    seq: NDArray[np.int64],
-    order: NDArray[np.intp],
-    start_ns: int | None,
-) -> NDArray[np.int64]:
-    """A printed time is the RECEIVE time: a probe was sent its RTT earlier; lost ones in between."""
-    if not log.stamp_ns:
-        interval = log.took_ns // (len(count) - 1) if log.took_ns and len(count) > 1 else _DEFAULT_INTERVAL_NS
-        return np.asarray((start_ns or 0) + (count - count[0]) * interval, np.int64)
-    stamps = np.array(log.stamp_ns, np.int64)
-    base.check_clock(log.path, stamps, log.line)
-    sent = (stamps - np.array(log.rtt_ns, np.int64))[order]
-    slope = np.diff(sent) / np.diff(seq)
-    interval = round(float(np.median(slope))) if len(slope) else _DEFAULT_INTERVAL_NS
-    inside = np.interp(count, seq, sent - sent[0]).round().astype(np.int64) + sent[0]
-    before = np.minimum(count - seq[0], 0) * interval
-    after = np.maximum(count - seq[-1], 0) * interval
+# --- what a reply cannot be
+
+
+def _check(log: PingLog, found: _Columns) -> None:
+    replied = found.replied
+    for at in np.flatnonzero(replied & (found.number >= MODULO))[:1]:
+        raise log.refuse(
+            int(found.line[at]), f"icmp_seq is {found.number[at]}", "it has 16 bits: at most 65535"
+        )
+    for at in np.flatnonzero(found.rtt_ns > base.MAX_RTT_NS)[:1]:
+        took = f"time is {found.rtt_ns[at] / 1e6:.0f} ms"
+        raise log.refuse(int(found.line[at]), took, "a round trip takes less than 10 minutes")
+    stamped = found.stamp_ns[replied] >= 0
+    for at in np.flatnonzero(stamped != stamped[:1])[:1]:
+        which = "one" if stamped[at] else "none"
+        words = f"some replies have a time in front and this one has {which}"
+        raise log.refuse(int(found.line[replied][at]), words, "give a recording by one tool")
+    if replied.any() and not (found.rtt_ns > 0).any():
+        raise log.refuse(int(found.line[replied][0]), "no reply has an RTT", "give a recording with times")
+
+
+def _check_repeats(log: PingLog, found: _Columns, count: Int) -> None:
+    """A number comes once, unless ping says (DUP!) of it, and not behind later ones that left before it."""
+    replies = count[found.replied]
+    _, where = np.unique(replies, return_index=True)
+    if len(where) < len(replies):
+        again = np.setdiff1d(np.arange(len(replies)), where)[0]
+        number = found.number[found.replied][again]
+        raise log.another(
+            int(found.line[found.replied][again]), f"number {number} comes again, without (DUP!)"
+        )
+    for at in np.flatnonzero((found.rtt_ns == -1) & ~np.isin(count, replies))[:1]:
+        what = f"a duplicate of number {found.number[at]}, of which the file has no reply"
+        raise log.refuse(int(found.line[at]), what, "give the whole recording")
+    if log.summary and log.summary.received != len(replies):
+        what = f"the summary counts {log.summary.received} replies, the file has {len(replies)}"
+        raise log.refuse(log.summary_line, what, "give the whole recording")
+    timed = found.replied & (found.stamp_ns >= 0)
+    sent, number = (found.stamp_ns - found.rtt_ns)[timed], count[timed]
+    highest = np.maximum.accumulate(
+        np.where(number == np.maximum.accumulate(number), np.arange(len(number)), 0)
+    )
+    late = (number < number[highest]) & (sent > sent[highest] + 10**9)
+    for at in np.flatnonzero(late)[:1]:
+        words = f"number {found.number[timed][at]} was sent behind number {found.number[timed][highest[at]]}"
+        raise log.another(int(found.line[timed][at]), words)
+
+
+# --- which probes there were
+
+
+def _spacing(found: _Columns) -> float:
+    """Return the usual distance in ns of probes by the times in front."""
+    timed = (found.stamp_ns >= 0) & (found.replied if found.replied.sum() > 1 else found.rtt_ns == -2)
+    return cadence(found.number[timed], (found.stamp_ns - np.maximum(found.rtt_ns, 0))[timed])
+
+
+def _straightened(log: PingLog, found: _Columns, spacing: float) -> tuple[_Columns, tuple[str, ...]]:
+    if log.clock not in (Clock.LOCAL, Clock.DAY):
+        return found, ()
+    timed = found.stamp_ns >= 0
+    steps = np.diff(found.number[timed]) % MODULO
+    passed = np.where(steps < MODULO // 2, steps, 0) * spacing
+    times, notes = straightened(log.clock, found.stamp_ns[timed], passed)
+    stamps = found.stamp_ns.copy()
+    stamps[timed] = times
+    return _Columns(found.line, found.number, found.rtt_ns, stamps), notes
+
+
+def _counted(log: PingLog, found: _Columns, spacing: float | None) -> Int:
+    if not len(found.number):
+        return found.number
+    sent = None
+    if log.summary:
+        start = log.counted_from if log.counted_from is not None else int(found.number[0])
+        sent = log.summary.sent - (int(found.number[0]) - start)
+    times = None
+    if spacing:
+        behind = np.where(found.rtt_ns == -2, int(spacing), np.maximum(found.rtt_ns, 0))
+        times = np.where(found.stamp_ns >= 0, np.maximum(found.stamp_ns - behind, 0), -1)
+    try:
+        return counts(found.number, times, spacing or 0.0, sent)
+    except UncountedError as error:
+        raise log.refuse(int(found.line[error.at]), error.found, error.expected) from None
+
+
+def _first(log: PingLog, count: Int) -> int:
+    """Return the number of the first probe. Raises InputError for numbers that the header or the summary denies."""
+    first = log.counted_from if log.counted_from is not None else int(count.min()) if len(count) else 1
+    if not len(count):
+        return first
+    lowest, highest = int(count.min()), int(count.max())
+    if lowest == 0 or (log.summary and first == 0 and highest == log.summary.sent):
+        first = min(lowest, 1)
+    if lowest < first:
+        at = int(log.line[int(count.argmin())])
+        raise log.refuse(at, f"number {lowest} where ping counts from {first}", "give the whole recording")
+    if log.summary and first + log.summary.sent - 1 < highest:
+        found = f"the summary counts {log.summary.sent} probes, the numbers reach {highest}"
+        raise log.refuse(log.summary_line, found, "give the whole recording, and one alone")
+    return first
+
+
+def _probes(
+    log: PingLog, found: _Columns, count: Int, all_counts: Int, spacing: float | None, start_ns: int
+) -> tuple[Int, Int, NDArray[np.uint8]]:
+    """Return send time, RTT and loss of all probes; a reply whose RTT ping set to 0 has its neighbours'."""
+    replied = found.replied
+    order = np.argsort(count[replied])
+    answered, rtt_ns = count[replied][order], found.rtt_ns[replied][order]
+    unknown = rtt_ns == 0
+    if unknown.any():
+        rtt_ns = np.where(unknown, np.interp(answered, answered[~unknown], rtt_ns[~unknown]), rtt_ns).astype(
+            np.int64
+        )
+        log.notes += (
+            f"{int(unknown.sum())} replies have no RTT (ping prints 0 where the clock was set back): "
+            "taken between those of their neighbours",
+        )
+    values = np.zeros(len(all_counts), np.int64)
+    loss = np.full(len(all_counts), Loss.UNKNOWN, np.uint8)
+    values[answered - all_counts[0]], loss[answered - all_counts[0]] = rtt_ns, Loss.NONE
+    if spacing is None:
+        return start_ns + (all_counts - all_counts[0]) * _interval(log, len(all_counts)), values, loss
+    if len(answered):
+        sent = found.stamp_ns[replied][order] - rtt_ns
+        sent = _checked(log, found, count, answered, sent, spacing)
+    else:  # a report comes when the next probe leaves
+        timed = found.stamp_ns >= 0
+        answered, where = np.unique(count[timed], return_index=True)
+        sent = found.stamp_ns[timed][where] - int(spacing)
+    return (
+        _between(all_counts, answered, sent, round(spacing) or _interval(log, len(all_counts))),
+        values,
+        loss,
+    )
+
+
+def _checked(log: PingLog, found: _Columns, count: Int, answered: Int, sent: Int, spacing: float) -> Int:
+    """Return send times without the steps of a clock that was set back. Raises InputError where it leaps."""
+    stamps, in_file = found.stamp_ns[found.replied], count[found.replied]
+    due = np.diff(in_file) * spacing
+    accounted = (np.diff(stamps) > due / 1.5) & (np.diff(stamps) < 1.5 * due)
+    base.check_clock(log.path, stamps, found.line[found.replied].tolist(), accounted)
+    steps = np.diff(sent)
+    back = steps < -_BACK_NS
+    if back.any():
+        by = np.where(back, np.diff(answered) * spacing - steps, 0).astype(np.int64)
+        sent = sent + np.concatenate((np.zeros(1, np.int64), np.cumsum(by)))
+        log.notes += (
+            f"the clock was set back {int(back.sum())} times, by {format_duration(int(by.max()))} at most: "
+            "the times behind it are moved on",
+        )
+    return sent
+
+
+def _between(all_counts: Int, answered: Int, sent: Int, interval_ns: int) -> Int:
+    """Return when each probe was sent: lost ones evenly between their neighbours, or at the usual distance."""
+    inside = np.interp(all_counts, answered, sent - sent[0]).round().astype(np.int64) + sent[0]
+    before = np.minimum(all_counts - answered[0], 0) * interval_ns
+    after = np.maximum(all_counts - answered[-1], 0) * interval_ns
     return np.asarray(inside + before + after, np.int64)
 
 
-def _notes(log: PingLog, first: int) -> tuple[str, ...]:
-    notes = []
-    if log.duplicates:
-        notes.append(f"{log.duplicates} duplicate replies left out: the first of each counts")
-    if not log.header:
+def _interval(log: PingLog, probes: int) -> int:
+    if log.summary and log.summary.took_ns and probes > 1:
+        return log.summary.took_ns // (probes - 1)
+    return _DEFAULT_CADENCE_NS
+
+
+def _notes(log: PingLog, found: _Columns, first: int, *, stamped: bool, zoned: bool) -> tuple[str, ...]:
+    notes = list(log.notes)
+    duplicates = int((found.rtt_ns == -1).sum())
+    if duplicates:
+        notes.append(f"{duplicates} duplicate replies left out: the first of each counts")
+    if log.counted_from is None:
         notes.append(f"no header: probes before sequence number {first} are unknown")
-    if log.sent is None:
+    if log.summary is None:
         notes.append("no summary: probes lost after the last reply are unknown")
+    if not stamped and not (log.summary and log.summary.took_ns):
+        notes.append(CADENCE_UNKNOWN)
+    if stamped and log.clock is not Clock.UTC and not zoned:
+        notes.append(f"times are in {log.clock.value}: there is no UTC start")
     return tuple(notes)
+
+
+CADENCE_UNKNOWN = (
+    "the distance of the probes is not in the file: 1 s taken for granted; import --cadence says another"
+)

@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from testbed.errors import InputError, Place
-from testbed.traces.formats import base, ping_lines
+from testbed.traces.formats import base, ping_lines, ping_stamps
 
 PREFIX = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6})\] ?")
 START = re.compile(r"Start time: (\d{1,13})\s*\Z")
 END = re.compile(r"End time: (\d{1,13})\s*\Z")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER_NS = 900 * 10**9
 
 
 def local_ns(path: Path, number: int, text: str) -> int:
     """Return a local time as if it were UTC, in ns. Raises InputError for a date that does not exist."""
-    try:
-        return (datetime.fromisoformat(text + "+00:00") - _EPOCH) // timedelta(microseconds=1) * 1000
-    except ValueError as error:
-        raise InputError(
-            Place(str(path), number), f"time {text!r}: {error}", "give the whole recording"
-        ) from None
+    return ping_stamps.date_ns(path, number, text)
 
 
 def start_of(path: Path, lines: Sequence[str]) -> int:
@@ -67,11 +60,17 @@ def _read(path: Path) -> base.Recording:
         if number in (1, len(lines)):
             return None, ""
         found = PREFIX.match(line)
-        if found is None:
-            return None, line
-        return local_ns(path, number, found[1]) - zone, line[found.end() :]
+        if found is None and (START.match(line) or END.match(line)):
+            raise InputError(
+                Place(str(path), number),
+                f"{line[:60]!r}: a second recording in one file",
+                "split the file there, import each",
+            )
+        return (local_ns(path, number, found[1]), line[found.end() :]) if found else (None, line)
 
-    return ping_lines.recording(ping_lines.parse(path, lines, stamp), start_ns)
+    log = ping_lines.parse(path, lines, stamp)
+    log.clock = ping_stamps.Clock.LOCAL
+    return ping_lines.recording(log, start_ns, zone)
 
 
 FORMAT = base.Format(

@@ -88,6 +88,7 @@ UNCUT = {
     "leocc-delay": "a shorter list is a list",
     "ns-delays": "a shorter list is a list",
     "csv": "an empty cell is a lost probe",
+    "iputils-ping": "as irtt-lines",
     "irtt-lines": "written as it comes: the unfinished line is left out and noted",
 }
 """What cannot be told from a good file, and why."""
