@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from testbed.errors import InputError
+from testbed.errors import HostError, InputError, RunError
 from testbed.result.campaign import Campaign
 from testbed.result.record import State
 from testbed.result.store import Result
 from testbed.run import launch, plan
-from testbed.run.progress import Event
+from testbed.run.progress import Event, Note
 from testbed.traces.slots import SLOT_NS
 from testbed.units import format_duration, parse_duration
 from testbed.yaml.overrides import Override
@@ -100,14 +100,22 @@ Watch = Callable[[Begun], AbstractContextManager[Callable[[Event], None]]]
 
 
 def run(matrix: Matrix, folder: Path, watch: Watch) -> Campaign:
-    """Run the matrix, each run in a folder of its own; a run that the user ends is the last."""
+    """Run the matrix, each run in a folder of its own; a run that the user ends is the last.
+
+    One that dies, or that this host cannot make, is kept as such, and those after it are run all the same.
+    """
     rows = matrix.combinations()
     campaign = Campaign(folder, matrix.path.stem, tuple(axis.key for axis in matrix.axes))
     for number, changes in enumerate(rows, 1):
         name = f"{number:0{len(str(len(rows)))}d}"
         (folder / name / "logs").mkdir(parents=True)
         with watch(Begun(number, len(rows), changes)) as show:
-            launch.run(matrix.resolve(changes), folder / name, show)
+            try:
+                launch.run(matrix.resolve(changes), folder / name, show)
+            except (HostError, RunError) as error:
+                show(Note(str(error), error=True))
+                campaign = campaign.kept(name, str(error))
+                continue
         campaign = campaign.kept(name)
         if Result.load(folder / name).record.state is State.INTERRUPTED:
             break

@@ -108,6 +108,8 @@ def _command(options: argparse.Namespace) -> int:
         for verdict, result in campaign.worst():
             where = ", ".join(f"{key}={value}" for key, value in campaign.values(result).items())
             console.print(f"worst for {verdict.title}: {verdict.measured} with {where or result.folder.name}")
+        for name, reason in campaign.died.items():
+            console.print(f"run {name} died: {reason}", markup=False)
         console.print(f"results in {paths.shown(folder)}/")
     return campaign.exit_status
 

@@ -6,8 +6,8 @@ Its folder holds campaign.json, written anew after each run, a folder for each r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from testbed.errors import InputError
+from testbed.result import store
 from testbed.result.store import Result
 from testbed.result.verdict import Verdict
 
@@ -35,16 +36,21 @@ class _File:
     scenario: str
     keys: tuple[str, ...]
     runs: tuple[str, ...]
+    died: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign as it lies in its folder: the keys that vary, and the runs' folders in their order."""
+    """A campaign as it lies in its folder: the keys that vary, and the runs' folders in their order.
+
+    ``died`` are the runs that came to no end of their own, and why: most left a result, but no verdicts.
+    """
 
     folder: Path
     scenario: str
     keys: tuple[str, ...]
     runs: tuple[str, ...] = ()
+    died: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Campaign:
@@ -54,12 +60,12 @@ class Campaign:
             kept = msgspec.json.decode(path.read_bytes(), type=_File)
         except (OSError, msgspec.MsgspecError) as error:
             raise InputError(str(path), f"not readable: {error}", "name a campaign's folder") from error
-        return cls(folder, kept.scenario, kept.keys, kept.runs)
+        return cls(folder, kept.scenario, kept.keys, kept.runs, kept.died)
 
-    def kept(self, run: str) -> Campaign:
-        """Return the campaign with one more run, and keep it."""
-        grown = replace(self, runs=(*self.runs, run))
-        content = msgspec.json.encode(_File(grown.scenario, grown.keys, grown.runs))
+    def kept(self, run: str, died: str = "") -> Campaign:
+        """Return the campaign with one more run, and keep it; ``died`` says why a run came to no end."""
+        grown = replace(self, runs=(*self.runs, run), died={**self.died, **({run: died} if died else {})})
+        content = msgspec.json.encode(_File(grown.scenario, grown.keys, grown.runs, grown.died))
         partial = self.folder / f"{FILE}.partial"
         partial.write_bytes(msgspec.json.format(content, indent=1) + b"\n")
         partial.replace(self.folder / FILE)
@@ -67,8 +73,11 @@ class Campaign:
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
-        """The runs' results, in the order of running."""
-        return tuple(Result.load(self.folder / run) for run in self.runs)
+        """The results of the runs that left one, in the order of running."""
+        left = (self.folder / run for run in self.runs)
+        return tuple(
+            Result.load(run) for run in left if run.name not in self.died or (run / store.FILE).exists()
+        )
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -79,8 +88,8 @@ class Campaign:
 
     @property
     def exit_status(self) -> int:
-        """1 where a run failed, else 3 where one could not tell, else 0."""
-        found = {result.record.exit_status for result in self.results}
+        """1 where a run failed, else 3 where one died or could not tell, else 0."""
+        found = {result.record.exit_status for result in self.results} | ({3} if self.died else set())
         return next((status for status in (1, 3) if status in found), 0 if found else 3)
 
     def values(self, result: Result) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from testbed.campaign.matrix import Axis, Matrix
+from testbed.campaign.matrix import Axis, Matrix, run
 from testbed.cli.campaign import table
-from testbed.errors import InputError
+from testbed.errors import HostError, InputError, RunError
+from testbed.paths import SCENARIOS
 from testbed.plots import sweep
 from testbed.result.campaign import Campaign
+from testbed.result.record import State
 from testbed.result.store import ResultWriter
+from testbed.run import launch
+from testbed.run.plan import Plan
+from testbed.run.progress import Event, Note
 from tests.unit.result.records import S, record, verdict
 
 MEASURED = {"0 s": 2.4 * S, "5 s": 3.4 * S, "10 s": 2.9 * S}
@@ -86,6 +92,38 @@ def test_the_worst_run_is_found(campaign: Campaign) -> None:
 
     assert {"shift": "5 s"} == campaign.values(extreme.result)
     assert 1 == campaign.exit_status
+
+
+def test_a_run_that_died_ends_no_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept with what it said, with or without a result; those after it are run, and the exit status is 3."""
+    said = iter(["the run died", "", "ip is missing"])
+
+    def play(made: Plan, folder: Path, show: object) -> int:
+        if why := next(said):
+            raise (RunError if "died" in why else HostError)(why)
+        ResultWriter(folder, record(verdict(2 * S)))
+        return 0
+
+    monkeypatch.setattr(launch, "run", play)
+    matrix = Matrix(SCENARIOS / "smoke.yaml", (Axis("seed", ("1", "2", "3")),))
+    told: list[Event] = []
+    campaign = run(matrix, tmp_path, lambda _: nullcontext(told.append))
+
+    assert campaign == Campaign.load(tmp_path)
+    assert (("1", "2", "3"), {"1": "the run died", "3": "ip is missing"}) == (campaign.runs, campaign.died)
+    assert [Note("the run died", error=True), Note("ip is missing", error=True)] == told
+    assert (1, 3) == (len(campaign.results), campaign.exit_status)
+    assert [["0"], ["✔ 2 s"]] == [list(column.cells) for column in table(campaign).columns[1:]]
+
+
+def test_a_run_that_died_with_a_result_is_in_the_table(campaign: Campaign) -> None:
+    """What it had written before is shown, as far as it came."""
+    folder = campaign.folder / "4"
+    folder.mkdir()
+    ResultWriter(folder, record(state=State.RUNNING, changes=("shift=15 s",)))
+    columns = [list(column.cells) for column in table(campaign.kept("4", "it died")).columns]
+
+    assert ["15 s", "3", "–"] == [cells[-1] for cells in columns]
 
 
 def test_a_folder_without_a_campaign_is_refused(tmp_path: Path) -> None:
