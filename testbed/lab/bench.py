@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -79,13 +80,22 @@ class BenchHub:
 def keep_logs(hub: DeviceAccess, target: Path) -> None:
     """Fetch what the hub's roles have logged into a folder of its name below ``target``. Raises RunError."""
     with tempfile.TemporaryFile() as archive, tempfile.TemporaryFile() as said:
-        status = hub.popen(["sh", "-c", _LOGS], stdout=archive, stderr=said).wait(_LOGS_S)
+        fetching = hub.popen(["sh", "-c", _LOGS], stdout=archive, stderr=said)
+        try:
+            status = fetching.wait(_LOGS_S)
+        except subprocess.TimeoutExpired as late:
+            fetching.kill()
+            fetching.wait()
+            raise RunError(f"{hub.name}: its logs did not come within {_LOGS_S:g} s") from late
         archive.seek(0)
         said.seek(0)
         if status != 0:
             raise RunError(f"{hub.name}: its logs could not be fetched: {said.read().decode().strip()}")
-        with tarfile.open(fileobj=archive) as logs:
-            logs.extractall(target / hub.name, filter="data")
+        try:
+            with tarfile.open(fileobj=archive) as logs:
+                logs.extractall(target / hub.name, filter="data")
+        except (tarfile.TarError, OSError) as error:
+            raise RunError(f"{hub.name}: its logs could not be unpacked: {error}") from error
 
 
 def _expanded(base: Path, key: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -17,6 +18,9 @@ import ansible_runner
 
 from testbed.errors import RunError
 from testbed.lab.devices import DeviceAccess
+
+TIMEOUT_S = 900.0
+"""A hub is ready in seconds; a real one that must fetch its packages over an emulated link takes minutes."""
 
 Groups = Mapping[str, Sequence[DeviceAccess]]
 """An inventory: devices by the group that the plays name (hubs, edges)."""
@@ -54,17 +58,20 @@ def provision(
     variables: Mapping[str, Mapping[str, Any]],
     private_data_dir: Path,
     on_event: Callable[[Step], None] = lambda step: None,
+    timeout_s: float = TIMEOUT_S,
 ) -> None:
     """Run a playbook on devices, given by the inventory's groups; ``on_event`` hears of every task that ended.
 
     ``variables`` are those of each device, by its name. They may hold secrets: they are written into the
     inventory, which only this user can read, in ``private_data_dir``, which ought to lie on a tmpfs, and
     removed at the end. What stays there is ``ansible.log``. Raises RunError naming device, role and task
-    with what the command said.
+    with what the command said, or the tasks that were not over after ``timeout_s``.
     """
     failures: list[Step] = []
+    running: dict[tuple[str, str], str] = {}
 
     def hear(event: Mapping[str, Any]) -> bool:
+        _follow(event, running)
         if step := read_step(event):
             if step.state in (StepState.FAILED, StepState.UNREACHABLE):
                 failures.append(step)
@@ -77,6 +84,7 @@ def provision(
             playbook=str(playbook.resolve()),
             event_handler=hear,
             quiet=True,
+            timeout=math.ceil(timeout_s),
             envvars=_environment(playbook, folder),
             # Without one the runner replaces this process's signal handlers for good.
             cancel_callback=lambda: False,
@@ -85,6 +93,9 @@ def provision(
     (private_data_dir / "ansible.log").write_text(output)
     if failures:
         raise RunError("\n".join(map(str, failures)))
+    if outcome.status == "timeout":
+        hung = "; ".join(running.values()) or "no task"
+        raise RunError(f"{playbook.name} is not done after {timeout_s:g} s; still running: {hung}")
     if outcome.rc != 0:
         raise RunError(f"{playbook.name} ended with status {outcome.rc}:\n{_tail(output)}")
 
@@ -107,6 +118,17 @@ def read_step(event: Mapping[str, Any]) -> Step | None:
         seconds=float(data.get("duration", 0.0)),
         message=explain(result) if wrong else "",
     )
+
+
+def _follow(event: Mapping[str, Any], running: dict[tuple[str, str], str]) -> None:
+    """Keep account of which task is running on which device."""
+    data = event.get("event_data", {})
+    key = (data.get("host", ""), data.get("task_uuid", ""))
+    if event.get("event") == "runner_on_start":
+        role = f"role {data['role']}, " if data.get("role") else ""
+        running[key] = f"{data.get('host', '')}: {role}task {data.get('task', '')!r}"
+    elif event.get("event", "").startswith("runner_on_"):
+        running.pop(key, None)
 
 
 def explain(result: Mapping[str, Any]) -> str:
