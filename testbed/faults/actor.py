@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from testbed.errors import RunError
 from testbed.lab.lines import LineLog
+from testbed.lab.parts import Part, last_line
 from testbed.model.event import Event
 from testbed.model.topology import Topology
 from testbed.tenant.backend import Endpoint
@@ -71,6 +73,13 @@ class Actor(ABC):
     def undo(self) -> None:
         """Take the fault back; it is over when this returns. Raises RunError."""
 
+    def parts(self) -> Iterator[Part]:
+        """Yield the stand-ins that must live; ``close`` strikes them off."""
+        for stand_in in self.stand_ins:
+            if (process := stand_in.process) is not None:
+                name = f"the stand-in of {self.event.title}"
+                yield Part(name, process, partial(last_line, stand_in.log))
+
     def close(self) -> None:
         """End what ``open`` started."""
         for stand_in in self.stand_ins:
@@ -98,24 +107,25 @@ class StandIn:
     """A small server that answers in place of a failed one; a module of this package, on a device."""
 
     def __init__(self, device: DeviceAccess, module: str, arguments: Sequence[str], log: Path) -> None:
-        self._device, self._module, self._arguments, self._log = device, module, arguments, log
-        self._process: subprocess.Popen[str] | None = None
+        self._device, self._module, self._arguments, self.log = device, module, arguments, log
+        self.process: subprocess.Popen[str] | None = None
 
     def open(self) -> None:
         """Start it and wait until it listens. Raises RunError with its last words."""
-        self._process = self._device.popen_module(
+        self.process = self._device.popen_module(
             self._module, *self._arguments, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
-        stream = cast(IO[str], self._process.stdout)
-        lines = LineLog(stream, self._log, time.time_ns, lambda _now, _line: None, awaited="ready")
+        stream = cast(IO[str], self.process.stdout)
+        lines = LineLog(stream, self.log, time.time_ns, lambda _now, _line: None, awaited="ready")
         if not lines.came(READY_S):
-            said = self._log.read_text(encoding="utf-8").strip().splitlines()
+            said = self.log.read_text(encoding="utf-8").strip().splitlines()
             raise RunError(
                 f"{self._device.name}: {self._module} did not start: {said[-1] if said else 'no word'}"
             )
 
     def close(self) -> None:
         """End it, and with it its connections."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=60)
+        process, self.process = self.process, None  # struck off before it ends
+        if process is not None:
+            process.kill()
+            process.wait(timeout=60)

@@ -8,10 +8,10 @@ The network is built inside the run's sandbox and needs no tearing down: its nam
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from mininet.link import Link
@@ -22,6 +22,7 @@ from mininet.node import Node as MininetNode
 from testbed.errors import HostError, RunError
 from testbed.lab.bench import BenchHub
 from testbed.lab.devices import PRIVATE_FILES, DeviceAccess, NamespaceAccess
+from testbed.lab.parts import Part, last_line
 from testbed.model.topology import EMULATOR, Node, NodeKind, Topology
 
 CONGESTION_CONTROL = "cubic"
@@ -40,6 +41,7 @@ class Network:
         self._logs = logs
         self._commands: dict[str, list[str]] = {}  # of the services, by node
         self._services: dict[str, subprocess.Popen[bytes]] = {}
+        self._nodes: Mapping[str, MininetNode] = {}
 
     def build(self) -> None:
         """Make nodes and wires, and configure every node but the hub, which is provisioned.
@@ -47,12 +49,12 @@ class Network:
         Raises HostError when Mininet lacks a tool, RunError when a node cannot be configured.
         """
         try:
-            nodes = self._build_nodes()
+            self._nodes = self._build_nodes()
         except SystemExit as error:  # Mininet's answer to a missing tool
             raise HostError(
                 "Mininet could not start: a tool it needs is missing; see 'testbed doctor'"
             ) from error
-        self.devices = {name: NamespaceAccess(name, node.pid) for name, node in nodes.items()}
+        self.devices = {name: NamespaceAccess(name, node.pid) for name, node in self._nodes.items()}
         for name, device in self.devices.items():
             node = self.topology.nodes.get(name)
             script = "\n".join(configuration(node) if node else _emulator_script(self.topology))
@@ -71,7 +73,7 @@ class Network:
     def start_service(self, node: str) -> None:
         """Start the service of a node that has one."""
         if node in self._commands:
-            with (self._logs / f"dnsmasq-{node}.log").open("ab") as log:
+            with self._log(node).open("ab") as log:
                 self._services[node] = self.devices[node].popen(self._commands[node], stdout=log, stderr=log)
 
     def stop_service(self, node: str) -> None:
@@ -80,15 +82,15 @@ class Network:
             process.kill()
             process.wait(timeout=60)
 
-    def failed_services(self) -> Iterator[str]:
-        """Yield the command line of every service that has ended."""
-        for process in self._services.values():
-            if process.poll() is not None:
-                yield (
-                    shlex.join(map(str, process.args))
-                    if isinstance(process.args, list)
-                    else str(process.args)
-                )
+    def parts(self) -> Iterator[Part]:
+        """Yield what must live: the services that are not stopped, and what holds each node's namespaces."""
+        for node, process in tuple(self._services.items()):
+            yield Part(f"dnsmasq of {node}", process, partial(last_line, self._log(node)))
+        for name, held in self._nodes.items():
+            yield Part(f"node {name}", held.shell)
+
+    def _log(self, node: str) -> Path:
+        return self._logs / f"dnsmasq-{node}.log"
 
     def _names(self) -> Iterator[str]:
         """Yield the nodes to make: a hub on a bench is none."""

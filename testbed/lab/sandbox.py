@@ -28,8 +28,8 @@ SHARED = Path("/dev/shm")
 def spawn(command: Sequence[str], log: BinaryIO, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start ``command`` in a sandbox of its own; its stdin and stdout are pipes, its stderr goes to ``log``.
 
-    Closing the stdin pipe is the polite way to ask the command to end: the sandbox is a session of
-    its own, so that a terminal's Ctrl-C reaches only the caller. Raises HostError without root or tools.
+    The stdin pipe is the way to ask the command to end: the sandbox is a session of its own, so that a
+    terminal's Ctrl-C reaches only the caller. Raises HostError without root or tools.
     """
     if os.geteuid() != 0:
         raise HostError("a run needs root for its network namespaces; start it with sudo")

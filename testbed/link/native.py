@@ -77,6 +77,15 @@ class NativeBackend(LinkBackend):
         """Return linkd's process id, for those who measure its memory and CPU; None before `open`."""
         return self._process.pid if self._process else None
 
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """Return linkd, for those who watch that it lives; None before `open`."""
+        return self._process
+
+    def last_words(self) -> str:
+        """Return what linkd had to say."""
+        return log_of(self._folder)
+
     def ended(self, timeout_s: float) -> bool:
         """Wait up to this long for linkd to end by itself, which it should not."""
         try:

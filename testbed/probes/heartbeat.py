@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from testbed.errors import RunError
 from testbed.lab.lines import LineLog, ends
+from testbed.lab.parts import Part
 from testbed.model.traffic import HEARTBEAT_BYTES, UdpEcho
 from testbed.probes import irtt, samples
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
@@ -73,6 +74,12 @@ class Heartbeat(Probe):
             expected = SECOND_NS // self._traffic.every if self._total else 0
             failed = max(0, expected - answered) if state is not ProbeState.ENDED else 0
             return Live(state, self._last_rtt_ns, answered, failed, self._total)
+
+    def parts(self) -> Iterator[Part]:
+        yield from self._responder.parts()
+        if self._process is not None:
+            name = self._traffic.name
+            yield Part(f"irtt of {name}", self._process, self._last_words, name, due_ns=self._end_ns)
 
     def so_far(self) -> pa.Table:
         with self._lines.open(encoding="utf-8") as lines:

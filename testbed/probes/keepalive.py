@@ -30,7 +30,11 @@ class Keepalive(ScriptedProbe):
         }
         log = site.logs / f"{traffic.name}.jsonl"
         super().__init__(traffic.name, site, [Script(site.client, "keepalive_client", plan, log)])
-        self._session = 0
+        self._session, self._every_ns = 0, traffic.every
+
+    @property
+    def done_from_ns(self) -> int:
+        return self._site.duration_ns - self._every_ns
 
     def rows(self) -> list[Row]:
         return [row for row in self._scripts[0].rows() if "event" in row]

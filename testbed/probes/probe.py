@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from testbed.lab.parts import Part
 from testbed.model.catalogue import CatalogueObject
 from testbed.tenant.content import StoredObject
 
@@ -104,6 +105,10 @@ class Probe(ABC):
     @abstractmethod
     def poll(self) -> Live:
         """Return the state and the last second. Does not block."""
+
+    @abstractmethod
+    def parts(self) -> Iterable[Part]:
+        """Return its processes, at both ends, that must live until ``finish``."""
 
     @abstractmethod
     def so_far(self) -> pa.Table:

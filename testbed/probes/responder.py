@@ -8,11 +8,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from testbed.errors import HostError, RunError
 from testbed.lab.lines import LineLog
+from testbed.lab.parts import Part, last_line
 from testbed.paths import BUILD
 
 if TYPE_CHECKING:
@@ -80,6 +82,13 @@ class Responder:
             if not lines.came(READY_S):
                 said = self._log(what).read_text(encoding="utf-8").strip()
                 raise RunError(f"{self._name}: its {what} did not start: {said or 'it said nothing'}")
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the processes, which must live."""
+        for what, (process, _) in self._processes.items():
+            yield Part(
+                f"the {what} of {self._name}", process, partial(last_line, self._log(what)), self._name
+            )
 
     def close(self) -> None:
         """End the processes."""

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from testbed.errors import RunError
 from testbed.lab.lines import LineLog, ends
+from testbed.lab.parts import Part
 from testbed.probes import samples
 from testbed.probes.probe import SECOND_NS, Live, Probe, ProbeState, Site
 from testbed.probes.responder import PRIORITY
@@ -152,6 +153,22 @@ class ScriptedProbe(Probe):
             good = sum(well for _, well in self._recent)
             live = Live(self._state(), self._last_ns, good, len(self._recent) - good, self._total)
         return self.told(live)
+
+    def parts(self) -> Iterator[Part]:
+        done_ns = self.done_from_ns
+        due_ns = None if done_ns is None else self._started_ns + done_ns
+        client, *others = reversed(self._scripts)
+        if client.process is not None:
+            yield Part(f"{self.noun} of {self._name}", client.process, client.last_words, self._name, due_ns)
+        for script in others:
+            if script.process is not None:
+                name = f"the tenant's end of {self._name}"
+                yield Part(name, script.process, script.last_words, self._name)
+
+    @property
+    def done_from_ns(self) -> int | None:
+        """From when, in ns since the start, the client's script may have done all it has to; None: it goes on."""
+        return None
 
     def so_far(self) -> pa.Table:
         return samples.table(self.rows(), self.schema)

@@ -32,6 +32,10 @@ class Uploads(ScriptedProbe):
         super().__init__(traffic.name, site, [Script(site.client, "upload_client", plan, log)])
         self._acknowledged = 0
 
+    @property
+    def done_from_ns(self) -> int:
+        return 0
+
     def rows(self) -> list[Row]:
         newest = {row["object"]: row for row in self._scripts[0].rows() if "object" in row}
         return sorted(

@@ -37,6 +37,10 @@ class Workload(ScriptedProbe):
         log = site.logs / f"{traffic.name}.jsonl"
         super().__init__(traffic.name, site, [Script(site.client, "http_client", plan, log)])
 
+    @property
+    def done_from_ns(self) -> int:
+        return 0
+
     def rows(self) -> list[Row]:
         return in_order(self._scripts[0].rows(), self._site.client.name)
 

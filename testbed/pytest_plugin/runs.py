@@ -17,7 +17,7 @@ from testbed.cli import screen
 from testbed.errors import InvalidRun, RunError, TestbedError
 from testbed.pytest_plugin import options, shared
 from testbed.pytest_plugin.shared import Told
-from testbed.result.record import State
+from testbed.result.record import MISSED, State
 from testbed.result.store import Result
 from testbed.run import launch, plan
 from testbed.yaml.overrides import Override
@@ -145,8 +145,9 @@ def _fault(result: Result) -> RunError | None:
         pytest.exit(f"{record.scenario} was interrupted; {evidence(result)}", returncode=2)
     if record.state is State.FAILED:
         return RunError(f"{record.scenario} could not be run: {record.error}\n{evidence(result)}")
-    if record.fidelity is None or not record.fidelity.valid:
-        reason = record.fidelity.reason if record.fidelity else "the links left no certificate"
+    if reason := record.invalid:
+        if reason == MISSED and record.fidelity is not None:
+            reason = record.fidelity.reason
         return InvalidRun(f"the run of {record.scenario} is invalid: {reason}\n{evidence(result)}")
     return None
 

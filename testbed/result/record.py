@@ -14,11 +14,14 @@ from testbed.errors import InputError
 from testbed.metrics.decomposition import Decomposition
 from testbed.metrics.ledger import Entry
 from testbed.model.bench import VIRTUAL
+from testbed.model.ends import End
 from testbed.model.facts import Facts
+from testbed.result import grounds
 from testbed.result.provenance import Host, Versions
 from testbed.result.verdict import Verdict, exit_status
 
 SCHEMA = 1
+MISSED = "the emulation missed its fidelity budget"
 
 
 class State(StrEnum):
@@ -49,6 +52,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Mishap:
+    """A step of the run's end that went wrong, and what it said: nothing of the verdicts rests on it."""
+
+    step: str
+    said: str
+
+
+@dataclass(frozen=True)
 class Fidelity:
     """The emulation's own certificate in short.
 
@@ -72,7 +83,8 @@ class Record:
     """What result.json holds.
 
     ``started_ns`` is the start instant (CLOCK_REALTIME), None before it; ``changes`` are those made to
-    the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench.
+    the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``ends`` are the
+    testbed's own parts that ended without being asked to.
     """
 
     scenario: str
@@ -96,6 +108,17 @@ class Record:
     files: Mapping[str, int] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     bench: str = VIRTUAL
+    ends: tuple[End, ...] = ()
+    mishaps: tuple[Mishap, ...] = ()
+
+    @property
+    def invalid(self) -> str:
+        """Why the run counts for nothing; empty where it counts."""
+        if reason := grounds.invalid(self.ends):
+            return reason
+        if self.fidelity is None:
+            return "the links left no certificate"
+        return "" if self.fidelity.valid else MISSED
 
     @property
     def title(self) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from testbed.metrics import METRICS
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask, Measurement
+from testbed.model.ends import End
 from testbed.model.objective import Objective, Unit, format_value
 from testbed.model.scenario import Scenario
+from testbed.result import grounds
 
 
 class Outcome(StrEnum):
@@ -65,18 +67,28 @@ class Verdict:
         return f"{self.outcome}: {self.title}: {self.measured}{reason}"
 
 
-def evaluate(scenario: Scenario, evidence: Evidence, invalid: str = "") -> tuple[Verdict, ...]:
+def evaluate(
+    scenario: Scenario, evidence: Evidence, invalid: str = "", ends: Sequence[End] = ()
+) -> tuple[Verdict, ...]:
     """Measure and judge every objective of a scenario.
 
-    ``invalid`` says why the emulation missed its fidelity budget: then no verdict of the run counts.
+    ``invalid`` says why no verdict of the run counts: the emulation missed its fidelity budget, or a part
+    on which everything rests has ended. ``ends`` are the parts that ended without being asked to.
     """
-    return tuple(_evaluate(scenario, objective, evidence, invalid) for objective in scenario.objectives)
+    return tuple(_evaluate(scenario, objective, evidence, invalid, ends) for objective in scenario.objectives)
 
 
-def _evaluate(scenario: Scenario, objective: Objective, evidence: Evidence, invalid: str) -> Verdict:
+def _evaluate(
+    scenario: Scenario, objective: Objective, evidence: Evidence, invalid: str, ends: Sequence[End]
+) -> Verdict:
     ask = Ask.about(objective, scenario.subject(objective), evidence.whole)
     verdict = judge(objective, ask, METRICS[objective.metric].measure(evidence, ask))
-    return replace(verdict, outcome=Outcome.INVALID, reason=invalid) if invalid else verdict
+    if invalid:
+        return replace(verdict, outcome=Outcome.INVALID, reason=invalid)
+    unsure = grounds.missing(objective, scenario, evidence.facts.heartbeat, ends)
+    if verdict.outcome is Outcome.PASS:
+        unsure = unsure or grounds.asked_less(ends)
+    return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=unsure) if unsure else verdict
 
 
 def judge(objective: Objective, ask: Ask, measured: Measurement) -> Verdict:

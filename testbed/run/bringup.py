@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from testbed.lab import bench, sandbox
 from testbed.lab.bench import BenchHub
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
+from testbed.lab.parts import Part
 from testbed.lab.provision import provision
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
@@ -52,6 +53,17 @@ class Lab:
     def bins(self) -> pa.Table:
         """Return the links' 10 ms records so far."""
         return read_bins(self.links.records)
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the processes that must live at the moment."""
+        if (linkd := self.links.process) is not None:
+            yield Part("linkd", linkd, self.links.last_words)
+        yield from self.network.parts()
+        yield from self.tenant.parts()
+        for probe in self.probes.values():
+            yield from probe.parts()
+        for actor in self.actors:
+            yield from actor.parts()
 
     def close(self) -> None:
         """End the services; the namespaces end with the sandbox."""
@@ -112,7 +124,8 @@ def bring_up(
                     lambda done: print(done.seconds, done, file=log),
                 )
             finally:
-                shutil.copyfile(SECRETS / "ansible.log", logs / "ansible.log")
+                if (said := SECRETS / "ansible.log").exists():  # one that was interrupted said nothing
+                    shutil.copyfile(said, logs / "ansible.log")
     with step("tenant's content"):
         stored = seeding.wait()
     with step("probes"):

@@ -1,54 +1,53 @@
 """One run, inside its sandbox: owns the clock, the order of the steps, what is written when, and the end.
 
 ``python -m testbed.run.inside`` reads its job from standard input and tells its progress on standard output
-(testbed.run.progress). The end of its standard input is the wish that it ends: it writes what it has.
+(testbed.run.progress). A line with the word ``end`` is the wish that it ends: it writes what it has. Standard
+input that ends without the word is the end of who started it: the run was killed, and says nothing more.
 """
 
 from __future__ import annotations
 
-import shutil
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from testbed import paths, plots
-from testbed.errors import TestbedError
 from testbed.faults.player import Player
-from testbed.lab import bench, cores
+from testbed.lab import cores
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
-from testbed.link.fidelity import Budget
-from testbed.link.fidelity import Fidelity as Certificate
-from testbed.link.native import read_bins
 from testbed.metrics.decomposition import decompose
 from testbed.metrics.ledger import ledger
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
 from testbed.model.bench import VIRTUAL
 from testbed.model.facts import Facts
-from testbed.model.scenario import FidelityBudget
 from testbed.result import junit, provenance
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
 from testbed.run import notes, progress
+from testbed.run.account import Account
 from testbed.run.bringup import Lab, bring_up
+from testbed.run.collect import collect
+from testbed.run.guard import carry_on, trace, words
 from testbed.run.job import Job, unpack
 from testbed.run.live import Watch
-from testbed.run.placement import Placement
+from testbed.run.placement import END, Placement
 from testbed.run.progress import Ended, Event, Note, ObjectiveNow, Step
+from testbed.run.roll import Roll
 from testbed.units import format_duration, format_share
 
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
-_MISSED = "the emulation missed its fidelity budget"
 _STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth telling
 _TICK_S = 0.5
 _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is over
@@ -60,24 +59,24 @@ class Run:
     def __init__(self, job: Job, folder: Path, core: int | None, lender: Lender | None) -> None:
         self._job, self._folder, self._core, self._lender = job, folder, core, lender
         self._writer = ResultWriter(folder, self._record())
+        self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
+        self._error = ""
 
     def execute(self) -> int:
         """Bring the lab up, play the scenario, judge it; return the exit status."""
-        state, error = State.FAILED, ""
+        state = State.FAILED
         try:
-            self._measure()
-            with self._step("verdicts"):
-                self._judge()
-            state = State.COMPLETE
+            with carry_on(self._fail):
+                self._measure()
+                with self._step("verdicts"):
+                    self._judge()
+                state = State.COMPLETE
         except KeyboardInterrupt:
-            state, error = State.INTERRUPTED, "interrupted"
-        except TestbedError as failure:
-            error = str(failure)
-            tell(Note(error, error=True))
-        finally:
+            state, self._error = State.INTERRUPTED, "interrupted"
+        with self._account.guard("the devices' logs"):
             keep_logs(self._folder / "logs")
-            self._writer.finish(state, time.time_ns(), error)
+        self._writer.finish(state, time.time_ns(), self._error)
         self._report()
         return self._writer.record.exit_status
 
@@ -96,11 +95,14 @@ class Run:
         for note in notes.of_hub(self._job.scenario, lab.network):
             tell(Note(note))
         try:
-            with self._step("scenario"):
-                self._play(lab)
+            try:
+                with self._step("scenario"):
+                    self._play(lab)
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # what follows is what the wish to end asks for
         finally:
             with self._step("samples"):
-                self._collect(lab)
+                collect(lab, self._job, self._account, self._stolen_share)
 
     def _play(self, lab: Lab) -> None:
         scenario = self._job.scenario
@@ -112,50 +114,35 @@ class Run:
             cores.dedicate(self._core)
         self._writer.update(started_ns=start_ns)
         before = cores.ticks()
-        watch = Watch(self._job, lab, start_ns)
+        watch, roll = Watch(self._job, lab, start_ns), Roll(lab.parts, start_ns)
         faults = Player(lab.actors, start_ns, time.time_ns)
         faults.start()
         end_ns = start_ns + scenario.duration + _DRAIN_NS
         try:
             while (now_ns := time.time_ns()) < end_ns:
                 faults.check()
-                tell(watch.look(now_ns))
+                self._account.note(roll.call(now_ns))
+                with self._account.guard("the live screen"):
+                    tell(watch.look(now_ns, self._writer.record.ends))
                 time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
         finally:
             faults.stop()
+            self._account.note(roll.call(time.time_ns()))
             self._writer.update(facts=faults.as_happened(self._writer.record.facts))
         faults.check()
         self._stolen_share = cores.stolen_share(before)
 
-    def _collect(self, lab: Lab) -> None:
-        """Write all samples there are; what fails here is told, and the rest is still written."""
-        for name, probe in lab.probes.items():
-            try:
-                probe.finish()
-            except TestbedError as error:
-                tell(Note(f"{name}: {error}"))
-        self._keep_hub_logs(lab)
-        certificate = lab.links.close()
-        lab.close()
-        engine = self._folder / "link"
-        self._writer.keep("links", read_bins(engine / "links.bins"))
-        shutil.move(engine / "linkd.log", self._folder / "logs" / "linkd.log")
-        shutil.rmtree(engine)  # all that it held is in links.parquet and schedule.parquet now
-        fidelity = _fidelity(certificate, self._job.scenario.fidelity)
-        self._writer.update(fidelity=replace(fidelity, stolen_share=self._stolen_share))
-
-    def _keep_hub_logs(self, lab: Lab) -> None:
-        if self._job.bench is not None:  # a virtual hub's are here already
-            try:
-                bench.keep_logs(lab.network.devices[self._job.topology.hub.name], self._folder / "logs")
-            except TestbedError as error:
-                tell(Note(str(error)))
+    def _fail(self, error: Exception) -> None:
+        trace(error)
+        self._error = words(error)
+        tell(Note(self._error, error=True))
 
     def _judge(self) -> None:
-        evidence = Result(self._folder, self._writer.record).evidence
-        fidelity = self._writer.record.fidelity or Fidelity(False, "the links left no certificate")
+        record = self._writer.record
+        evidence = Result(self._folder, record).evidence
+        fidelity = record.fidelity or Fidelity(False, record.invalid)
         error = rtt_error(evidence, evidence.facts.heartbeat).value
-        verdicts = evaluate(self._job.scenario, evidence, "" if fidelity.valid else _MISSED)
+        verdicts = evaluate(self._job.scenario, evidence, record.invalid, record.ends)
         fidelity = replace(fidelity, rtt_error_p95_ns=error)
         self._writer.update(
             fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
@@ -164,11 +151,14 @@ class Run:
     def _report(self) -> None:
         """Write what is made from the results alone, and say how it ended."""
         record = self._writer.record
-        junit.write(self._folder, record)
+        with self._account.guard("junit.xml"):
+            junit.write(self._folder, record)
         if record.started_ns is not None:
             tell(Step("figure"))
-            plots.write(Result(self._folder, record))
-        self._writer.list_files()
+            with self._account.guard("the figure"):
+                plots.write(Result(self._folder, record))
+        with self._account.guard("the list of files"):
+            self._writer.list_files()
         tell(
             Ended(
                 folder=paths.shown(self._folder),
@@ -208,22 +198,9 @@ class Run:
 
 
 def tell(event: Event) -> None:
-    """Tell the screen."""
-    progress.write(event, sys.stdout)
-
-
-def _fidelity(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
-    faults = certificate.faults_against(
-        Budget(late_share=budget.late_share, late_ns_max=budget.late_max, away_share=budget.away_share)
-    )
-    links = {f"{d.link} {d.direction}": asdict(d) for d in certificate.directions}
-    return Fidelity(
-        valid=not faults,
-        reason="; ".join(faults),
-        links=links,
-        backend=certificate.backend,
-        missing=certificate.missing,
-    )
+    """Tell the screen; where nobody listens any more, the result says the same."""
+    with suppress(BrokenPipeError):
+        progress.write(event, sys.stdout)
 
 
 def _shown(verdict: Verdict) -> ObjectiveNow:
@@ -260,13 +237,19 @@ def _word(record: Record) -> str:
     return next((word for word in ("invalid", "fail", "inconclusive") if word in outcomes), "pass")
 
 
-def _interrupt_at_end_of_input() -> None:
-    """Take the end of standard input for a Ctrl-C."""
+def _hear_the_wish_to_end() -> None:
+    """Take the word ``end`` on standard input for a Ctrl-C, and its end without the word for SIGKILL.
+
+    The death of who started the run reaches it in two ways, here and as SIGKILL through the sandbox, of
+    which either may be first: both leave the same behind.
+    """
     main_thread = threading.main_thread().ident or 0
 
     def wait() -> None:
-        sys.stdin.read()
-        signal.pthread_kill(main_thread, signal.SIGINT)
+        if sys.stdin.readline().strip() == END:
+            signal.pthread_kill(main_thread, signal.SIGINT)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 
@@ -274,7 +257,7 @@ def _interrupt_at_end_of_input() -> None:
 def main() -> int:
     """Play the job that standard input names."""
     placement = msgspec.json.decode(sys.stdin.readline(), type=Placement)
-    _interrupt_at_end_of_input()
+    _hear_the_wish_to_end()
     lender = Lender(placement.lender) if placement.lender is not None else None
     folder = Path(placement.folder)
     job = unpack(folder, Path(placement.bench) if placement.bench else None)

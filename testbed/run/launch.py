@@ -18,7 +18,8 @@ from testbed.errors import HostError, RunError
 from testbed.lab import bench, cores, lender, sandbox
 from testbed.link.backends import BACKENDS
 from testbed.run import job, progress
-from testbed.run.placement import Placement
+from testbed.run.guard import carry_on
+from testbed.run.placement import END, Placement
 from testbed.run.plan import Plan
 from testbed.run.progress import Ended, Event
 
@@ -53,7 +54,8 @@ def run(made: Plan, folder: Path, show: Callable[[Event], None]) -> int:
     """Play a plan in a sandbox, its results in ``folder``, showing its events; return its exit status.
 
     A first Ctrl-C ends the run politely: it writes what it has. A second one ends it at once.
-    Raises HostError where a sandbox cannot be made, RunError where the run died without a word.
+    Raises HostError where a sandbox cannot be made, RunError where the run died without a word. What
+    ``show`` raises is raised when the run is over: its evidence does not depend on who looks on.
     """
     job.pack(made, folder)
     return play(folder, made.bench_path, show)
@@ -89,19 +91,23 @@ def _follow(
 ) -> int | None:
     stdin, stdout = _pipes(process)
     _tell(stdin, msgspec.json.encode(placement) + b"\n")
+    audience = _Audience(show)
     try:
-        return _show_all(stdout, show)
+        audience.hear(stdout)
     except KeyboardInterrupt:
-        stdin.close()  # the run takes this as the wish to end
+        _tell(stdin, f"{END}\n".encode())
         signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
         previous = signal.signal(signal.SIGALRM, lambda *_: process.kill())
         try:
-            return _show_all(stdout, show)
+            audience.hear(stdout)
         except KeyboardInterrupt:
             return 3
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
+    if audience.failed is not None:
+        raise audience.failed
+    return audience.status
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
@@ -118,14 +124,26 @@ def _tell(stdin: IO[bytes], line: bytes) -> None:
         pass  # it died at once; its log says why
 
 
-def _show_all(stdout: IO[bytes], show: Callable[[Event], None]) -> int | None:
-    status = None
-    for line in stdout:
-        event = progress.parse(line.decode())
-        show(event)
-        if isinstance(event, Ended):
-            status = event.exit_status
-    return status
+class _Audience:
+    """Shows a run's events to whoever looks on, until one cannot be shown; ``status`` is the run's, once it ended."""
+
+    def __init__(self, show: Callable[[Event], None]) -> None:
+        self._show = show
+        self.failed: Exception | None = None
+        self.status: int | None = None
+
+    def hear(self, stdout: IO[bytes]) -> None:
+        """Follow a run to its end."""
+        for line in stdout:
+            event = progress.parse(line.decode())
+            if self.failed is None:
+                with carry_on(self._fail):
+                    self._show(event)
+            if isinstance(event, Ended):
+                self.status = event.exit_status
+
+    def _fail(self, error: Exception) -> None:
+        self.failed = error
 
 
 def _give_back(folder: Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from testbed.link.backend import Counters
 from testbed.metrics.evidence import Evidence
+from testbed.model.ends import End
 from testbed.model.facts import Facts
 from testbed.model.link import Direction, LinkSchedule, State
 from testbed.probes.probe import Live, ProbeState
+from testbed.result import grounds
 from testbed.result.verdict import Outcome, evaluate
 from testbed.run.bringup import Lab
 from testbed.run.job import Job
@@ -41,8 +43,8 @@ class Watch:
         self._objectives = tuple(ObjectiveNow(o.title, "", "running") for o in job.scenario.objectives)
         self._judge_at_s = 0.0
 
-    def look(self, now_ns: int) -> Tick:
-        """Return where the run stands."""
+    def look(self, now_ns: int, ends: Sequence[End] = ()) -> Tick:
+        """Return where the run stands; ``ends`` are the parts that have ended unasked so far."""
         now = _Look(now_ns, self._lab.links.read())
         t_ns = now_ns - self._start_ns
         uplinks = tuple(self._uplink(name, now, t_ns) for name in self._job.schedules)
@@ -50,15 +52,16 @@ class Watch:
         polled = {name: probe.poll() for name, probe in self._lab.probes.items()}
         traffic = {name: _words(live) for name, live in polled.items()}
         events = tuple(e.title for e in self._job.scenario.events if e.at <= t_ns < e.end_ns)
-        return Tick(t_ns, self._job.scenario.duration, uplinks, traffic, self._so_far(t_ns), events)
+        return Tick(t_ns, self._job.scenario.duration, uplinks, traffic, self._so_far(t_ns, ends), events)
 
-    def _so_far(self, t_ns: int) -> tuple[ObjectiveNow, ...]:
+    def _so_far(self, t_ns: int, ends: Sequence[End]) -> tuple[ObjectiveNow, ...]:
         """Return the objectives as they stood a moment ago."""
         began_s = time.monotonic()
         if t_ns > 0 and began_s >= self._judge_at_s:
             samples = {name: probe.so_far() for name, probe in self._lab.probes.items()}
             facts = replace(Facts.of(self._job.scenario, self._job.topology), duration_ns=t_ns)
-            verdicts = evaluate(self._job.scenario, Evidence(facts, samples, self._lab.bins()))
+            evidence = Evidence(facts, samples, self._lab.bins())
+            verdicts = evaluate(self._job.scenario, evidence, grounds.invalid(ends), ends)
             states = {Outcome.FAIL: "failing"}
             self._objectives = tuple(
                 ObjectiveNow(v.title, v.measured, states.get(v.outcome, "running")) for v in verdicts

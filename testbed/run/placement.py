@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+END = "end"
+"""The line that asks a run, on its standard input, to end and to write what it has."""
+
 
 @dataclass(frozen=True)
 class Placement:

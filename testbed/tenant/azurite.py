@@ -11,14 +11,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from testbed.errors import HostError, RunError
+from testbed.lab.parts import Part, last_line
 from testbed.model.catalogue import CatalogueObject
 from testbed.tenant.backend import Access, Endpoint, Seeding, Tenant
 from testbed.tenant.certificates import issue
@@ -134,6 +136,12 @@ class AzuriteTenant(Tenant):
 
     def reset(self) -> None:
         self._job("remove").wait()
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the server, and what masks its log: without that one it ends at its next line."""
+        for name, process in (("Azurite", self._process), ("Azurite's log", self._filter)):
+            if process is not None:
+                yield Part(name, process, partial(last_line, self._logs / "azurite.log"))
 
     def close(self) -> None:
         if self._seeding:

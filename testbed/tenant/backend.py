@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from testbed.lab.parts import Part
 from testbed.model.catalogue import CatalogueObject
 from testbed.tenant.certificates import ServerFiles
 from testbed.tenant.content import StoredObject
@@ -88,6 +89,10 @@ class Tenant(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Remove every object and every upload. Raises RunError."""
+
+    def parts(self) -> Iterable[Part]:
+        """Return the processes of this lab that must live for the tenant to answer: of a real account none."""
+        return ()
 
     @abstractmethod
     def close(self) -> None:

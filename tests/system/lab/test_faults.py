@@ -150,7 +150,7 @@ def test_a_rebooting_dish_takes_its_port_and_its_leases_along(site: Site) -> Non
 
     assert "1\n" == sh(hub, "cat /sys/class/net/wan0/carrier")
     assert "ip=100.64.10.100" in sh(hub, lease)
-    assert [] == list(site.network.failed_services())
+    assert [] == [part.name for part in site.network.parts() if part.ended(0)]
 
 
 def test_a_fault_that_cannot_be_applied_says_why(site: Site) -> None:

@@ -165,6 +165,17 @@ def test_ctrl_c_writes_what_there_is(
         assert rows[1] > 100
 
 
+def test_ctrl_c_before_the_scenario_is_an_interruption(testbed: Testbed, untouched_host: None) -> None:
+    """SIGINT while the hub is provisioned ends the run too: interrupted, exit status 3."""
+    process = testbed.start(SCENARIO)
+    until(process, "step", name="hub", seconds=None)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    record = Result.load(testbed.result()[0]).record
+
+    assert (3, State.INTERRUPTED, "interrupted") == (process.returncode, record.state, record.error)
+
+
 def test_two_runs_at_once_do_not_meet(tmp_path: Path, untouched_host: None) -> None:
     """Two runs beside each other both complete, each with its own folder and its own network."""
     both = [Testbed(tmp_path / name) for name in ("a", "b")]

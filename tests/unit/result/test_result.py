@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from testbed.errors import InputError
-from testbed.result.record import SCHEMA, Fidelity, State, Step, to_json
+from testbed.model.ends import EVERYTHING, End
+from testbed.result.record import SCHEMA, Fidelity, Mishap, State, Step, to_json
 from testbed.result.store import FILE, Result, ResultWriter
 from testbed.result.verdict import Outcome
 from tests.unit.result.records import START, S, record, verdict
@@ -30,7 +31,11 @@ FREE = (
 
 def test_record_survives_the_file(tmp_path: Path):
     """What is written is what is read, types included."""
-    written = record(verdict(2 * S), verdict(None, 0))
+    end, mishap = (
+        End("linkd", EVERYTHING, 8 * S, "exit status 1", "no memory"),
+        Mishap("the figure", "no font"),
+    )
+    written = record(verdict(2 * S), verdict(None, 0), ends=(end,), mishaps=(mishap,))
     ResultWriter(tmp_path, written)
 
     assert written == Result.load(tmp_path).record
@@ -169,7 +174,8 @@ def test_every_key_is_documented_and_every_documented_key_written():
     first_cells = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
     documented = {key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)}
     fidelity = Fidelity(True, links={"starlink up": {"late_p99_ns": 90_000}}, missing=("how late",))
-    full = record(verdict(S), changes=("seed=8",), fidelity=fidelity)
+    ends, mishaps = (End("linkd", EVERYTHING, 8 * S, "exit status 1"),), (Mishap("the figure", "no font"),)
+    full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps)
     written = set(_keys(json.loads(json.dumps(to_json(full)))))
 
     assert written == documented - {"fidelity"}

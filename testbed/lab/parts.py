@@ -1,0 +1,61 @@
+"""The testbed's own processes in a run: each must live as long as it is needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.model.ends import EVERYTHING, End
+
+_TAIL_BYTES = 4096
+_WORDS = 300  # characters of its last words that are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A process that must live: its ``name``, how to learn its last words, and which traffic rests on it.
+
+    From ``due_ns`` on (CLOCK_REALTIME) it may end by itself with status 0, its work being done; None: never.
+    """
+
+    name: str
+    process: subprocess.Popen[Any]
+    said: Callable[[], str] = str
+    of: str = EVERYTHING
+    due_ns: int | None = None
+
+    def ended(self, now_ns: int) -> bool:
+        """Return whether it has ended, and not because its work was done."""
+        status = self.process.poll()
+        done = status == 0 and self.due_ns is not None and now_ns >= self.due_ns
+        return status is not None and not done
+
+    def end(self, at_ns: int) -> End:
+        """Return what is to be known of its end."""
+        return End(self.name, self.of, at_ns, how(self.process.returncode), self.said()[:_WORDS])
+
+
+def how(status: int) -> str:
+    """Return in words how a process ended."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:  # a real-time signal
+        return f"killed by signal {-status}"
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log, however long it has become; "" where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

@@ -1,0 +1,92 @@
+"""A part of the testbed that dies in the middle of a run: the run says so, and blames no hub for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.result.record import State
+from testbed.result.store import Result
+from testbed.result.verdict import Outcome
+from tests.system.run.conftest import Testbed, events, until
+
+SCENARIO = """\
+# does a dead part show?
+topology: hub-two-uplinks
+duration: 6 s
+uplinks:
+  starlink: {fixed: {delay: 20 ms}}
+  lte: {fixed: {delay: 30 ms}}
+hub: {failover: ping-tracked, cache: on}
+traffic:
+  heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
+  lessons: {kind: http-get, from: client2, catalogue: school-day, rate: 5/s}
+fidelity: {late_share: 100 %, late_max: 1 s, away_share: 50 %}
+objectives:
+  - {metric: interruption, of: heartbeat, at_most: 5 s}
+  - {metric: availability, of: lessons, at_least: 1 %}
+"""
+
+
+def below(pid: int) -> Iterator[int]:
+    """Yield the processes that descend from one."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            yield child
+            yield from below(child)
+
+
+def named(pid: int, words: str) -> int:
+    """Return the one process below another whose command line has these words."""
+    lines = {one: Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ") for one in below(pid)}
+    (found,) = [one for one, line in lines.items() if words in line]
+    return found
+
+
+def test_a_reader_that_goes_away_costs_no_evidence(testbed: Testbed, tmp_path: Path) -> None:
+    """As in `testbed run --json | head -1`: the run goes on to its end, judged and kept; then the pipe is the error."""
+    scenario = tmp_path / "unwatched.yaml"
+    scenario.write_text(SCENARIO)
+    process = testbed.start(scenario)
+    until(process, "step", name="network", seconds=None)
+    assert process.stdout
+    process.stdout.close()
+    status = process.wait(timeout=120)
+    record = Result.load(testbed.result()[0]).record
+
+    assert (141, State.COMPLETE) == (status, record.state)
+    assert ["pass", "pass"] == [verdict.outcome for verdict in record.verdicts]
+
+
+@pytest.mark.parametrize(
+    ("words", "part", "outcomes"),
+    [
+        ("probes.http_client", "the HTTP client of lessons", ("inconclusive", "inconclusive")),
+        ("irtt server", "the server of heartbeat", ("inconclusive", "inconclusive")),
+        ("azurite/dist", "Azurite", ("invalid", "invalid")),
+        ("--dhcp-range=100.64", "dnsmasq of dish", ("invalid", "invalid")),
+        ("build/linkd", "linkd", ("invalid", "invalid")),
+    ],
+)
+def test_a_dead_part_is_no_verdict_on_the_hub(
+    words: str, part: str, outcomes: tuple[Outcome, ...], testbed: Testbed, tmp_path: Path
+) -> None:
+    """Killed after two seconds: no objective passes or fails, each says which part ended; exit status 3."""
+    scenario = tmp_path / "dead-part.yaml"
+    scenario.write_text(SCENARIO)
+    process = testbed.start(scenario)
+    until(process, "step", name="scenario", seconds=None)
+    next(event for event in events(process) if event["event"] == "tick" and event["t_ns"] > 2e9)
+    os.kill(named(process.pid, words), signal.SIGKILL)
+    process.communicate(timeout=120)
+    record = Result.load(testbed.result()[0]).record
+
+    assert (3, State.COMPLETE) == (process.returncode, record.state)
+    assert part in [end.part for end in record.ends]
+    assert outcomes == tuple(verdict.outcome for verdict in record.verdicts)
+    assert all(f"{part} ended at" in verdict.reason for verdict in record.verdicts)
+    assert all("killed by SIGKILL" in verdict.reason for verdict in record.verdicts)
