@@ -90,6 +90,7 @@ class DirectionCounters:
     cut: int
     queue_drops: int
     marked_out: int
+    marked_new_out: int
     inside: int
 
     @classmethod

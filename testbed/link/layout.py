@@ -26,6 +26,7 @@ BIN = np.dtype(
     [("t_ns", "<i8"), ("link", "<u2"), ("direction", "u1"), ("unused", "u1"), ("packets_in", "<u4")]
     + [("bytes_in", "<u8"), ("bytes_out", "<u8"), ("packets_out", "<u4"), ("lost", "<u4"), ("cut", "<u4")]
     + [("queue_drops", "<u4"), ("marked_out", "<u4"), ("queue_bytes_max", "<u4"), ("late_ns_max", "<i8")]
+    + [("marked_new_out", "<u4"), ("unused2", "<u4")]
 )
 _COUNTS = (
     [
@@ -37,6 +38,7 @@ _COUNTS = (
         "cut",
         "queue_drops",
         "marked_out",
+        "marked_new_out",
         "inside",
     ]
     + ["duplicated", "delayed", "corrupted", "no_memory", "oversize", "send_failed", "ring_drops"]

@@ -18,7 +18,7 @@ from testbed.model.cell import Cell
 from testbed.model.link import Direction
 
 LINKD = Path(__file__).resolve().parents[2] / "build" / "linkd"
-MARK_DSCP = 46
+MARK_DSCP, NEW_MARK_DSCP = 46, 44
 """Expedited forwarding (RFC 3246): the mark of a run's heartbeat."""
 READY_S = 60.0
 
@@ -46,13 +46,13 @@ class NativeBackend(LinkBackend):
         spawn: Spawn = spawn_here,
         *,
         linkd: Path = LINKD,
-        mark: int = MARK_DSCP,
-        mark_length: int = 0,
+        mark_lengths: tuple[int, int] = (0, 0),
         spin: bool = True,
         xdp: bool = True,
         cells: Sequence[Cell] = (),
     ) -> None:
-        """`mark` is the DSCP counted as marked_out; so are frames of `mark_length` bytes where it is not 0.
+        """Packets with MARK_DSCP count as marked_out, those with NEW_MARK_DSCP as marked_new_out; so do frames of
+        the two `mark_lengths` in bytes where they are not 0.
 
         With real-time priority linkd sleeps until just before a departure. Where that is refused, it
         spins while packets are inside, if `spin` lets it have a core. Without `xdp` it sends by AF_PACKET
@@ -60,7 +60,7 @@ class NativeBackend(LinkBackend):
         """
         self._cells = cells
         self._folder, self._spawn, self._linkd, self._spin = folder, spawn, linkd, spin
-        self._mark, self._mark_length = mark, mark_length
+        self._mark_lengths = mark_lengths
         self._xdp = xdp
         self._names: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -146,7 +146,8 @@ class NativeBackend(LinkBackend):
         return [str(self._linkd), str(self._folder)]
 
     def _marks(self) -> list[str]:
-        return [f"mark {self._mark}", *([f"mark_length {self._mark_length}"] if self._mark_length else [])]
+        first, second = self._mark_lengths
+        return [f"mark {MARK_DSCP} {NEW_MARK_DSCP}", f"mark_length {first} {second}"]
 
     def _linkd_control(self) -> Control:
         if self._control is None:

@@ -37,6 +37,6 @@ def bins_table(bins: Records, names: Sequence[str]) -> pa.Table:
             pa.string()
         )
     for name in BIN.names or ():
-        if name not in ("t_ns", "link", "direction", "unused"):
+        if name not in ("t_ns", "link", "direction", "unused", "unused2"):
             columns[name] = pa.array(bins[name])
     return pa.table(columns)

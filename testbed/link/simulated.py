@@ -16,7 +16,7 @@ from testbed.errors import HostError, RunError
 from testbed.link import fidelity
 from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec, Restore
 from testbed.link.layout import BIN, CLASSES, COUNTERS, FOREVER, RUN_STATS, pack, probability
-from testbed.link.native import MARK_DSCP
+from testbed.link.native import MARK_DSCP, NEW_MARK_DSCP
 from testbed.link.records import bins_table
 from testbed.model.cell import Cell
 from testbed.model.impairments import NO_IMPAIRMENTS, Impairments
@@ -84,7 +84,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     prototypes = {
         "sim_open": (_P, [_P, ctypes.c_size_t, u64, u, u]),
         "sim_close": (None, [_P]),
-        "sim_start": (None, [_P, i64, u]),
+        "sim_start": (None, [_P, i64, u, u]),
         "sim_change": (None, [_P, u, i64, i64, i64]),
         "sim_run": (u64, [_P, ctypes.c_uint32, _P, i64, _P]),
         "sim_share": (None, [_P, _P]),
@@ -119,9 +119,9 @@ class SimulatedLink:
         if not self._sim:
             raise RunError("the simulated link could not be opened: no memory, or a faulty schedule")
 
-    def start(self, at_ns: int, mark: int = MARK_DSCP) -> None:
+    def start(self, at_ns: int) -> None:
         """Play the schedule from this instant of the simulated clock."""
-        self._library.sim_start(self._sim, at_ns, mark)
+        self._library.sim_start(self._sim, at_ns, MARK_DSCP, NEW_MARK_DSCP)
 
     def share(self, of: SimulatedLink) -> None:
         """Go through another link's server from now on; `run` those that share one together."""
@@ -211,10 +211,9 @@ class SimulatedBackend(LinkBackend):
     `now_ns` is the simulated CLOCK_REALTIME, at which `inject` happens; `send` moves it on.
     """
 
-    def __init__(self, now_ns: int = 0, *, mark: int = MARK_DSCP, cells: Sequence[Cell] = ()) -> None:
-        """`mark` is the DSCP counted as marked_out; `cells` are what specs may name."""
+    def __init__(self, now_ns: int = 0, *, cells: Sequence[Cell] = ()) -> None:
+        """`cells` are what specs may name."""
         self.now_ns = now_ns
-        self._mark = mark
         self._cells = {cell.name: _open_cell(cell) for cell in cells}
         self._links: dict[Key, SimulatedLink] = {}
         self._cell_of: dict[Key, str] = {}
@@ -240,7 +239,7 @@ class SimulatedBackend(LinkBackend):
     def start(self, at_ns: int) -> None:
         """Play all schedules from this instant of the simulated clock."""
         for link in (*self._cells.values(), *self._links.values()):
-            link.start(at_ns, self._mark)
+            link.start(at_ns)
 
     def inject(self, name: str, direction: Direction | None, event: Event) -> None:
         """Change a link at `now_ns`; raises RunError for an unknown link."""

@@ -33,6 +33,7 @@ METRICS: Mapping[str, Metric] = {
     "packets_lost": packets_lost.METRIC,
     "failovers": failovers.METRIC,
     "return_to_preferred": return_to_preferred.METRIC,
+    "new_flows_return": return_to_preferred.NEW_FLOWS,
     "flaps": flaps.METRIC,
     "false_alarms": false_alarms.METRIC,
     "stranded_time": stranded.TIME,

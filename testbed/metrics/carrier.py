@@ -1,4 +1,4 @@
-"""Which uplink carries the heartbeat, told from the marked packets that leave the emulated links."""
+"""Which uplink carries the heartbeat, and which new flows: told from the marked packets that leave the links."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from testbed.metrics.columns import integers, texts
 from testbed.metrics.window import Window
 
+HEARTBEAT, NEW_FLOWS = "marked_out", "marked_new_out"
+"""The columns of the links' bins that count the packets of the heartbeat, and of new flows."""
 BIN_NS = 10_000_000
 # So many bins in a row with marked packets on one uplink alone make it the carrier. A stray packet, or
 # a burst let out of a held queue beside the running heartbeat, does not.
@@ -88,14 +90,15 @@ class Carrier:
                 yield int(bins[start]), end, takeover.uplink
 
 
-def carrier(links: pa.Table | None) -> Carrier:
-    """Read the carrier from the links' 10 ms bins (columns t_ns, link, direction, marked_out).
+def carrier(links: pa.Table | None, marks: str = HEARTBEAT) -> Carrier:
+    """Read the carrier of the packets that ``marks`` counts from the links' 10 ms bins (t_ns, link, direction).
 
-    Only what leaves a link in the up direction counts: a packet lost on the link was not carried.
+    Only what leaves a link in the up direction counts: a packet lost on the link was not carried. Links of older
+    runs have not counted new flows: no carrier is known.
     """
-    if links is None:
+    if links is None or marks not in links.column_names:
         return Carrier((), {})
-    seen = links.filter(pc.and_(pc.equal(links["direction"], "up"), pc.greater(links["marked_out"], 0)))
+    seen = links.filter(pc.and_(pc.equal(links["direction"], "up"), pc.greater(links[marks], 0)))
     t_ns, names = integers(seen, "t_ns"), texts(seen, "link")
     marked = {str(name): np.unique(t_ns[names == name]) for name in np.unique(names)}
     spacing = int(np.median(np.diff(np.unique(t_ns)))) if len(np.unique(t_ns)) > 1 else 0

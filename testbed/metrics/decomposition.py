@@ -29,6 +29,7 @@ class Decomposition:
     ``service_back_ns``    first whole answer from the tenant (not the cache) to a request after the first loss
     ``recovered_ns``       the event's end
     ``returned_ns``        the uplink carries the heartbeat again for good, until its next event
+    ``new_returned_ns``    the uplink carries new flows again for good, until its next event
     """
 
     uplink: str
@@ -42,6 +43,7 @@ class Decomposition:
     recovered_ns: int
     returned_ns: int | None
     service_lost_ns: int | None = None
+    new_returned_ns: int | None = None
 
 
 def decompose(evidence: Evidence) -> tuple[Decomposition, ...]:
@@ -86,6 +88,7 @@ def _of_uplink(evidence: Evidence, seen: Carrier, event: Happening) -> Decomposi
     horizon = min([*ends, evidence.facts.duration_ns])
     first_lost, first_good = _gap(evidence.probes(evidence.facts.heartbeat), event, horizon)
     after = seen.changes(Window(event.start_ns, horizon))
+    after_it = Window(event.end_ns, horizon)
     backup = next((t for t in after if t.uplink != event.uplink), None)
     return Decomposition(
         uplink=event.uplink,
@@ -98,7 +101,8 @@ def _of_uplink(evidence: Evidence, seen: Carrier, event: Happening) -> Decomposi
         service_lost_ns=_service_lost(evidence, event),
         service_back_ns=_service_back(evidence, first_lost, horizon),
         recovered_ns=event.end_ns,
-        returned_ns=returned_at(seen, event.uplink, Window(event.end_ns, horizon)),
+        returned_ns=returned_at(seen, event.uplink, after_it),
+        new_returned_ns=returned_at(evidence.new_flows_carrier, event.uplink, after_it),
     )
 
 

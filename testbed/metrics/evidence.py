@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from testbed.metrics.carrier import Carrier, carrier
+from testbed.metrics.carrier import NEW_FLOWS, Carrier, carrier
 from testbed.metrics.columns import integers
 from testbed.metrics.window import Window
 from testbed.model.facts import Facts
@@ -54,6 +54,11 @@ class Evidence:
     def carrier(self) -> Carrier:
         """Which uplink carried the heartbeat, at every moment."""
         return carrier(self.links)
+
+    @cached_property
+    def new_flows_carrier(self) -> Carrier:
+        """Which uplink carried new flows, at every moment."""
+        return carrier(self.links, NEW_FLOWS)
 
     @cached_property
     def whole(self) -> Window:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from testbed.metrics.carrier import HEARTBEAT, NEW_FLOWS
 from testbed.metrics.columns import integers
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.flows import Session, Stall, Track, flows, rhythm, silence, stall
 from testbed.metrics.window import Window
-from testbed.model.traffic import HEARTBEAT_BYTES, TENANT_ENDED
+from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES, TENANT_ENDED
 
 SILENT_NS = 3_000_000_000
 """When nothing has arrived for so long (three beats, if they are slower) at the window's end, a session has stalled."""
@@ -24,6 +25,7 @@ SLOT_NS = 1_000_000_000
 STRANDED_SLOTS = 2
 """In so many slots a session must have been carried elsewhere to be called stranded."""
 HEARTBEAT_FRAME_BYTES = HEARTBEAT_BYTES + 8 + 20 + 14  # UDP, IP and Ethernet headers
+NEW_FLOW_FRAME_BYTES = NEW_FLOW_BYTES + 8 + 20 + 14
 
 
 class Fate(StrEnum):
@@ -87,8 +89,11 @@ def lifetime(session: Session, window: Window) -> Window:
 
 
 def returns(evidence: Evidence, window: Window) -> tuple[Window, ...]:
-    """Return the times in the window when the preferred uplink carried the heartbeat again after another had."""
-    seen = evidence.carrier
+    """Return the times in the window when the preferred uplink carried again after another had.
+
+    Carried new flows, where the run has some: a hub that keeps old flows has returned, though the heartbeat has not.
+    """
+    seen = evidence.new_flows_carrier if evidence.facts.new_flows else evidence.carrier
     ends = [t.t_ns for t in seen.takeovers[1:]] + [window.end_ns]
     found = []
     for takeover, end_ns in zip(seen.takeovers, ends, strict=False):
@@ -140,7 +145,9 @@ def _compared(
 def _net(links: pa.Table, uplink: str, direction: str, edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return what an uplink let out in each slot, in bytes, without the heartbeat."""
     mine = links.filter(pc.and_(pc.equal(links["link"], uplink), pc.equal(links["direction"], direction)))
-    net = integers(mine, "bytes_out") - HEARTBEAT_FRAME_BYTES * integers(mine, "marked_out")
+    net = integers(mine, "bytes_out") - HEARTBEAT_FRAME_BYTES * integers(mine, HEARTBEAT)
+    if NEW_FLOWS in mine.column_names:
+        net = net - NEW_FLOW_FRAME_BYTES * integers(mine, NEW_FLOWS)
     counted, _ = np.histogram(integers(mine, "t_ns"), edges, weights=net)
     return np.asarray(counted, np.float64)
 

@@ -1,6 +1,12 @@
-"""return_to_preferred: how long after its outage the preferred uplink carries again, for good."""
+"""return_to_preferred, new_flows_return: how long after its outage the preferred uplink carries again, for good.
+
+The heartbeat is an old flow, which a hub may leave where it is; where new flows go is another question.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +19,7 @@ from testbed.model.objective import Unit
 
 
 def returned_at(seen: Carrier, uplink: str, after: Window) -> int | None:
-    """Return when ``uplink`` began to carry the heartbeat for good within ``after``; None if it did not."""
+    """Return when ``uplink`` began to carry for good within ``after``; None if it did not."""
     before = [t for t in seen.takeovers if t.t_ns < after.end_ns]
     if not before or before[-1].uplink != uplink:
         return None
@@ -32,7 +38,7 @@ def _horizons(outages: tuple[Happening, ...], window: Window) -> list[Window]:
     ]
 
 
-def _measure(evidence: Evidence, ask: Ask) -> Measurement:
+def _measure(new_flows: bool, evidence: Evidence, ask: Ask) -> Measurement:
     """Return the longest of the returns after the outages of the preferred uplink that end in the window.
 
     Each return is waited for until the next outage or the window's end; one that does not come
@@ -42,7 +48,7 @@ def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     horizons = _horizons(evidence.facts.faults(preferred), ask.window)
     if not horizons:
         return METRIC.answer(None, 0, reason=f"no outage of {preferred} ends in the window")
-    seen = evidence.carrier
+    seen = evidence.new_flows_carrier if new_flows else evidence.carrier
     samples = min(sum(int(np.sum(h.holds(bins))) for bins in seen.marked.values()) for h in horizons)
     returns = [returned_at(seen, preferred, horizon) for horizon in horizons]
     waits = [(h.end_ns if r is None else r) - h.start_ns for h, r in zip(horizons, returns, strict=True)]
@@ -59,4 +65,5 @@ def _measure(evidence: Evidence, ask: Ask) -> Measurement:
     )
 
 
-METRIC = Metric(Unit.DURATION, "10 ms bins with marked packets", 20, _measure)
+METRIC = Metric(Unit.DURATION, "10 ms bins with marked packets", 20, partial(_measure, False))
+NEW_FLOWS = replace(METRIC, measure=partial(_measure, True))

@@ -85,13 +85,14 @@ def _stall(evidence: Evidence, ask: Ask) -> Measurement:
 
 
 def _stranded(evidence: Evidence, ask: Ask) -> Measurement:
-    """Count the sessions that another uplink went on carrying after the heartbeat had returned.
+    """Count the sessions that another uplink went on carrying after the return to the preferred one.
 
     It is a lower bound where it cannot be told of every session where it was.
     """
     back = returns(evidence, ask.window)
     if not back:
-        reason = f"the heartbeat did not return to {evidence.facts.preferred} in the window"
+        what = "new flows" if evidence.facts.new_flows else "the heartbeat"
+        reason = f"{what} did not return to {evidence.facts.preferred} in the window"
         return STRANDED.answer(None, 0, reason=reason)
     alive = [s for s in _alive(evidence, ask) if any(lifetime(s, after).duration_ns > 0 for after in back)]
     found = {f"{s.flow} {s.number}": stranded(evidence, s, ask.window) for s in alive}

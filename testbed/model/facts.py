@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
-from testbed.model.traffic import UdpEcho
+from testbed.model.traffic import UdpEcho, UdpFlows
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Happening:
 
 @dataclass(frozen=True)
 class Facts:
-    """What gives samples a meaning: the run's length, its uplinks (the preferred one first), its heartbeat,
-    its events, and which uplinks are paid for by volume (``tariffs``: USD a byte, where one is known)."""
+    """What gives samples a meaning: the run's length, its uplinks (the preferred one first), its heartbeat and its
+    stream of new flows (``""``: none), its events, and which uplinks are paid for by volume (``tariffs``: USD a
+    byte, where one is known)."""
 
     duration_ns: int
     uplinks: tuple[str, ...]
@@ -36,12 +37,14 @@ class Facts:
     events: tuple[Happening, ...] = ()
     metered: tuple[str, ...] = ()
     tariffs: Mapping[str, float] = field(default_factory=dict)
+    new_flows: str = ""
 
     @classmethod
     def of(cls, scenario: Scenario, topology: Topology) -> Facts:
         """Return the facts of a run of the scenario on the topology; the first udp-echo is the heartbeat."""
         uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
         echoes = [traffic.name for traffic in scenario.traffic.values() if isinstance(traffic, UdpEcho)]
+        newcomers = [traffic.name for traffic in scenario.traffic.values() if isinstance(traffic, UdpFlows)]
         events = tuple(
             Happening(e.kind, e.uplink, e.at, e.end_ns, e.title)
             for e in sorted(scenario.events, key=lambda event: event.at)
@@ -53,6 +56,7 @@ class Facts:
             events=events,
             metered=tuple(u.name for u in uplinks if u.metered),
             tariffs={u.name: u.tariff for u in uplinks if u.tariff is not None},
+            new_flows=next(iter(newcomers), ""),
         )
 
     @property

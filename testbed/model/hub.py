@@ -11,7 +11,7 @@ from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.cache import Cache
 from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
 from testbed.model.quantities import Duration, Rate
-from testbed.model.traffic import HEARTBEAT_BYTES
+from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES
 
 _FRESH = 600 * 10**9
 
@@ -59,9 +59,11 @@ class HubProfile:
         return replace(given, fresh=given.fresh or self.fresh)
 
     @property
-    def mark_length(self) -> int:
-        """Bytes of a frame that carries a heartbeat where a tunnel hides its mark; 0: the mark shows."""
-        return tunnelled_frame_bytes(HEARTBEAT_BYTES) if self.tunnelled else 0
+    def mark_lengths(self) -> tuple[int, int]:
+        """Bytes of a frame that carries a heartbeat, and a new flow, where a tunnel hides the mark; 0: it shows."""
+        if not self.tunnelled:
+            return 0, 0
+        return tunnelled_frame_bytes(HEARTBEAT_BYTES), tunnelled_frame_bytes(NEW_FLOW_BYTES)
 
     @property
     def promise(self) -> Promise | None:

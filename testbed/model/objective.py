@@ -39,16 +39,19 @@ class Metric:
     by_uplink: bool = False
 
 
-_HEARTBEAT, _REQUESTS = ("udp-echo",), ("http-get",)
+_HEARTBEAT, _NEW_FLOWS, _REQUESTS = ("udp-echo",), ("udp-flows",), ("http-get",)
 _CALLS, _UPLOADS = ("udp-call",), ("http-put",)
 _FLOWS = ("tcp-transfer", "https-keepalive", "udp-call")
 
 METRICS: Mapping[str, Metric] = {
-    "interruption": Metric(Unit.DURATION, _HEARTBEAT, "longest gap of the heartbeat"),
-    "packets_lost": Metric(Unit.COUNT, _HEARTBEAT, "heartbeats without an answer"),
+    "interruption": Metric(Unit.DURATION, _HEARTBEAT + _NEW_FLOWS, "longest gap of the heartbeat"),
+    "packets_lost": Metric(Unit.COUNT, _HEARTBEAT + _NEW_FLOWS, "heartbeats without an answer"),
     "failovers": Metric(Unit.COUNT, _HEARTBEAT, "changes of the uplink that carries the heartbeat"),
     "return_to_preferred": Metric(
         Unit.DURATION, _HEARTBEAT, "from the preferred uplink's recovery until it carries the heartbeat again"
+    ),
+    "new_flows_return": Metric(
+        Unit.DURATION, _NEW_FLOWS, "from the preferred uplink's recovery until it carries new flows again"
     ),
     "flaps": Metric(Unit.COUNT, _HEARTBEAT, "most pairs of failovers, there and back, in any 60 s"),
     "false_alarms": Metric(Unit.COUNT, _HEARTBEAT, "failovers from an uplink that nothing was wrong with"),

@@ -13,6 +13,8 @@ from testbed.model.quantities import Duration, Frequency, Rate, Size
 
 HEARTBEAT_BYTES = 76
 """Of a heartbeat's payload: a length that hardly anything else has, in a tunnel too; see docs/probes.md."""
+NEW_FLOW_BYTES = 92
+"""Of a new flow's one packet: another such length."""
 TENANT_ENDED = "tenant ended it"
 SESSION_ENDS = ("reset", "closed", "gave up", TENANT_ENDED)
 """How a session ends before its time: an error of the connection, the other end, the client's patience; or the
@@ -24,7 +26,8 @@ CALL_HEADER_BYTES = 24
 class Dscp(StrEnum):
     """A mark of the differentiated services (RFC 2474), by the service classes of RFC 4594.
 
-    EF is missing: it marks the heartbeat, by which the links' counters tell which uplink carries.
+    EF is missing: it marks the heartbeat, by which the links' counters tell which uplink carries. So is
+    VOICE-ADMIT (RFC 5865), which marks new flows.
     """
 
     DEFAULT = "CS0"
@@ -77,6 +80,26 @@ class UdpEcho(_ToTenant):
         if self.every < 10**6:
             found = f"every is {units.format_duration(self.every)}"
             yield Problem(self.place.at("every"), found, "write 1 ms or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UdpFlows(_ToTenant):
+    """New flows: a UDP packet at a fixed interval, each from a port of its own, that the tenant answers.
+
+    The heartbeat is one old flow, which a hub may keep where it is; this one goes where new ones go.
+    """
+
+    kind: Literal["udp-flows"]
+    every: Duration = 20 * 10**6
+
+    @property
+    def pace(self) -> str:
+        return f"a new flow every {units.format_duration(self.every)}, {self.from_} to {self.to}"
+
+    def problems(self) -> Iterable[Problem]:
+        if not 10**7 <= self.every <= 10**9:
+            found = f"every is {units.format_duration(self.every)}"
+            yield Problem(self.place.at("every"), found, "write 10 ms to 1 s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +210,7 @@ class UdpCall(_ToTenant):
             yield Problem(self.place.at("size"), found, f"write {CALL_HEADER_BYTES} B to 1400 B")
 
 
-Traffic = UdpEcho | HttpGet | HttpPut | TcpTransfer | HttpsKeepalive | UdpCall
+Traffic = UdpEcho | UdpFlows | HttpGet | HttpPut | TcpTransfer | HttpsKeepalive | UdpCall
 
 
 def _rate_problems(place: Place, rate_per_s: float) -> Iterable[Problem]:

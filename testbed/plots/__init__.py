@@ -38,10 +38,11 @@ def write(result: Result, *, svg: bool = False) -> Path:
 def draw(result: Result) -> Figure:
     """Return the timeline figure of a run, finished or not."""
     drawings = dict(_drawings(result))
-    height = sum(BASE_HEIGHTS.values()) + sum(drawing.height for drawing in drawings.values())
+    base = BASE_HEIGHTS | ({"carrier": 2 * BASE_HEIGHTS["carrier"]} if result.record.facts.new_flows else {})
+    height = sum(base.values()) + sum(drawing.height for drawing in drawings.values())
     figure = Figure(figsize=(SIZE_INCHES[0], SIZE_INCHES[1] * max(1.0, height / ROOM)))
     FigureCanvasAgg(figure)
-    panels = _panels(figure, drawings)
+    panels = _panels(figure, base | {name: drawing.height for name, drawing in drawings.items()})
     timeline.carrier_band(panels["carrier"], result)
     timeline.round_trips(panels["rtt"], result)
     for direction in ("down", "up"):
@@ -81,11 +82,10 @@ def _drawings(result: Result) -> Iterator[tuple[str, _Drawing]]:
         yield SESSIONS, _Drawing(0.25 + 0.3 * rows, partial(flows.sessions, result=result))
 
 
-def _panels(figure: Figure, drawings: Mapping[str, _Drawing]) -> dict[str, Axes]:
-    names = [*BASE_HEIGHTS, *drawings]
-    heights = [*BASE_HEIGHTS.values(), *(drawing.height for drawing in drawings.values())]
+def _panels(figure: Figure, heights: Mapping[str, float]) -> dict[str, Axes]:
+    names, ratios = list(heights), list(heights.values())
     grid = figure.add_gridspec(
-        len(names), 1, height_ratios=heights, left=0.075, right=0.985, top=0.905, bottom=0.285, hspace=0.32
+        len(names), 1, height_ratios=ratios, left=0.075, right=0.985, top=0.905, bottom=0.285, hspace=0.32
     )
     first = figure.add_subplot(grid[0])
     rest = [figure.add_subplot(grid[row], sharex=first) for row in range(1, len(names))]

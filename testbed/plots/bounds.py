@@ -26,10 +26,10 @@ def _interruption(axes: Mapping[str, Axes], verdict: Verdict) -> None:
     _stretch(axes["rtt"], int(str(start)), verdict, 0.93)
 
 
-def _return(axes: Mapping[str, Axes], verdict: Verdict) -> None:
+def _return(height: float, axes: Mapping[str, Axes], verdict: Verdict) -> None:
     start = verdict.details.get("outage_end_ns")
     if start is not None:
-        _stretch(axes["rtt"], int(str(start)), verdict, 0.79)
+        _stretch(axes["rtt"], int(str(start)), verdict, height)
 
 
 def _stretch(axes: Axes, start_ns: int, verdict: Verdict, height: float) -> None:
@@ -80,7 +80,8 @@ def _line(per: float, axes: Mapping[str, Axes], verdict: Verdict) -> None:
 
 _MARKERS: Mapping[str, Callable[[Mapping[str, Axes], Verdict], None]] = {
     "interruption": _interruption,
-    "return_to_preferred": _return,
+    "return_to_preferred": partial(_return, 0.79),
+    "new_flows_return": partial(_return, 0.65),
     "ttfb": partial(_line, 1e6),
     "upload": partial(_line, 1e9),
     "mos": partial(_line, 1.0),

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from testbed.metrics.carrier import Carrier
 from testbed.metrics.columns import integers
 from testbed.metrics.requests import Requests
 from testbed.metrics.schedule import expected_rtt, links_of, passes_at
@@ -53,37 +54,48 @@ def shade_events(axes: Axes, result: Result) -> None:
 
 
 def carrier_band(axes: Axes, result: Result) -> None:
-    """Draw which uplink carries the heartbeat as a band with its name; hatched where nobody does."""
-    record = result.record
-    axes.set_ylabel("carried\nby", rotation=0, ha="right", va="center", labelpad=6)
+    """Draw which uplink carries the heartbeat as a band with its name, new flows in a band of their own above it.
+
+    Hatched where nobody carries.
+    """
+    evidence, both = result.evidence, bool(result.record.facts.new_flows)
+    label = "new flows\nheartbeat" if both else "carried\nby"
+    axes.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
     axes.set_yticks([])
     axes.set_ylim(0, 1)
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    colours = style.colours(record.facts.uplinks)
-    if not result.evidence.carrier.takeovers:
+    if not evidence.carrier.takeovers and not evidence.new_flows_carrier.takeovers:
         style.empty(axes, "no heartbeat seen on the links")
         return
-    whole = Window(0, record.duration_ns)
-    taken_over = {change.t_ns for change in result.evidence.carrier.changes(whole)}
-    for stretch in result.evidence.carrier.stretches(whole):
+    _band(axes, result, evidence.carrier, (0.0, 0.47 if both else 1.0))
+    if both:
+        _band(axes, result, evidence.new_flows_carrier, (0.53, 1.0))
+
+
+def _band(axes: Axes, result: Result, seen: Carrier, height: tuple[float, float]) -> None:
+    """Draw a carrier between two heights, shares of the panel."""
+    record, (low, high) = result.record, height
+    colours = style.colours(record.facts.uplinks)
+    whole, middle = Window(0, record.duration_ns), low + 0.47 * (high - low)
+    taken_over = {change.t_ns for change in seen.changes(whole)}
+    for stretch in seen.stretches(whole):
         start, end = float(seconds(stretch.start_ns)), float(seconds(stretch.end_ns))
-        if stretch.uplink is None and end - start < result.evidence.carrier.silence_ns / 1e9:
-            continue  # the moment before the heartbeat's first packet
+        if stretch.uplink is None and end - start < seen.silence_ns / 1e9:
+            continue  # the moment before the first packet
         if stretch.uplink is None:
-            axes.axvspan(
-                start, end, facecolor="white", edgecolor=style.VERMILLION, hatch="//////", linewidth=0
-            )
+            hatched = axes.axvspan(start, end, low, high, facecolor="white", linewidth=0)
+            hatched.set(edgecolor=style.VERMILLION, hatch="//////")
             continue
-        axes.axvspan(start, end, color=colours.get(stretch.uplink, style.GREY), linewidth=0)
+        axes.axvspan(start, end, low, high, color=colours.get(stretch.uplink, style.GREY), linewidth=0)
         share = (stretch.end_ns - stretch.start_ns) / record.duration_ns
         ink = "white" if colours.get(stretch.uplink) in style.DARK else style.BLACK
         if share > 0.05:
-            middle = (start + end) / 2
-            axes.text(middle, 0.47, stretch.uplink, ha="center", va="center", color=ink, weight="bold")
+            at_s = (start + end) / 2
+            axes.text(at_s, middle, stretch.uplink, ha="center", va="center", color=ink, weight="bold")
         if share > 0.2 and stretch.start_ns in taken_over:
-            at = (stretch.start_ns / record.duration_ns, 0.47)
+            at = (stretch.start_ns / record.duration_ns, middle)
             style.note(axes, f"{start:.2f} s", at, (3, 0), ha="left", va="center", color=ink, weight="normal")
 
 

@@ -102,18 +102,19 @@ def sequence(axes: Axes, result: Result) -> None:
     if not record.decomposition:
         return
     found = record.decomposition[0]
-    height = 1 / 7
+    height = 1 / (8 if record.facts.new_flows else 7)
     what = f"{found.uplink} {found.kind}".strip().replace("_", " ")
     axes.text(0, 1 - height / 2, f"after the {what}", color=style.GREY, va="center")
     axes.text(1, 1 - height / 2, "time since", color=style.GREY, va="center", ha="right")
     axes.axhline(1 - height, color=style.FAINT, linewidth=0.6)
-    for line, (what, when) in enumerate(_moments(found, asked), start=1):
+    moments = _moments(found, asked, bool(record.facts.new_flows))
+    for line, (what, when) in enumerate(moments, start=1):
         y = 1 - (line + 0.5) * height
         axes.text(0, y, what, va="center")
         axes.text(1, y, when, va="center", ha="right")
 
 
-def _moments(found: Decomposition, asked: bool) -> Iterator[tuple[str, str]]:
+def _moments(found: Decomposition, asked: bool, new_flows: bool) -> Iterator[tuple[str, str]]:
     start, end = found.impairment_ns, found.recovered_ns
     if not found.uplink:
         yield "first request failed", _since(found.service_lost_ns, start)
@@ -126,6 +127,8 @@ def _moments(found: Decomposition, asked: bool) -> Iterator[tuple[str, str]]:
     if asked:
         yield "first answer from the tenant", _since(found.service_back_ns, start)
     yield f"{found.kind.replace('_', ' ')} over", _since(end, start)
+    if new_flows:
+        yield f"new flows back on {found.uplink} (since its end)", _since(found.new_returned_ns, end)
     yield f"back on {found.uplink} (since its end)", _since(found.returned_ns, end)
 
 

@@ -9,6 +9,7 @@ from testbed.model.traffic import Traffic
 from testbed.probes.call import Call
 from testbed.probes.heartbeat import Heartbeat
 from testbed.probes.keepalive import Keepalive
+from testbed.probes.new_flows import NewFlows
 from testbed.probes.probe import Probe, Site
 from testbed.probes.transfer import Transfer
 from testbed.probes.uploads import Uploads
@@ -16,6 +17,7 @@ from testbed.probes.workload import Workload
 
 PROBES: Mapping[str, Callable[[Any, Site], Probe]] = {
     "udp-echo": Heartbeat,
+    "udp-flows": NewFlows,
     "http-get": Workload,
     "http-put": Uploads,
     "tcp-transfer": Transfer,

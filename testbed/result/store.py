@@ -103,11 +103,20 @@ class Result:
         return Evidence(self.record.facts, tables, links, schedule)
 
     def carrier(self, of: str, at: str) -> str | None:
-        """Return the uplink that carried the heartbeat ``of`` at a time, ``"85 s"``; None: nobody did."""
-        if of != self.record.facts.heartbeat:
-            expected = f"only the heartbeat {self.record.facts.heartbeat!r} is marked on the links"
-            raise InputError(str(self.folder), f"carrier of {of!r}", expected)
-        return self.evidence.carrier.at(parse_duration(at))
+        """Return the uplink that carried the heartbeat, or the stream of new flows, ``of`` at a time, ``"85 s"``.
+
+        None: nobody did. Raises InputError for other traffic.
+        """
+        facts = self.record.facts
+        if not of or of not in (facts.heartbeat, facts.new_flows):
+            marked = f"only the heartbeat {facts.heartbeat!r} is marked on the links"
+            if facts.new_flows:
+                marked = (
+                    f"only the heartbeat {facts.heartbeat!r} and {facts.new_flows!r} are marked on the links"
+                )
+            raise InputError(str(self.folder), f"carrier of {of!r}", marked)
+        seen = self.evidence.carrier if of == facts.heartbeat else self.evidence.new_flows_carrier
+        return seen.at(parse_duration(at))
 
     def verdict(self, metric: str) -> Verdict:
         """Return the first verdict on a metric. Raises InputError with the known ones."""

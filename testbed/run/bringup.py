@@ -102,7 +102,7 @@ def bring_up(
             folder / "link",
             network.devices[EMULATOR].popen,
             spin=spin,
-            mark_length=job.scenario.hub.mark_length,
+            mark_lengths=job.scenario.hub.mark_lengths,
         )
         links.open(link_specs(job))
     lab = Lab(network, links, tenant)

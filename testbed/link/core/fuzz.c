@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(schedule);
 		return 0;
 	}
-	sim_start(s, 0, 46);
+	sim_start(s, 0, 46, 44);
 	for (int i = 0; i < ARRIVALS; i++) {
 		uint32_t bytes = steps[i].size;
 		uint8_t fate;

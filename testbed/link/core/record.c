@@ -13,6 +13,7 @@ void recorder_init(struct recorder *r, struct counters *c, unsigned link, unsign
 	r->bin.t_ns = -1;
 	r->epoch_ns = FOREVER;
 	r->last_depart_ns = INT64_MIN;
+	r->marks[0].dscp = r->marks[1].dscp = NO_DSCP;
 }
 
 static void emit(struct recorder *r)
@@ -67,9 +68,9 @@ void record_arrival(struct recorder *r, const struct link *l, const struct packe
 }
 
 /* A tunnel hides the DSCP; the length of what it makes of a marked packet shows. */
-static bool marked(const struct recorder *r, const struct packet *p)
+static bool has(struct mark mark, const struct packet *p)
 {
-	return p->dscp == r->mark || (r->mark_length && p->size == r->mark_length);
+	return p->dscp == mark.dscp || (mark.length && p->size == mark.length);
 }
 
 void record_departure(struct recorder *r, const struct link *l, const struct packet *p, int64_t now)
@@ -82,7 +83,8 @@ void record_departure(struct recorder *r, const struct link *l, const struct pac
 
 	c->packets_out++;
 	c->bytes_out += p->size;
-	c->marked_out += marked(r, p);
+	c->marked_out += has(r->marks[0], p);
+	c->marked_new_out += has(r->marks[1], p);
 	c->delayed += !!(p->flags & PACKET_LATE);
 	c->corrupted += !!(p->flags & PACKET_CORRUPT);
 	c->reordered += p->depart_ns < r->last_depart_ns;
@@ -99,7 +101,8 @@ void record_departure(struct recorder *r, const struct link *l, const struct pac
 	c->busy_ns = l->server->busy_ns;
 	b->packets_out++;
 	b->bytes_out += p->size;
-	b->marked_out += marked(r, p);
+	b->marked_out += has(r->marks[0], p);
+	b->marked_new_out += has(r->marks[1], p);
 	if (late > b->late_ns_max)
 		b->late_ns_max = late;
 }

@@ -19,15 +19,17 @@ struct bin {
 	uint64_t bytes_in, bytes_out;
 	uint32_t packets_out;
 	uint32_t lost, cut, queue_drops;
-	uint32_t marked_out;		/* packets with the configured DSCP or length */
+	uint32_t marked_out;		/* packets with the first mark ... */
 	uint32_t queue_bytes_max;
 	int64_t late_ns_max;
+	uint32_t marked_new_out;	/* ... and with the second */
+	uint32_t unused2;
 };
 
 struct counters {
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
 	uint64_t lost, cut, queue_drops;	/* asked for */
-	uint64_t marked_out, inside;
+	uint64_t marked_out, marked_new_out, inside;
 	uint64_t duplicated, delayed, corrupted;	/* asked for by a profile */
 	uint64_t no_memory, oversize, send_failed;	/* packets lost that nobody asked to lose ... */
 	uint64_t ring_drops, device_drops;		/* ... and those lost before or after the engine had them */
@@ -41,14 +43,20 @@ struct counters {
 	uint64_t late[BUCKETS];			/* departures by lateness, see bucket() */
 };
 
+/* What packets are counted by: a DSCP, and the length of a frame; NO_DSCP, 0: none. */
+#define NO_DSCP 255
+
+struct mark {
+	unsigned dscp, length;
+};
+
 struct recorder {
 	struct counters *counters;
 	struct bin bin;
 	int64_t epoch_ns;
 	void (*emit)(void *to, const struct bin *);
 	void *to;
-	uint8_t mark;				/* DSCP counted as marked_out */
-	uint32_t mark_length;			/* bytes of a frame counted so too; 0: none */
+	struct mark marks[2];			/* counted as marked_out, and as marked_new_out */
 	int64_t last_depart_ns;
 };
 

@@ -22,7 +22,8 @@ struct line {				/* one `link` line */
 
 struct plan {
 	struct line *lines;
-	unsigned n, mark, mark_length, xdp;
+	unsigned n, xdp;
+	struct mark marks[2];
 	uint64_t memory;
 	enum spin spin;
 };
@@ -44,8 +45,8 @@ static int parse(struct plan *p, FILE *f, const char *file)
 	for (unsigned number = 1; fgets(text, sizeof text, f); number++) {
 		struct line l;
 
-		if (sscanf(text, "mark %u", &p->mark) == 1 ||
-		    sscanf(text, "mark_length %u", &p->mark_length) == 1 ||
+		if (sscanf(text, "mark %u %u", &p->marks[0].dscp, &p->marks[1].dscp) >= 1 ||
+		    sscanf(text, "mark_length %u %u", &p->marks[0].length, &p->marks[1].length) >= 1 ||
 		    sscanf(text, "memory %" SCNu64, &p->memory) == 1 ||
 		    sscanf(text, "xdp %u", &p->xdp) == 1)
 			continue;
@@ -118,8 +119,7 @@ static int join(struct setup *s, unsigned link, const struct plan *p)
 		recorder_init(&lane->recorder, &e->stats->lanes[2 * link + d], link, d);
 		lane->recorder.emit = evidence_record;
 		lane->recorder.to = e->evidence;
-		lane->recorder.mark = (uint8_t)p->mark;
-		lane->recorder.mark_length = p->mark_length;
+		memcpy(lane->recorder.marks, p->marks, sizeof p->marks);
 		lane->in = &ends[d];
 		lane->out = &ends[!d];
 	}
@@ -234,7 +234,7 @@ static int build(struct setup *s, const struct plan *p)
 
 int setup_read(struct setup *s, const char *file)
 {
-	struct plan p = { .mark = 46, .memory = MEMORY, .spin = SPIN_AUTO, .xdp = 1 };
+	struct plan p = { .marks = { { .dscp = 46 }, { .dscp = NO_DSCP } }, .memory = MEMORY, .spin = SPIN_AUTO, .xdp = 1 };
 	FILE *f = fopen(file, "r");
 	int failed;
 

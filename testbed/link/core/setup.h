@@ -22,7 +22,7 @@ struct setup {
 
 /*
  * Reads the file, maps its schedules and opens its interfaces; on failure says why on stderr. A line is
- *     mark DSCP | memory BYTES | spin auto|never|near|always | xdp 0|1
+ *     mark DSCP [SECOND] | mark_length BYTES [SECOND] | memory BYTES | spin auto|never|near|always | xdp 0|1
  *     link NAME HUB_INTERFACE NET_INTERFACE SEED UP_FILE DOWN_FILE
  *     cell NAME FILE strict|weighted QUANTUM QUANTUM QUANTUM QUANTUM CLASSES
  *     share LINK up|down CELL

@@ -86,11 +86,12 @@ struct sim *sim_open(const struct schedule *schedule, size_t size, uint64_t seed
 	return s;
 }
 
-void sim_start(struct sim *s, int64_t at_ns, unsigned mark)
+void sim_start(struct sim *s, int64_t at_ns, unsigned mark, unsigned new_mark)
 {
 	link_start(&s->link, at_ns);
 	s->recorder.epoch_ns = at_ns;
-	s->recorder.mark = (uint8_t)mark;
+	s->recorder.marks[0].dscp = mark;
+	s->recorder.marks[1].dscp = new_mark;
 }
 
 void sim_change(struct sim *s, unsigned field, int64_t value, int64_t now, int64_t until_ns)

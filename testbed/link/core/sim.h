@@ -10,7 +10,7 @@ struct sim;
 struct sim *sim_open(const struct schedule *schedule, size_t size, uint64_t seed, unsigned link,
 		     unsigned direction);
 void sim_close(struct sim *s);
-void sim_start(struct sim *s, int64_t at_ns, unsigned mark);
+void sim_start(struct sim *s, int64_t at_ns, unsigned mark, unsigned new_mark);
 void sim_change(struct sim *s, unsigned field, int64_t value, int64_t now, int64_t until_ns);
 
 /* Packets in order of time, each for one of several simulations; `fate` is an answer. */

@@ -18,7 +18,10 @@ BIN_NS = 10_000_000
 LATE_NS = 5_000_000
 """A change that comes later than this is a stall: the link was not what the schedule says."""
 _SLEEPS, _SCHED_FIFO = 1, 1  # enum spin and enum scheduling of linkd
-_ADDED_UP = ("packets_in", "bytes_in", "packets_out", "bytes_out", "lost", "cut", "queue_drops", "marked_out")
+_ADDED_UP = (
+    *("packets_in", "bytes_in", "packets_out", "bytes_out", "lost", "cut", "queue_drops"),
+    *("marked_out", "marked_new_out"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Reading:
     left: DeviceCounters
     queued: Queued
     marked: int
+    marked_new: int
 
 
 class Tally:
@@ -75,6 +79,7 @@ class Tally:
             "cut": min(dropped, self._cut),
             "queue_drops": now.queued.queue_drops - first.queued.queue_drops,
             "marked_out": now.marked - first.marked,
+            "marked_new_out": now.marked_new - first.marked_new,
             "inside": now.queued.packets,
             "device_drops": now.entered.dropped
             - first.entered.dropped

@@ -26,19 +26,20 @@ _MOST = {"delay": 2**38, "rate": 2**50, "loss": CERTAIN, "state": State.CUT}
 
 @dataclass(frozen=True)
 class Setup:
-    """What linkd.conf says: the marks that are counted (a DSCP, a length of frames), and the links."""
+    """What linkd.conf says: the two marks that are counted (a DSCP and a length of frames each), and the links."""
 
-    mark: int
-    mark_length: int
+    mark: Sequence[int]
+    mark_length: Sequence[int]
     links: Sequence[tuple[str, str, str, Mapping[Direction, LinkSchedule]]]
 
     @classmethod
     def read(cls, file: Path) -> Setup:
         """Read linkd.conf and the schedules beside it."""
-        marks, links = {"mark": 0, "mark_length": 0}, []
+        marks: dict[str, Sequence[int]] = {}
+        links = []
         for word, *words in (line.split() for line in file.read_text().splitlines()):
-            if word in marks:
-                marks[word] = int(words[0])
+            if word in ("mark", "mark_length"):
+                marks[word] = tuple(map(int, words))
             elif word == "link":
                 name, hub, net, _, *files = words
                 schedules = {
@@ -58,7 +59,7 @@ class Lane:
         direction: Direction,
         schedule: LinkSchedule,
         splice: Splice,
-        marks: counters.MarkCounter,
+        marks: Sequence[counters.MarkCounter],
     ) -> None:
         self.link, self.direction = link, direction
         self.steps = Steps(schedule)
@@ -96,8 +97,9 @@ class Lane:
     ) -> Reading:
         """Return its part of what the kernel counts."""
         wire = self._wire
+        marked, marked_new = (mark.read() for mark in self._marks)
         return Reading(
-            devices[wire.counted_in], devices[wire.counted_out], queued(queues, wire), self._marks.read()
+            devices[wire.counted_in], devices[wire.counted_out], queued(queues, wire), marked, marked_new
         )
 
     def counted(self, reading: Reading) -> Mapping[str, int] | None:
@@ -120,7 +122,10 @@ class Player:
             splice.open({d: Steps(s).at(0) for d, s in schedules.items()})
             for direction, schedule in schedules.items():
                 outlet = splice.lanes[direction].counted_out
-                marks = counters.MarkCounter(outlet, setup.mark, setup.mark_length)
+                marks = [
+                    counters.MarkCounter(outlet, dscp, length)
+                    for dscp, length in zip(setup.mark, setup.mark_length, strict=True)
+                ]
                 self._lanes.append(Lane(name, direction, schedule, splice, marks))
         self.evidence = Evidence(len(self._lanes), records)
         self._start_ns = FOREVER

@@ -183,13 +183,16 @@ def test_vlan_tags_and_marks_pass() -> None:
 
 
 def test_frames_of_one_length_count_as_marked() -> None:
-    """Inside a tunnel no DSCP shows: frames of exactly the given length count as marked, no others."""
+    """Inside a tunnel no DSCP shows: frames of exactly the given lengths count as marked, each by its mark."""
     spec = pair.spec(up=LinkSchedule.constant(), down=LinkSchedule.constant())
-    with pair.emulated([spec], lambda folder, spawn: NativeBackend(folder, spawn, mark_length=186)) as lab:
+    with pair.emulated(
+        [spec], lambda folder, spawn: NativeBackend(folder, spawn, mark_lengths=(186, 202))
+    ) as lab:
         lab.backend.start(time.time_ns())
-        for payload in ("143", "144", "145"):  # frames of 185, 186 and 187 bytes
+        for payload in ("143", "144", "145", "160"):  # frames of 185, 186, 187 and 202 bytes
             ping(lab, "-s", payload, "-W", "1")
-        assert 20 == lab.backend.read()["link0", UP].marked_out
+        counted = lab.backend.read()["link0", UP]
+        assert (20, 20) == (counted.marked_out, counted.marked_new_out)
 
 
 def test_sanitised_linkd_forwards_and_ends_clean() -> None:

@@ -74,12 +74,13 @@ def test_the_token_bucket_has_the_rate_and_the_queue(rate_bps: int, queue: Queue
 
 
 def reading(entered: int, left: int, *, lost: int = 0, queue_drops: int = 0, inside: int = 0) -> Reading:
-    """Return counters of packets of 100 bytes, half of which are marked."""
+    """Return counters of packets of 100 bytes, half of which bear one mark, a third the other."""
     return Reading(
         DeviceCounters(entered, 100 * entered, 0),
         DeviceCounters(left, 100 * left, 0),
         Queued(lost, queue_drops, inside, 0),
         left // 2,
+        left // 3,
     )
 
 
@@ -90,7 +91,8 @@ def test_what_was_counted_before_the_start_is_left_out():
     counters = tally.counters(reading(1010, 906, lost=61, queue_drops=42, inside=1))
 
     assert (10, 1000) == (counters["packets_in"], counters["bytes_in"])
-    assert (6, 600, 3) == (counters["packets_out"], counters["bytes_out"], counters["marked_out"])
+    assert (6, 600) == (counters["packets_out"], counters["bytes_out"])
+    assert (3, 2) == (counters["marked_out"], counters["marked_new_out"])
     assert (1, 0, 2, 1) == tuple(counters[name] for name in ("lost", "cut", "queue_drops", "inside"))
 
 
@@ -110,7 +112,7 @@ def test_drops_during_a_cut_are_cut_and_others_lost():
 def test_packets_that_an_interface_dropped_are_nobody_s_wish():
     """They make the run invalid, as any loss that was not asked for."""
     tally = Tally(reading(0, 0))
-    now = Reading(DeviceCounters(9, 900, 2), DeviceCounters(9, 900, 1), Queued(0, 0, 0, 0), 0)
+    now = Reading(DeviceCounters(9, 900, 2), DeviceCounters(9, 900, 1), Queued(0, 0, 0, 0), 0, 0)
 
     assert 3 == tally.counters(now)["device_drops"]
 

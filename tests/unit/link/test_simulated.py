@@ -147,6 +147,17 @@ def test_queue_limits_count_apart_from_loss():
         assert (3, 0) == (link.counters["queue_drops"], link.counters["lost"])
 
 
+def test_the_two_marks_are_counted_apart():
+    """Of ten packets of each mark and ten plain ones, each counter has ten."""
+    backend = opened(LinkSchedule.constant())
+    dscp = np.repeat(np.array([46, 44, 0], np.uint8), 10)
+    backend.send("starlink", UP, every(MS, 30), 100, dscp)
+    counters, table = backend.read()["starlink", UP], backend.bins()
+
+    assert (10, 10) == (counters.marked_out, counters.marked_new_out)
+    assert (10, 10) == tuple(table[name].to_numpy().sum() for name in ("marked_out", "marked_new_out"))
+
+
 def test_records_add_up_to_the_counters():
     """The 10 ms records of a direction hold the same packets and bytes as its counters."""
     backend = opened(

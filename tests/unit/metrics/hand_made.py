@@ -110,12 +110,19 @@ def evidence(
     links: pa.Table | None = None,
     schedule: pa.Table | None = None,
     events: Sequence[Happening] = (),
+    new_flows: str = "",
     **samples: pa.Table,
 ) -> Evidence:
     """Evidence of a run with starlink before lte, 4.50 USD/GB, and the given outages of starlink and events."""
     all_events = (*(Happening("outage", "starlink", start, end) for start, end in outages), *events)
     facts = Facts(
-        duration_ns, ("starlink", "lte"), "heartbeat", all_events, metered=("lte",), tariffs={"lte": 4.5e-9}
+        duration_ns,
+        ("starlink", "lte"),
+        "heartbeat",
+        all_events,
+        metered=("lte",),
+        tariffs={"lte": 4.5e-9},
+        new_flows=new_flows,
     )
     return Evidence(facts, samples, links, schedule)
 

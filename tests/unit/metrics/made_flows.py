@@ -100,6 +100,13 @@ def uploads(*rows: tuple[int, int | None, bool | None]) -> pa.Table:
     return pa.Table.from_pylist(made, schema=samples.UPLOADS)
 
 
+def with_new_flows(links: pa.Table, *carried: tuple[str, int, int]) -> pa.Table:
+    """The links' bins and those of new flows beside them: (uplink, from, to), one of 134 bytes in each 10 ms."""
+    added = bins(*((uplink, "up", start, end, 134, 0) for uplink, start, end in carried))
+    added = added.append_column("marked_new_out", pa.array([1] * len(added), pa.int64()))
+    return pa.concat_tables([links, added], promote_options="default")
+
+
 def bins(*busy: tuple[str, str, int, int, int, int], step_ns: int = 10 * MS) -> pa.Table:
     """The links' bins: (uplink, direction, from, to, bytes out, marked out) of each 10 ms."""
     rows = [

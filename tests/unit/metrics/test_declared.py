@@ -16,7 +16,7 @@ from testbed.model.objective import METRICS as DECLARED
 from testbed.model.objective import Objective
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
-from testbed.model.traffic import UdpEcho
+from testbed.model.traffic import UdpEcho, UdpFlows
 from testbed.yaml import load
 from tests.unit.metrics.hand_made import S, ask, evidence
 
@@ -61,7 +61,10 @@ def test_objective_is_asked_as_it_is_written():
 def test_facts_of_a_scenario():
     """Uplinks come in the topology's order of preference, events in the order of time."""
     events = (Event(40 * S, "lte", hold=2 * S), Event(30 * S, "starlink", outage=5 * S))
-    traffic = {"pulse": UdpEcho(kind="udp-echo", from_="client", to="tenant", every=10**7, name="pulse")}
+    traffic = {
+        "pulse": UdpEcho(kind="udp-echo", from_="client", to="tenant", every=10**7, name="pulse"),
+        "newcomers": UdpFlows(kind="udp-flows", from_="client", to="tenant", name="newcomers"),
+    }
     scenario = Scenario("hub-two-uplinks", 90 * S, {}, (), traffic=traffic, events=events)
     expected = Facts(
         90 * S,
@@ -73,6 +76,7 @@ def test_facts_of_a_scenario():
         ),
         metered=("lte",),
         tariffs={"lte": 4.5e-9},
+        new_flows="newcomers",
     )
 
     assert expected == Facts.of(scenario, load.read(TOPOLOGY, Topology))

@@ -199,7 +199,8 @@ BAD = {
     "metric of the wrong traffic": (
         "of: heartbeat",
         "of: lessons",
-        "s.yaml:12: 0 traffics of kind udp-echo fit interruption; name one with 'of:' (heartbeat, lessons)",
+        "s.yaml:12: 0 traffics of kind udp-echo or udp-flows fit interruption; "
+        "name one with 'of:' (heartbeat, lessons)",
     ),
     "unknown kind of traffic": (
         "kind: udp-echo",

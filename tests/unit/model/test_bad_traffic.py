@@ -42,6 +42,16 @@ BAD = {
         "every: 90 s",
         "s.yaml:7: every is 90 s; write 50 ms to 60 s",
     ),
+    "new flows too often": (
+        "kind: http-put, from: client, size: 200 kB, rate: 1/s",
+        "kind: udp-flows, from: client, to: tenant, every: 5 ms",
+        "s.yaml:9: every is 5 ms; write 10 ms to 1 s",
+    ),
+    "two streams of new flows": (
+        "clinic: {kind: http-put, from: client, size: 200 kB, rate: 1/s}",
+        "one: {kind: udp-flows, from: client, to: tenant}\n  two: {kind: udp-flows, from: client, to: tenant}",
+        "s.yaml:10: 'two' is a second stream of new flows, beside 'one'; keep one: the links count the new flows",
+    ),
     "packet too small": (
         "kind: udp-call, from: client, to: tenant",
         "kind: udp-call, from: client, to: tenant, size: 8 B",
