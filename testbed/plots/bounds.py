@@ -17,6 +17,8 @@ def mark(axes: Mapping[str, Axes], result: Result) -> None:
     for verdict in result.record.verdicts:
         percentile = verdict.metric.startswith(("ttfb_p", "upload_p"))
         marker = _MARKERS.get(verdict.metric.partition("_p")[0] if percentile else verdict.metric)
+        if verdict.metric == "interruption" and verdict.of != result.record.facts.heartbeat:
+            continue  # the panel is the heartbeat's
         if marker is not None and verdict.value is not None:
             marker(axes, verdict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,10 @@ OBJECTIVES = (
 
 @dataclass(frozen=True)
 class Story:
-    """What happens in the run (ns); ``detected`` and ``returned`` at the duration: never."""
+    """What happens in the run (ns); ``detected`` and ``returned`` at the duration: never.
+
+    ``new_returned`` is when new flows return, where the run has a stream of them.
+    """
 
     duration: int = 90 * S
     outage: tuple[int, int] = (30 * S, 55 * S)
@@ -47,13 +50,20 @@ class Story:
     name: str = "starlink-blackout"
     question: str = "does the hub carry the lesson over LTE when the dish goes dark for 25 s?"
     invalid: str = ""
+    new_returned: int | None = None
 
 
 def make(folder: Path, story: Story = Story(), objectives: tuple[Objective, ...] = OBJECTIVES) -> Result:
     """Write the run's result folder and return its result."""
     chance = np.random.default_rng(7)
     events = (Happening("outage", "starlink", *story.outage, "starlink outage 25 s"),)
-    facts = Facts(story.duration, ("starlink", "lte"), "heartbeat", events)
+    facts = Facts(
+        story.duration,
+        ("starlink", "lte"),
+        "heartbeat",
+        events,
+        new_flows="newcomers" if story.new_returned else "",
+    )
     writer = ResultWriter(folder, _record(facts, story))
     schedule = schedule_table(
         {"starlink": _starlink(chance, story), "lte": _lte(chance, story)}, story.duration
@@ -200,6 +210,10 @@ def _links(chance: np.random.Generator, story: Story, lessons: pa.Table) -> pa.T
     for name in ("starlink", "lte"):
         carried = _on_starlink(t, story) == (name == "starlink")
         out = carried & ~_dark(t, story)
+        out_new = np.zeros(len(t), bool)
+        if story.new_returned is not None:
+            new = replace(story, returned=story.new_returned)
+            out_new = (_on_starlink(t, new) == (name == "starlink")) & ~_dark(t, new)
         dead = (name == "starlink") & (t >= story.outage[0]) & (t < story.outage[1])
         for direction in ("up", "down"):
             size = down[name] if direction == "down" else down[name] // 30 + 80 * carried
@@ -212,6 +226,7 @@ def _links(chance: np.random.Generator, story: Story, lessons: pa.Table) -> pa.T
                         "direction": [direction] * len(t),
                         "bytes_out": size,
                         "marked_out": out.astype(np.int64),
+                        "marked_new_out": out_new.astype(np.int64),
                         "queue_bytes_max": np.zeros(len(t), np.int64),
                     }
                 )

@@ -28,6 +28,7 @@ STORIES = {
     "failover": Story(),
     "never": Story(detected=90 * S, returned=90 * S),
     "late": Story(outage=(70 * S, 89 * S), detected=72 * S, returned=90 * S),
+    "old flows stay": Story(returned=90 * S, new_returned=57 * S),
     "invalid": Story(invalid="12 packets were lost by the engine (ring overrun)"),
 }
 
@@ -90,6 +91,18 @@ def test_carrier_band_has_the_uplinks_colours(figure: Figure):
     band = [to_hex(patch.get_facecolor()).upper() for patch in figure.axes[0].patches]
 
     assert [style.BLUE, "#FFFFFF", style.ORANGE, style.BLUE] == band[:4]
+
+
+def test_new_flows_have_a_band_of_their_own(tmp_path: Path):
+    """The heartbeat stays on LTE, new flows return at 57 s: two bands, and both moments in words."""
+    figure = plots.draw(make(tmp_path, STORIES["old flows stay"]))
+    bands = [patch.get_extents() for patch in figure.axes[0].patches]
+    colours = [to_hex(patch.get_facecolor()).upper() for patch in figure.axes[0].patches]
+
+    assert [style.BLUE, "#FFFFFF", style.ORANGE] == colours[:3]
+    assert [style.BLUE, "#FFFFFF", style.ORANGE, style.BLUE] == colours[3:]
+    assert max(band.y1 for band in bands[:3]) < min(band.y0 for band in bands[3:])
+    assert {"57.00 s", "new flows back on starlink (since its end)", "2 s", "never"} <= set(texts(figure))
 
 
 def test_every_request_has_a_point(result: Result, figure: Figure):
