@@ -183,6 +183,8 @@ static int open_namespace(int32_t id)
 static const char *const unknown_kinds[] = {
 	"tx-sctp-segmentation", "tx-gre-segmentation", "tx-gre-csum-segmentation", "tx-ipxip4-segmentation",
 	"tx-ipxip6-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation", "tx-gso-list",
+	/* of which AF_PACKET does not tell that all segments have one IP identification, or one CWR */
+	"tx-tcp-mangleid-segmentation", "tx-tcp-accecn-segmentation",
 };
 
 /* Before Linux 6.2, AF_PACKET has no word for a frame of many datagrams: the kernel drops it. */

@@ -6,6 +6,7 @@
 
 #include "packet.h"
 
+#define ETHERNET_MAX (14 + 4 * 4)	/* bytes in front of what the MTU counts: header, four tags or labels */
 #define BATCH 64			/* frames sent at once at most */
 
 struct frame {

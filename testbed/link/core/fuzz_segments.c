@@ -20,13 +20,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *frame = malloc(size), *head;	/* blocks of their own: the sanitiser sees their ends */
 
 	memcpy(frame, data + sizeof vnet, size);
-	if (segments_read(&s, &vnet, frame, (uint32_t)size)) {
+	if (segments_read(&s, &vnet, frame, (uint32_t)size, (uint32_t)size)) {
+		uint8_t *whole = malloc(s.headers + s.jumbo);
+
+		memcpy(whole, frame, s.headers + s.jumbo);
+		segments_strip(&s, whole);
 		head = malloc(s.headers);
 		for (unsigned i = 0; i < segments_count(&s); i++) {
-			memcpy(head, frame, s.headers);
+			memcpy(head, whole, s.headers);
 			segments_head(&s, head, i, &cut);
 		}
 		free(head);
+		free(whole);
 	}
 	if (train_begin(&t, &vnet, frame, (uint32_t)size)) {
 		train_couple(&t, &vnet, frame, (uint32_t)size);

@@ -96,7 +96,7 @@ static unsigned cut(struct engine *e, struct lane *lane, const struct arrival *a
 	struct iovec parts[SEGMENTS_MAX + 1];
 	struct segments s;
 
-	if (!segments_read(&s, vnet, a->data, a->size) ||
+	if (!segments_read(&s, vnet, a->data, a->captured < a->size ? a->captured : a->size, a->size) ||
 	    sizeof(struct frame) + s.headers + s.payload + 4 > e->pool.slot_size) {
 		c->oversize++;
 		return 1;
@@ -104,7 +104,7 @@ static unsigned cut(struct engine *e, struct lane *lane, const struct arrival *a
 	unsigned n = segments_count(&s), tag = a->vlan ? 4 : 0;
 	bool taken = e->pool.free >= n;
 
-	parts[0] = (struct iovec){ &whole, sizeof whole.vnet + s.headers };
+	parts[0] = (struct iovec){ &whole, sizeof whole.vnet + s.headers + s.jumbo };
 	for (unsigned i = 0; taken && i < n; i++) {
 		uint32_t left = s.bytes - i * s.payload;
 
@@ -118,6 +118,7 @@ static unsigned cut(struct engine *e, struct lane *lane, const struct arrival *a
 		c->no_memory += n;
 		return n;
 	}
+	segments_strip(&s, whole.headers);
 	for (unsigned i = 0; i < n; i++) {
 		memcpy(frames[i]->data, whole.headers, s.headers);
 		segments_head(&s, frames[i]->data, i, &frames[i]->vnet);

@@ -65,7 +65,7 @@ static unsigned send_joined(struct port *p, struct frame *const *frames, unsigne
 	for (*wanted = 0; *wanted < n; *wanted += s.each[loaded++].frames) {
 		unsigned used = load(p, &s.each[loaded], frames + *wanted, n - *wanted, part);
 
-		if (s.each[loaded].frames == 1 && p->xdp.fd >= 0)
+		if (s.each[loaded].frames == 1 && xdp_takes(&p->xdp, frames[*wanted]))
 			break;
 		s.messages[loaded] = (struct mmsghdr){ .msg_hdr = { .msg_iov = part, .msg_iovlen = used } };
 		part += used;
@@ -82,7 +82,8 @@ static unsigned send_single(struct port *p, struct frame *const *frames, unsigne
 {
 	struct train unused;
 
-	for (*wanted = 0; *wanted < n && join(p, &unused, frames + *wanted, n - *wanted) == 1; ++*wanted)
+	for (*wanted = 0; *wanted < n && xdp_takes(&p->xdp, frames[*wanted]) &&
+			  join(p, &unused, frames + *wanted, n - *wanted) == 1; ++*wanted)
 		continue;
 	return *wanted ? xdp_send(&p->xdp, frames, *wanted) : 0;
 }

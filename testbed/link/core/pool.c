@@ -6,7 +6,7 @@
 
 bool pool_init(struct pool *p, unsigned mtu, uint64_t memory, uint64_t *touched)
 {
-	size_t frame = sizeof(struct frame) + mtu + 14 + 8;	/* Ethernet header, two VLAN tags */
+	size_t frame = sizeof(struct frame) + mtu + ETHERNET_MAX;
 
 	p->slot_size = (frame + LINE - 1) / LINE * LINE;
 	p->free = memory / p->slot_size;

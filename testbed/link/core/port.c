@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -12,8 +13,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-
 #define AHEAD 4			/* slots fetched before they are looked at */
+#define LARGEST (1 << 20)	/* of a host's frames; Linux makes none above 512 KiB */
 #define HEADROOM 160		/* of a ring's slot: its header, an address, the vnet header, Ethernet */
 
 static int option(int fd, int name, int value)
@@ -155,13 +156,19 @@ bool port_receive(struct port *p, struct arrival *a)
 
 bool port_fetch(struct port *p, const struct arrival *a, const struct iovec *parts, unsigned n)
 {
+	static uint8_t whole[LARGEST];		/* the packet thread's alone */
 	const uint8_t *from = a->data - sizeof(struct virtio_net_hdr);
 
 	if (a->captured < a->size) {
-		bool queued = p->queued;
+		bool queued = p->queued, few = n <= IOV_MAX;
+		ssize_t size = (ssize_t)(sizeof(struct virtio_net_hdr) + a->size);
 
 		p->queued = false;
-		return queued && readv(p->in, parts, (int)n) == (ssize_t)(sizeof(struct virtio_net_hdr) + a->size);
+		if (!queued || (few ? readv(p->in, parts, (int)n) : read(p->in, whole, sizeof whole)) != size)
+			return false;
+		if (few)
+			return true;
+		from = whole;
 	}
 	for (unsigned i = 0; i < n; from += parts[i++].iov_len)
 		memcpy(parts[i].iov_base, from, parts[i].iov_len);

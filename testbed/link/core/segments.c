@@ -6,6 +6,13 @@
 #define IPV6 0x86dd
 #define VLAN 0x8100
 #define SERVICE_VLAN 0x88a8
+#define MPLS 0x8847
+#define LAST_LABEL 1
+#define HOP_BY_HOP 0
+#define ROUTING 43
+#define DESTINATION 60
+#define JUMBO_PAYLOAD 0xc2		/* RFC 2675 */
+#define JUMBO_BYTES 8
 #define TCP 6
 #define UDP 17
 #define UDP_DATAGRAMS 5			/* VIRTIO_NET_HDR_GSO_UDP_L4, which older headers lack */
@@ -51,44 +58,99 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)(sum + (sum >> 16));
 }
 
-/* Finds the layers of an unfragmented TCP or UDP packet; false: it is something else. */
-static bool find_layers(struct segments *s, const uint8_t *d, uint32_t size)
+/* Steps over VLAN tags and MPLS labels to the IP header; false: there is none. */
+static bool find_ip(struct segments *s, const uint8_t *d, uint32_t held)
 {
-	unsigned at = 14, protocol;
+	unsigned at = 14, type;
 
-	if (size < 14 + 20 + 8)
-		return false;
-	if (get16(d + 12) == VLAN || get16(d + 12) == SERVICE_VLAN)
-		at += 4;
-	s->ip = (uint16_t)at;
-	s->v6 = get16(d + at - 2) == IPV6;
-	if (s->v6) {
-		protocol = d[at + 6];
-		s->transport = (uint16_t)(at + 40);
-	} else if (get16(d + at - 2) == IPV4 && d[at] == 0x45 && !(get16(d + at + 6) & 0x3fff)) {
-		protocol = d[at + 9];
-		s->transport = (uint16_t)(at + 20);
-	} else {
-		return false;
+	for (type = get16(d + 12); type == VLAN || type == SERVICE_VLAN; at += 4) {
+		if (at + 4 > held || at > HEADERS_MAX)
+			return false;
+		type = get16(d + at + 2);
 	}
-	s->tcp = protocol == TCP;
-	if (size < s->transport + (s->tcp ? 20u : 8u) || (!s->tcp && protocol != UDP))
-		return false;
-	s->headers = (uint16_t)(s->transport + (s->tcp ? d[s->transport + 12] >> 4 << 2 : 8));
-	return s->headers <= size && s->headers <= HEADERS_MAX && s->headers >= s->transport + (s->tcp ? 20 : 8);
+	s->plain = at <= 18;
+	if (type == MPLS) {
+		s->plain = false;
+		do {
+			at += 4;
+		} while (at < held && at <= HEADERS_MAX && !(d[at - 2] & LAST_LABEL));
+		type = at < held && d[at] >> 4 == 6 ? IPV6 : IPV4;
+	}
+	s->ip = (uint16_t)at;
+	s->v6 = type == IPV6;
+	return (s->v6 || type == IPV4) && at + (s->v6 ? 40u : 20u) <= held && d[at] >> 4 == (s->v6 ? 6 : 4);
 }
 
-bool segments_read(struct segments *s, const struct virtio_net_hdr *v, const uint8_t *frame, uint32_t size)
+/* Whether this is the header that Linux puts before frames above 64 KiB; it is for hosts and no wire. */
+static bool is_jumbo(const uint8_t *ip, const uint8_t *header)
+{
+	return !get16(ip + 4) && !header[1] && header[2] == JUMBO_PAYLOAD && header[3] == 4;
+}
+
+static bool is_extension(unsigned protocol)
+{
+	return protocol == HOP_BY_HOP || protocol == ROUTING || protocol == DESTINATION;
+}
+
+/* Steps over options and extension headers; returns the transport's protocol, 0: of this packet it is not known. */
+static unsigned find_transport(struct segments *s, const uint8_t *d, uint32_t held)
+{
+	const uint8_t *ip = d + s->ip;
+	unsigned at = s->ip + (s->v6 ? 40 : (ip[0] & 15) * 4u), protocol = ip[s->v6 ? 6 : 9];
+
+	s->plain = s->plain && (s->v6 || ip[0] == 0x45);
+	s->jumbo = 0;
+	if (!s->v6 && (at < s->ip + 20u || get16(ip + 6) & 0x3fff))
+		return 0;
+	while (s->v6 && is_extension(protocol) && at + 8 <= held && at <= HEADERS_MAX) {
+		if (at == s->ip + 40u && protocol == HOP_BY_HOP && is_jumbo(ip, d + at))
+			s->jumbo = JUMBO_BYTES;
+		s->plain = false;
+		protocol = d[at];
+		at += 8 + d[at + 1] * 8u;
+	}
+	s->transport = (uint16_t)at;
+	return protocol;
+}
+
+/* Finds the layers of an unfragmented TCP or UDP packet, of which `held` bytes are there; false: it is something else. */
+static bool find_layers(struct segments *s, const uint8_t *d, uint32_t held)
+{
+	if (held < 14 + 20 + 8 || !find_ip(s, d, held))
+		return false;
+	unsigned protocol = find_transport(s, d, held), least = protocol == TCP ? 20 : 8;
+
+	s->tcp = protocol == TCP;
+	if ((!s->tcp && protocol != UDP) || s->transport + least > held)
+		return false;
+	s->headers = (uint16_t)(s->transport + (s->tcp ? d[s->transport + 12] >> 4 << 2 : 8));
+	return s->headers <= held && s->headers <= HEADERS_MAX && s->headers >= s->transport + least;
+}
+
+bool segments_read(struct segments *s, const struct virtio_net_hdr *v, const uint8_t *frame, uint32_t held, uint32_t size)
 {
 	unsigned type = v->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
 
-	if (!find_layers(s, frame, size) || !v->gso_size || v->csum_start != s->transport)
+	if (!find_layers(s, frame, held) || !v->gso_size || !(v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
+	    v->csum_start != s->transport)
 		return false;		/* a tunnel's inner checksum is further behind */
 	if (s->tcp ? type != (s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) : type != UDP_DATAGRAMS)
 		return false;
 	s->payload = v->gso_size;
 	s->bytes = size - s->headers;
+	s->transport = (uint16_t)(s->transport - s->jumbo);
+	s->headers = (uint16_t)(s->headers - s->jumbo);
 	return s->bytes && segments_count(s) <= SEGMENTS_MAX;
+}
+
+void segments_strip(const struct segments *s, uint8_t *headers)
+{
+	uint8_t *jumbo = headers + s->ip + 40;
+
+	if (!s->jumbo)
+		return;
+	headers[s->ip + 6] = jumbo[0];		/* what comes next */
+	memmove(jumbo, jumbo + s->jumbo, s->headers - s->ip - 40u);
 }
 
 /* Where the transport's checksum lies in the frame. */
@@ -97,30 +159,34 @@ static unsigned sum_at(const struct segments *s)
 	return s->transport + (s->tcp ? 16u : 6u);
 }
 
-/* Lengths and checksums of a packet with this much payload; the transport's checksum is left unfinished. */
-static void seal(const struct segments *s, uint8_t *h, uint32_t payload, struct virtio_net_hdr *v)
+static uint32_t transport_bytes(const struct segments *s, uint32_t payload)
 {
-	uint8_t *ip = h + s->ip, *transport = h + s->transport;
-	uint32_t length = s->headers - s->transport + payload;
+	return s->headers - s->transport + payload;
+}
+
+/* Lengths of a packet with this much payload, and its checksums, of which the transport's is left unfinished at `sum`. */
+static void seal(const struct segments *s, uint8_t *h, uint32_t payload, uint16_t sum, struct virtio_net_hdr *v)
+{
+	uint8_t *ip = h + s->ip;
+	unsigned options = s->transport - s->ip;	/* and all the rest of the network's header */
 
 	if (s->v6) {
-		put16(ip + 4, length);
+		put16(ip + 4, options - 40 + transport_bytes(s, payload));
 	} else {
-		put16(ip + 2, length + 20);
+		put16(ip + 2, options + transport_bytes(s, payload));
 		put16(ip + 10, 0);
-		put16(ip + 10, ~(uint32_t)fold(sum16(ip, 20, 0)));
+		put16(ip + 10, ~(uint32_t)fold(sum16(ip, options, 0)));
 	}
 	if (!s->tcp)
-		put16(transport + 4, length);
-	/* the pseudo header's sum: addresses, protocol, length */
-	put16(h + sum_at(s), fold(sum16(ip + (s->v6 ? 8 : 12), s->v6 ? 32 : 8, length + (s->tcp ? TCP : UDP))));
+		put16(h + s->transport + 4, transport_bytes(s, payload));
+	put16(h + sum_at(s), sum);
 	*v = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = s->transport,
 				      .csum_offset = (uint16_t)(sum_at(s) - s->transport) };
 }
 
 void segments_head(const struct segments *s, uint8_t *h, unsigned i, struct virtio_net_hdr *v)
 {
-	uint32_t before = i * s->payload, left = s->bytes - before;
+	uint32_t before = i * s->payload, left = s->bytes - before, payload = left < s->payload ? left : s->payload;
 	uint8_t *flags = h + s->transport + 13;
 
 	if (!s->v6)
@@ -132,7 +198,10 @@ void segments_head(const struct segments *s, uint8_t *h, unsigned i, struct virt
 		if (i)
 			*flags &= (uint8_t)~CWR;
 	}
-	seal(s, h, left < s->payload ? left : s->payload, v);
+	/* the whole's sum of its pseudo header, with another length: only the host knows a routed packet's last address */
+	uint32_t others = get16(h + sum_at(s)) + 0xffffu - fold(transport_bytes(s, s->bytes));
+
+	seal(s, h, payload, fold(others + transport_bytes(s, payload)), v);
 }
 
 /* Whether the transport's checksum is right, or not made yet: joining makes a new one, and must hide no fault. */
@@ -156,7 +225,7 @@ bool train_begin(struct train *t, const struct virtio_net_hdr *v, const uint8_t 
 {
 	struct segments *s = &t->segments;
 
-	if (!find_layers(s, frame, size) || !checksum_good(s, v, frame) || size == s->headers ||
+	if (!find_layers(s, frame, size) || !s->plain || !checksum_good(s, v, frame) || size == s->headers ||
 	    !lengths_agree(s, frame, size) || (s->tcp && frame[s->transport + 13] != ACK))
 		return false;
 	s->bytes = size - s->headers;
@@ -170,7 +239,7 @@ bool train_couple(struct train *t, const struct virtio_net_hdr *v, const uint8_t
 {
 	struct segments *s = &t->segments, longer = *s;
 	struct virtio_net_hdr unused;
-	uint8_t expected[HEADERS_MAX];
+	uint8_t expected[PLAIN_HEADERS_MAX];
 	uint32_t payload = size - s->headers, sum = sum_at(s);
 	bool pushed = s->tcp && size > s->headers && frame[s->transport + 13] & PSH;
 
@@ -194,8 +263,10 @@ bool train_couple(struct train *t, const struct virtio_net_hdr *v, const uint8_t
 void train_head(struct train *t, struct virtio_net_hdr *v)
 {
 	struct segments *s = &t->segments;
+	const uint8_t *addresses = t->first + s->ip + (s->v6 ? 8 : 12);
+	uint32_t rest = transport_bytes(s, s->bytes) + (s->tcp ? TCP : UDP);
 
-	seal(s, t->first, s->bytes, v);
+	seal(s, t->first, s->bytes, fold(sum16(addresses, s->v6 ? 32 : 8, rest)), v);
 	v->gso_type = !s->tcp ? UDP_DATAGRAMS : s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 	v->gso_size = s->payload;
 	v->hdr_len = s->headers;

@@ -73,9 +73,9 @@ bool xdp_open(struct xdp *x, int index, unsigned mtu)
 {
 	size_t size;
 
-	x->chunk = mtu + 18 + sizeof(struct metadata) <= 2048 ? 2048 : 4096;
+	x->chunk = mtu + ETHERNET_MAX + sizeof(struct metadata) <= 2048 ? 2048 : 4096;
 	size = (size_t)SLOTS * x->chunk;
-	x->fd = mtu + 18 + sizeof(struct metadata) <= 4096 ? socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0) : -1;
+	x->fd = mtu + ETHERNET_MAX + sizeof(struct metadata) <= 4096 ? socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0) : -1;
 	x->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (x->fd >= 0 && x->memory != MAP_FAILED && attach(x, index))
 		return true;
@@ -84,6 +84,11 @@ bool xdp_open(struct xdp *x, int index, unsigned mtu)
 	munmap(x->memory, size);
 	x->fd = -1;
 	return false;
+}
+
+bool xdp_takes(const struct xdp *x, const struct frame *f)
+{
+	return x->fd >= 0 && f->packet.size + sizeof(struct metadata) <= x->chunk;
 }
 
 static void put(struct xdp *x, const struct frame *f)

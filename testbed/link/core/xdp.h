@@ -22,7 +22,10 @@ struct xdp {
 /* false: this kernel or this device does not have it. */
 bool xdp_open(struct xdp *x, int index, unsigned mtu);
 
-/* Sends frames in order; returns how many the device took before it refused one. */
+/* false: not here, or the frame is too large, as from an interface with a larger MTU. */
+bool xdp_takes(const struct xdp *x, const struct frame *f);
+
+/* Sends frames that it takes, in order; returns how many the device took before it refused one. */
 unsigned xdp_send(struct xdp *x, struct frame *const *frames, unsigned n);
 
 #endif

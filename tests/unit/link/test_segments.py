@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import struct
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from testbed.link.simulated import LIBRARY
 
 CORE = Path(__file__).parents[3] / "testbed" / "link" / "core"
 TCP, UDP = 6, 17
+HOP_BY_HOP, ROUTING, DESTINATION = 0, 43, 60
+VLAN, SERVICE_VLAN, MPLS = 0x8100, 0x88A8, 0x8847
 FIN, SYN, PSH, ACK, CWR = 1, 2, 8, 16, 128
 NEEDS_CSUM, DATA_VALID = 1, 2
 GSO_TYPE = {(TCP, 4): 1, (TCP, 6): 4, (UDP, 4): 5, (UDP, 6): 5}
@@ -41,6 +45,8 @@ class Segments(ctypes.Structure):
         ("tcp", ctypes.c_bool),
         ("payload", ctypes.c_uint16),
         ("bytes", ctypes.c_uint32),
+        ("jumbo", ctypes.c_uint16),
+        ("plain", ctypes.c_bool),
     ]
 
 
@@ -70,12 +76,17 @@ class Packet:
     payload: bytes
     protocol: int = TCP
     version: int = 4
-    tagged: bool = False
+    tags: tuple[int, ...] = ()
+    """Ethernet types of tags: VLANs, and MPLS labels behind them."""
     number: int = 7
     """Of the first byte, and the IPv4 identification."""
     id: int = 40000
     flags: int = ACK
     options: bytes = b""
+    ip_options: bytes = b""
+    """IPv4's, or IPv6's extension headers, a multiple of 4 or 8 bytes."""
+    jumbo: bool = False
+    """With the header that Linux puts before frames above 64 KiB on IPv6, and no length on IPv4."""
 
     @property
     def headers(self) -> int:
@@ -83,7 +94,8 @@ class Packet:
 
     @property
     def transport(self) -> int:
-        return 14 + 4 * self.tagged + (20 if self.version == 4 else 40)
+        jumbo = 8 * (self.jumbo and self.version == 6)
+        return 14 + 4 * len(self.tags) + (20 if self.version == 4 else 40) + jumbo + len(self.ip_options)
 
     @property
     def sum_at(self) -> int:
@@ -94,25 +106,31 @@ class Packet:
         """Return the Ethernet frame."""
         size = (20 + len(self.options) if self.protocol == TCP else 8) + len(self.payload)
         addresses = bytes(range(8 if self.version == 4 else 32))
-        pseudo = struct.pack(">H", total(addresses + struct.pack(">HH", size, self.protocol)))
+        pseudo = struct.pack(">H", total(addresses + struct.pack(">II", size, self.protocol)))
+        inner = len(self.ip_options) + size
         if self.version == 4:
-            ip = [
-                struct.pack(">BBHHHBB", 0x45, 0, 20 + size, self.id, 0x4000, 64, self.protocol),
-                b"",
-                addresses,
-            ]
+            words, length = 5 + len(self.ip_options) // 4, 0 if self.jumbo else 20 + inner
+            first = struct.pack(">BBHHHBB", 64 + words, 0, length, self.id, 0x4000, 64, self.protocol)
+            ip = [first, b"", addresses, self.ip_options]
             ip[1] = struct.pack(">H", 0xFFFF - total(b"".join(ip)))
         else:
-            ip = [struct.pack(">IHBB", 6 << 28 | 99, size, self.protocol, 64), addresses]
+            following = HOP_BY_HOP if self.ip_options else self.protocol
+            length, kind = (0, HOP_BY_HOP) if self.jumbo else (inner, following)
+            jumbo = struct.pack(">BBBBI", following, 0, 0xC2, 4, inner + 8) if self.jumbo else b""
+            ip = [struct.pack(">IHBB", 6 << 28 | 99, length, kind, 64), addresses, jumbo, self.ip_options]
         if self.protocol == TCP:
             words = 5 + len(self.options) // 4
             transport = struct.pack(">HHIIBBH", 1, 2, self.number, 5, words << 4, self.flags, 500)
             transport += pseudo + bytes(2) + self.options
         else:
             transport = struct.pack(">HHH", 1, 2, size) + pseudo
-        kind = struct.pack(">H", 0x0800 if self.version == 4 else 0x86DD)
-        tag = b"\x81\x00\x00\x2a" if self.tagged else b""
-        return bytes(range(12)) + tag + kind + b"".join(ip) + transport + self.payload
+        return bytes(range(12)) + self._tagging() + b"".join(ip) + transport + self.payload
+
+    def _tagging(self) -> bytes:
+        vlans, labels = [t for t in self.tags if t != MPLS], self.tags.count(MPLS)
+        kind = MPLS if labels else 0x0800 if self.version == 4 else 0x86DD
+        stack = [struct.pack(">HBB", 9, i == labels - 1, 64) for i in range(labels)]
+        return b"".join([*(struct.pack(">HH", tag, 42) for tag in vlans), struct.pack(">H", kind), *stack])
 
     def vnet(self, gso_size: int = 0) -> Vnet:
         kind = GSO_TYPE[self.protocol, self.version] if gso_size else 0
@@ -122,15 +140,13 @@ class Packet:
         """Return the packets that a network card makes of this one."""
         parts = [self.payload[at : at + size] for at in range(0, len(self.payload), size)]
         return [
-            Packet(
-                part,
-                self.protocol,
-                self.version,
-                self.tagged,
-                (self.number + i * size) % 2**32,
-                (self.id + i) % 2**16,
-                self.flags & ~(CWR if i else 0) & ~(0 if i == len(parts) - 1 else PSH | FIN),
-                self.options,
+            replace(
+                self,
+                payload=part,
+                number=(self.number + i * size) % 2**32,
+                id=(self.id + i) % 2**16,
+                flags=self.flags & ~(CWR if i else 0) & ~(0 if i == len(parts) - 1 else PSH | FIN),
+                jumbo=False,
             )
             for i, part in enumerate(parts)
         ]
@@ -142,7 +158,7 @@ def packets(protocol: st.SearchStrategy[int], flags: int) -> st.SearchStrategy[P
         payload=st.binary(min_size=1, max_size=3000),
         protocol=protocol,
         version=st.sampled_from([4, 6]),
-        tagged=st.booleans(),
+        tags=st.sampled_from([(), (VLAN,)]),
         number=st.integers(0, 2**32 - 1),
         id=st.integers(0, 2**16 - 1),
         flags=st.integers(0, 255).map(lambda f: (f & flags) | ACK),
@@ -150,15 +166,25 @@ def packets(protocol: st.SearchStrategy[int], flags: int) -> st.SearchStrategy[P
     )
 
 
+def read(vnet: Vnet, frame: bytes, held: int | None = None) -> Segments | None:
+    """Return what the engine reads of a large frame's first bytes; None: it cannot be cut."""
+    segments, block = Segments(), ctypes.create_string_buffer(frame[:held], len(frame[:held]))
+    known = LIB.segments_read(ctypes.byref(segments), ctypes.byref(vnet), block, len(block), len(frame))
+    return segments if known else None
+
+
 def cut(packet: Packet, size: int) -> list[bytes]:
     """Cut by the engine: its headers of each segment, in front of the payload."""
-    frame, segments, vnet = packet.frame(), Segments(), packet.vnet(size)
-    assert LIB.segments_read(ctypes.byref(segments), ctypes.byref(vnet), frame, len(frame))
+    frame, vnet = packet.frame(), packet.vnet(size)
+    segments = read(vnet, frame, packet.headers)
+    assert segments is not None
+    whole = ctypes.create_string_buffer(frame[: packet.headers], packet.headers)
+    LIB.segments_strip(ctypes.byref(segments), whole)
     out = []
     for i in range(-(-segments.bytes // segments.payload)):
-        headers = ctypes.create_string_buffer(frame[: segments.headers], segments.headers)
+        headers = ctypes.create_string_buffer(whole.raw[: segments.headers], segments.headers)
         LIB.segments_head(ctypes.byref(segments), headers, i, ctypes.byref(vnet))
-        assert (NEEDS_CSUM, 0, packet.transport) == (vnet.flags, vnet.gso_type, vnet.csum_start)
+        assert (NEEDS_CSUM, 0, segments.transport) == (vnet.flags, vnet.gso_type, vnet.csum_start)
         out.append(headers.raw + packet.payload[i * size : (i + 1) * size])
     return out
 
@@ -179,6 +205,69 @@ def join(frames: list[tuple[Vnet, bytes]]) -> tuple[Train, int]:
 def test_a_large_frame_is_cut_as_a_network_card_would(packet: Packet, size: int) -> None:
     """Lengths, numbers, flags and checksums of each segment are those of a packet of its own."""
     assert [p.frame() for p in packet.segments(size)] == cut(packet, size)
+
+
+def extension(kind: int, following: int, words: int) -> bytes:
+    """Return an IPv6 extension header of 8 and so many times 8 bytes."""
+    return struct.pack(">BBBB", following, words, 1, 4) + bytes(range(4)) + bytes(8 * words)
+
+
+def chain(kinds: Sequence[int], words: int, last: int) -> bytes:
+    """Return extension headers, one behind the other; the first is one of hop-by-hop options."""
+    return b"".join(
+        extension(kind, following, words)
+        for kind, following in zip(kinds, [*kinds[1:], last], strict=len(kinds) > 0)
+    )
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+@pytest.mark.parametrize("tags", [(), (SERVICE_VLAN, VLAN), (VLAN, VLAN, VLAN), (MPLS,), (VLAN, MPLS, MPLS)])
+@pytest.mark.parametrize("size", [100, 1400])
+def test_options_extension_headers_and_tags_are_in_every_segment(
+    protocol: int, tags: tuple[int, ...], size: int
+) -> None:
+    """Of any length that IP and the host allow, with lengths and checksums that count them."""
+    whole = Packet(bytes(range(250)) * 20, protocol, tags=tags)
+    chains = ([], [HOP_BY_HOP], [HOP_BY_HOP, DESTINATION, ROUTING, DESTINATION])
+    cases = [replace(whole, ip_options=bytes(range(4 * n))) for n in (0, 1, 10)]
+    cases += [
+        replace(whole, version=6, ip_options=chain(kinds, n, protocol))
+        for kinds in chains
+        for n in (0, 3, 255)
+    ]
+    for packet in cases:
+        assert [p.frame() for p in packet.segments(size)] == cut(packet, size)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("options", [False, True])
+def test_a_frame_above_64_kib_is_cut_into_frames_of_a_wire(version: int, options: bool) -> None:
+    """BIG TCP: no length in the IP header, or one in a header of its own, of which no segment has anything."""
+    more = b"" if not options else bytes(4) if version == 4 else extension(HOP_BY_HOP, TCP, 0)
+    packet = Packet(bytes(range(250)) * 1000, version=version, ip_options=more, jumbo=True, flags=ACK | PSH)
+
+    assert [p.frame() for p in packet.segments(1448)] == cut(packet, 1448)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_checksum_of_a_routed_packet_stays_that_of_its_last_address(version: int) -> None:
+    """The pseudo header has the address behind the last hop, which the engine does not know: it keeps that part."""
+    route = bytes([131, 7, 4, 1, 2, 3, 4, 0]) if version == 4 else chain([HOP_BY_HOP, ROUTING], 2, TCP)
+    packet = Packet(bytes(3000), version=version, ip_options=route)
+
+    def elsewhere(frame: bytes) -> bytes:
+        """Return the frame with its pseudo header's sum 1000 higher."""
+        changed, at = bytearray(frame), packet.sum_at
+        changed[at : at + 2] = struct.pack(">H", total(frame[at : at + 2] + struct.pack(">H", 1000)))
+        return bytes(changed)
+
+    frame, vnet = elsewhere(packet.frame()), packet.vnet(1000)
+    segments = read(vnet, frame)
+    assert segments is not None
+    for i, part in enumerate(packet.segments(1000)):
+        headers = ctypes.create_string_buffer(frame[: packet.headers], packet.headers)
+        LIB.segments_head(ctypes.byref(segments), headers, i, ctypes.byref(vnet))
+        assert elsewhere(part.frame())[: packet.headers] == headers.raw
 
 
 @given(packets(st.sampled_from([TCP, UDP]), PSH), st.integers(50, 1500))
@@ -239,6 +328,21 @@ def test_a_datagram_without_a_checksum_gets_none() -> None:
     assert 1 == join([(Vnet(DATA_VALID), bytes(frame)) for frame in frames])[1]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"ip_options": b"\1\1\1\0"},
+        {"version": 6, "ip_options": b"\x06\0\1\4\0\0\0\0"},
+        {"tags": (SERVICE_VLAN, VLAN)},
+        {"tags": (MPLS,)},
+    ],
+)
+def test_frames_with_more_than_the_plain_headers_go_alone(more: dict[str, Any]) -> None:
+    """What the kernel cuts differently, or does not take joined, leaves as it came."""
+    a, b = Packet(bytes(2000), **more).segments(1000)
+    assert 1 == join([(p.vnet(), p.frame()) for p in (a, b)])[1]
+
+
 @pytest.mark.parametrize("protocol", [TCP, UDP])
 def test_a_padded_frame_goes_alone(protocol: int) -> None:
     """What lies behind the IP packet is no payload, and would become some."""
@@ -247,17 +351,37 @@ def test_a_padded_frame_goes_alone(protocol: int) -> None:
 
 
 def test_frames_of_unknown_kinds_are_not_cut() -> None:
-    """A tunnel's inner segments, fragments and plain frames are refused; what is truncated is not read."""
-    packet = Packet(bytes(3000))
-    frame, segments = packet.frame(), Segments()
-    inner, plain = packet.vnet(1000), packet.vnet()
+    """A tunnel's inner segments, fragments, other protocols and plain frames are refused."""
+    packet, segment_routed = (
+        Packet(bytes(3000)),
+        Packet(bytes(3000), version=6, ip_options=extension(0, 44, 0)),
+    )
+    frame = packet.frame()
+    inner, plain, finished = packet.vnet(1000), packet.vnet(), packet.vnet(1000)
     inner.csum_start += 50
+    finished.flags = 0
     fragment = bytearray(frame)
     fragment[14 + 6] = 0x20
-    for vnet, data in ((inner, frame), (plain, frame), (packet.vnet(1000), bytes(fragment))):
-        assert not LIB.segments_read(ctypes.byref(segments), ctypes.byref(vnet), bytes(data), len(data))
-    vnet = packet.vnet(1000)
-    assert not LIB.segments_read(ctypes.byref(segments), ctypes.byref(vnet), frame[:40], 40)
+    assert read(packet.vnet(1000), frame) is not None
+    for vnet, data in (
+        (inner, frame),
+        (plain, frame),
+        (finished, frame),
+        (packet.vnet(1000), bytes(fragment)),
+        (segment_routed.vnet(1000), segment_routed.frame()),
+    ):
+        assert read(vnet, data) is None
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"tags": (VLAN, MPLS)}, {"version": 6, "ip_options": extension(0, TCP, 3)}]
+)
+def test_headers_of_which_a_part_is_not_there_are_not_read(more: dict[str, Any]) -> None:
+    """However many of a frame's first bytes are held, those behind them are not looked at."""
+    packet = Packet(bytes(3000), **more)
+    for held in range(packet.headers):
+        assert read(packet.vnet(1000), packet.frame(), held) is None
+    assert read(packet.vnet(1000), packet.frame(), packet.headers) is not None
 
 
 def test_frames_that_no_host_would_send_pass_the_sanitisers(tmp_path: Path) -> None:
@@ -267,10 +391,17 @@ def test_frames_that_no_host_would_send_pass_the_sanitisers(tmp_path: Path) -> N
     files = []
     for i in range(500):
         packet = Packet(
-            bytes(300), int(rng.choice([TCP, UDP])), int(rng.choice([4, 6])), bool(rng.integers(2))
+            bytes(300),
+            int(rng.choice([TCP, UDP])),
+            int(version := rng.choice([4, 6])),
+            ((), (VLAN,), (VLAN, MPLS))[rng.integers(3)],
+            ip_options=bytes(4 * int(rng.integers(3)))
+            if version == 4
+            else extension(0, TCP, int(rng.integers(9))),
+            jumbo=bool(rng.integers(2)),
         )
         data = np.frombuffer(bytes(packet.vnet(100)) + packet.frame(), np.uint8).copy()
-        data[rng.integers(0, 90, int(rng.integers(0, 4)))] = rng.integers(0, 256)
+        data[rng.integers(0, 150, int(rng.integers(0, 4)))] = rng.integers(0, 256)
         files.append(tmp_path / str(i))
         files[-1].write_bytes(data[: int(rng.integers(10, len(data)))].tobytes())
     replay = LIBRARY.with_name("segments-fuzz-replay")
