@@ -11,6 +11,7 @@ from typing import Annotated
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.topology import INTERFACE_NAME_LIMIT, Node, NodeKind, Topology, is_interface
 from testbed.units import parse_duration
+from testbed.yaml import load
 from testbed.yaml.load import Quantity
 
 VIRTUAL = "virtual"
@@ -29,7 +30,7 @@ class Cable:
     nic: str
     as_: str = field(metadata={"yaml_key": "as"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     def problems(self) -> Iterable[Problem]:
         for key, interface in (("nic", self.nic), ("as", self.as_)):
@@ -93,7 +94,7 @@ class Bench:
     ssh: Ssh
     management: Management | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     def problems(self) -> Iterable[Problem]:
         yield from _twice(self.nics(), "NIC {!r} has two cables", "give each port a NIC of its own")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.quantities import Share, Size
 from testbed.units import format_share
+from testbed.yaml import load
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ContentClass:
     suffix: str
     zipf: float = 0.0
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     def objects(self) -> tuple[CatalogueObject, ...]:
         """Return the objects, the most popular first."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.quantities import Price
+from testbed.yaml import load
 
 INTERFACE_NAME_LIMIT = 15  # bytes: IFNAMSIZ - 1
 EMULATOR = "links"
@@ -73,7 +74,7 @@ class Node:
     lease: Lease | None = None
     resolver: str = ""
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     def address(self, port: str) -> str:
         """Return the address of a port without its prefix; empty for ``dhcp`` and ``bridged``."""
@@ -110,7 +111,7 @@ class Uplink:
     metered: bool = False
     tariff: Price | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     @property
     def interfaces(self) -> tuple[str, str]:

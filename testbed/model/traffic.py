@@ -10,6 +10,7 @@ from typing import Literal
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.quantities import Duration, Frequency, Rate, Size
+from testbed.yaml import load
 
 HEARTBEAT_BYTES = 76
 """Of a heartbeat's payload: a length that hardly anything else has, in a tunnel too; see docs/probes.md."""
@@ -47,7 +48,7 @@ class _FromClient:
 
     from_: str = field(metadata={"yaml_key": "from"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     @property
     def ends(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from typing import Literal
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.link import QueueLimit
 from testbed.model.quantities import Duration, Rate, Share, Size
+from testbed.yaml import load
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class UplinkProfile:
     rate: Rates | None = None
     queue: Queue = Queue()
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     def problems(self) -> Iterable[Problem]:
         if bool(self.trace) == (self.fixed is not None):

@@ -108,7 +108,7 @@ def make(
     catalogues: dict[str, Path] = {}
     for name, profile in scenario.uplinks.items():
         try:
-            links[name] = _link(scenario, profile)
+            links[name] = _link(scenario, name, profile)
         except InputError as error:
             problems += error.problems
             continue
@@ -219,7 +219,7 @@ def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Proble
                 yield Problem(traffic.place.at(key), found, did_you_mean(node, topology.nodes))
 
 
-def _link(scenario: Scenario, profile: UplinkProfile) -> PlannedLink:
+def _link(scenario: Scenario, name: str, profile: UplinkProfile) -> PlannedLink:
     path = store.find(profile.trace, place=profile.place.at("trace")) if profile.trace else None
     trace = store.read(path) if path else None
     source = trace or profile.fixed
@@ -231,7 +231,7 @@ def _link(scenario: Scenario, profile: UplinkProfile) -> PlannedLink:
         seed=scenario.seed,
         align=profile.align,
         repeat=profile.repeat,
-        events=scenario.events_of(profile.name),
+        events=scenario.events_of(name),
         rate=profile.rate,
         queue=profile.queue.limit,
         place=profile.place.at("trace"),

@@ -40,7 +40,7 @@ class Dataset:
     citation: str
     files: Mapping[str, Entry]
     note: str = ""
-    name: str = ""
+    name: str = load.of_key()
 
 
 @dataclass(frozen=True)

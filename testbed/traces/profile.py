@@ -120,7 +120,7 @@ class Profile:
     bursts: Bursts | None = None
     outages: tuple[Outage, ...] = ()
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     def problems(self) -> Iterable[Problem]:
         if self.cadence <= 0 or self.level.every < self.cadence:

@@ -9,7 +9,9 @@ A model describes its own YAML by type hints:
 - a union of a scalar, a list and a mapping (``bool | Cache``, ``str | tuple[str, ...]``) by its shape in the YAML;
 - ``yaml_key`` in a field's metadata names a key that is no Python identifier (``from``);
 - a field ``place: Place`` receives where the mapping stands, for checks across the file;
-- a field ``name`` of a dataclass in a ``Mapping`` receives its key, where the YAML gives none.
+- a field ``name: str = of_key()`` of a dataclass in a ``Mapping`` receives its key.
+
+What the reader fills in is no key: a user cannot write it.
 
 A dataclass checks itself in ``problems() -> Iterable[Problem]``, called when all its fields are good.
 """
@@ -57,6 +59,20 @@ def shape(hint: Any) -> type[yaml.Node]:
         return yaml.SequenceNode
     mapping = isinstance(origin, type) and issubclass(origin, Mapping)
     return yaml.MappingNode if mapping or dataclasses.is_dataclass(hint) else yaml.ScalarNode
+
+
+_OF_KEY = "of_key"
+
+
+def of_key() -> Any:
+    """Return a dataclass's field that receives the key under which it stands (or, at a file's top, nothing)."""
+    return dataclasses.field(default="", metadata={_OF_KEY: True})
+
+
+def keys(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields of a model that a user writes, by their keys in YAML; what the reader fills in is none."""
+    written = (f for f in dataclasses.fields(cls) if f.name != "place" and not f.metadata.get(_OF_KEY))
+    return {f.metadata.get("yaml_key", f.name): f for f in written}
 
 
 class _Refused(Exception):
@@ -225,7 +241,7 @@ class _Reader:
 
     def dataclass(self, node: yaml.Node, cls: type, what: str) -> Any:
         entries, hints = self.entries(node, what), _hints(cls)
-        fields = {f.metadata.get("yaml_key", f.name): f for f in dataclasses.fields(cls) if f.name != "place"}
+        fields = keys(cls)
         given = {key: value for key, value in entries.items() if key in fields}
         refused = False
         for key in entries.keys() - fields.keys():
@@ -254,6 +270,7 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _named(value: Any, key: str) -> Any:
     """Give a dataclass of a mapping its key as its name."""
-    if dataclasses.is_dataclass(value) and getattr(value, "name", None) == "":
-        return dataclasses.replace(cast(Any, value), name=key)
-    return value
+    if not dataclasses.is_dataclass(value):
+        return value
+    named = [field.name for field in dataclasses.fields(value) if field.metadata.get(_OF_KEY)]
+    return dataclasses.replace(cast(Any, value), **dict.fromkeys(named, key))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from testbed import units
+from testbed.yaml import load
 from testbed.yaml.load import Quantity, shape
 
 Schema = dict[str, Any]
@@ -127,10 +128,7 @@ class _Writer:
         hints = _hints(cls)
         properties: dict[str, Schema] = {}
         required: list[str] = []
-        for field in dataclasses.fields(cls):
-            if field.name == "place":
-                continue
-            key = field.metadata.get("yaml_key", field.name)
+        for key, field in load.keys(cls).items():
             properties[key] = self.of(hints[field.name]) | _default(field, hints[field.name])
             if choices := field.metadata.get("choices"):
                 properties[key] = {"enum": list(choices)}

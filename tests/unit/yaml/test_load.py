@@ -25,7 +25,7 @@ class Box:
     kind: Literal["box"]
     side: Annotated[int, load.Quantity(parse_duration, "a duration")]
     place: Place = field(default=NOWHERE, compare=False, repr=False)
-    name: str = ""
+    name: str = load.of_key()
 
     def problems(self) -> Iterable[Problem]:
         if self.side == 13:

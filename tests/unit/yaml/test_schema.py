@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from jsonschema.exceptions import best_match
 
 from testbed import cli, paths, units
 from testbed.cli import schema
+from testbed.errors import InputError
+from testbed.yaml import load
+from testbed.yaml import schema as writer
 from tests.unit.model.test_bad_scenarios import BAD, GOOD
 
 SCENARIO = schema.schema("scenario")
@@ -202,3 +207,44 @@ def test_an_unknown_kind_is_answered_with_the_nearest(capsys: pytest.CaptureFixt
     """A wrong kind is bad input: exit status 2 and what was probably meant."""
     assert 2 == cli.main(["schema", "senario"])
     assert "testbed: no kind of file 'senario'; did you mean 'scenario'?\n" == capsys.readouterr().err
+
+
+def models(hint: Any, under_key: bool, found: set[tuple[type, bool]]) -> None:
+    """Find every dataclass that a file of this type can hold, and whether it stands under a key of the user's."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if (hint, under_key) not in found:
+            found.add((hint, under_key))
+            for inner in typing.get_type_hints(hint, include_extras=True).values():
+                models(inner, False, found)
+        return
+    origin = typing.get_origin(hint)
+    in_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
+    for argument in typing.get_args(hint):
+        models(argument, in_mapping or (under_key and origin is not tuple), found)
+
+
+FOUND: set[tuple[type, bool]] = set()
+for kind in schema.KINDS.values():
+    models(kind, False, FOUND)
+MODELS = sorted({model for model, _ in FOUND}, key=lambda model: model.__qualname__)
+UNDER_KEYS = [model for model in MODELS if (model, True) in FOUND]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_what_the_reader_fills_in_cannot_be_written(model: type) -> None:
+    """A place, and the name of what stands under a key, are no keys: neither reader nor schema offers them."""
+    filled = {f.name for f in dataclasses.fields(model)} - {f.name for f in load.keys(model).values()}
+    text = "\n".join(f"{name}: x" for name in filled)
+
+    assert filled <= {"place", "name"}
+    assert filled.isdisjoint(writer.schema("model", model)["properties"])
+    if filled:
+        with pytest.raises(InputError) as refused:
+            load.parse(text, model, "a.yaml")
+        assert filled == {p.found.split("'")[1] for p in refused.value.problems if "unknown key" in p.found}
+
+
+@pytest.mark.parametrize("model", UNDER_KEYS, ids=lambda model: model.__name__)
+def test_a_key_is_the_name(model: type) -> None:
+    """Nothing that stands under a key of the user's has another name beside it."""
+    assert "name" not in load.keys(model)
