@@ -212,8 +212,12 @@ def _source(trace: Trace) -> Iterator[Finding]:
             "steps and spikes are flattened, and the drop rate lags by about 3 s",
         )
     if Trait.USAGE in traits:
+        rates = any(name in trace.series for name in (SeriesName.UP_RATE, SeriesName.DOWN_RATE))
         yield Finding(
-            "usage", "throughput counted by the dish", "what was used, not what there was: kept as context"
+            "usage",
+            "throughput counted by the phone" if rates else "throughput counted by the dish",
+            "what was used, not what there was: "
+            + ("the path's only where a transfer filled it" if rates else "kept as context"),
         )
     if Trait.SENDER_SIDE in traits:
         zeros = (

@@ -98,7 +98,8 @@ def _losses(losses: Losses) -> Iterator[tuple[str, str]]:
 def _rate(rate: Rate) -> str:
     shown = "  ".join(f"{q} {format_rate(v)}" for q, v in rate.bps.items() if q in ("p5", "p50", "p95"))
     mean, idle = format_rate(rate.mean_bps), format_share(rate.zero_share)
-    return f"{shown}  mean {mean}  at zero {idle}  ({counted(rate.framing)})"
+    window = f"means of {format_duration(round(rate.window_ns, -6))}"
+    return f"{shown}  mean {mean}  at zero {idle}  ({window}; {counted(rate.framing)})"
 
 
 def counted(framing: Framing) -> str:

@@ -40,12 +40,16 @@ class Outages:
 
 @dataclass(frozen=True)
 class Rate:
-    """A direction's rate in bit/s: quantiles over time, mean, the share of time at zero, what was counted."""
+    """A direction's rate in bit/s: quantiles and the share at zero of its means over ``window_ns``, mean, what counted.
+
+    Means of about a second: a rate that falls to 0 for less is none of those at zero.
+    """
 
     bps: Mapping[str, int]
     mean_bps: int
     zero_share: float
     framing: Framing = FRAMES
+    window_ns: int = 10**9
 
 
 @dataclass(frozen=True)
@@ -127,16 +131,18 @@ def _mean(series: Series, duration_ns: int) -> float:
 
 
 def rate_of(series: Series, duration_ns: int, framing: Framing = FRAMES) -> Rate:
-    """Return a rate's quantiles over whole seconds, so that delivery traces compare with others."""
-    seconds = max(1, duration_ns // 10**9)
-    edges = np.linspace(0, duration_ns, seconds + 1)
+    """Return a rate's quantiles over whole seconds from its first reading on, so that delivery traces compare."""
+    known_ns = duration_ns - int(series.t_ns[0])
+    seconds = max(1, known_ns // 10**9)
+    edges = np.linspace(int(series.t_ns[0]), duration_ns, seconds + 1)
     times = np.append(series.t_ns, duration_ns)
     bits = np.concatenate(([0], np.cumsum(series.value * (np.diff(times) / 1e9))))
     each = np.diff(np.interp(edges, times, bits)) / np.diff(edges) * 1e9
     held = np.diff(times)
     return Rate(
         bps=_quantiles(each.round().astype(np.int64)),
-        mean_bps=round(float(bits[-1] / (duration_ns / 1e9))),
+        mean_bps=round(float(bits[-1] / (known_ns / 1e9))),
         zero_share=float((each == 0).mean()) if held.sum() else 0.0,
         framing=framing,
+        window_ns=round(known_ns / seconds),
     )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import InputError, Place
-from testbed.traces.formats import tables
+from testbed.traces.formats import base, tables
 from testbed.units import format_duration
 
 Int = NDArray[np.int64]
@@ -91,19 +91,15 @@ def checked(path: Path, stamp: Int, lines: Sequence[int], *, local: bool = False
     """
     steps = np.diff(stamp)
     back = np.flatnonzero(steps < 0)
-    again = back[(stamp[back + 1] <= stamp[0]) & (back > 0)]
-    leaps = np.flatnonzero((steps < -S) | (steps > _LONGEST_GAP_NS))
-    for row in np.sort(np.concatenate((again, leaps)))[:1]:
-        size = abs(int(steps[row]))
-        way = "back" if steps[row] < 0 else "forward"
-        found, expected = f"the clock leaps {way} by {format_duration(size)}", "split the recording there"
-        if way == "back" and local and abs(size - _HOUR_NS) < 60 * S:
+    again = back[(stamp[back + 1] <= stamp[0]) & (back > 0)][:1] + 1
+    leap = base.leap(stamp, longest_ns=_LONGEST_GAP_NS)
+    for row in sorted([*again.tolist(), *([leap[0]] if leap else [])])[:1]:
+        step = int(steps[row - 1])
+        found = f"the clock leaps {'back' if step < 0 else 'forward'} by {format_duration(abs(step))}"
+        expected = "split the recording there"
+        if local and abs(step + _HOUR_NS) < 60 * S:
             found, expected = f"{found}, as at the end of summer time", "write the times as UTC"
-        elif way == "back" and stamp[row + 1] <= stamp[0]:
+        elif step < 0 and stamp[row] <= stamp[0]:
             found += ": its times begin again"
-        raise InputError(Place(str(path), lines[row + 1]), found, expected)
-    pauses = np.flatnonzero(steps > _HOUR_NS)
-    return tuple(
-        f"no row for {format_duration(int(steps[row]))} behind line {lines[row]}: nothing is known there"
-        for row in pauses[:3]
-    ) + ((f"and {len(pauses) - 3} more pauses of over an hour",) if len(pauses) > 3 else ())
+        raise InputError(Place(str(path), lines[row]), found, expected)
+    return base.pauses(stamp, lines)

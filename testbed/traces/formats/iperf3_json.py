@@ -20,7 +20,7 @@ from testbed.traces.formats import base, documents
 
 _TOUCHING_NS = 20 * 10**6
 NOTHING_NS = 5 * 10**6
-"""An interval shorter than this, such as the last one of 0.00 s, counts what came in no time: it is left out."""
+"""A last interval shorter than this, which iperf3 prints as 0.00 s, counts what came in no time: it is left out."""
 TIMESTAMP_BYTES = 12
 """TCP's time stamps take these from the payload of an MSS that was ordered by -M."""
 SUMS = ("sum", "sum#2", "sum_bidir_reverse")
@@ -36,6 +36,11 @@ class Interval:
     end_ns: int
     rate_bps: int
     omitted: bool
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it is too short to have a rate."""
+        return self.end_ns - self.begin_ns < NOTHING_NS
 
 
 def _recognises(head: base.Head) -> bool:
@@ -113,6 +118,8 @@ def _recording(path: Path, result: Mapping[str, Any], notes: tuple[str, ...]) ->
         for sender, interval in _totals(path, number, item, start, server):
             name = SeriesName.UP_RATE if sender != server else SeriesName.DOWN_RATE
             totals.setdefault((name, sender), []).append(interval)
+        if {len(intervals) for intervals in totals.values()} != {number + 1}:
+            raise ValueError(f"interval {number} has other directions than those before")
     kept = {key: _kept(path, intervals) for key, intervals in totals.items()}
     if len({name for name, _ in kept}) != len(kept) or not any(kept.values()):
         raise ValueError("intervals of a sender and of a receiver of one direction")
@@ -122,6 +129,8 @@ def _recording(path: Path, result: Mapping[str, Any], notes: tuple[str, ...]) ->
     if omitted:
         notes += (f"{omitted} omitted intervals left out",)
         start_ns += _omitted_ns(next(iter(totals.values())), next(iter(kept.values())))
+    if any(intervals[-1].is_nothing for intervals in totals.values()):
+        notes += ("a last interval of 0 s left out",)
     if error:
         notes += (f"iperf3 ended with: {error}",)
     if server:
@@ -153,9 +162,15 @@ def _totals(
 
 def _kept(path: Path, intervals: Sequence[Interval]) -> list[Interval]:
     """Return the intervals that count. Raises InputError where one is missing between them."""
-    kept = [i for i in intervals if not i.omitted and i.end_ns - i.begin_ns >= NOTHING_NS]
+    kept = [i for i in intervals if not i.omitted]
+    if kept and kept[-1].is_nothing:
+        kept.pop()
     if not kept:
         raise InputError(str(path), "no reporting intervals", "record with: iperf3 -J -i 0.1 -R -c HOST")
+    for number, interval in enumerate(kept):
+        if interval.is_nothing:
+            found = f"interval {number}: {interval.begin_ns / 1e9:g} to {interval.end_ns / 1e9:g} s"
+            raise InputError(str(path), found, "give the result as iperf3 wrote it")
     for number, (one, other) in enumerate(itertools.pairwise(kept), 1):
         if abs(other.begin_ns - one.end_ns) > _TOUCHING_NS:
             found = f"interval {number}: begins at {other.begin_ns / 1e9:g} s, the one before ends at "
@@ -191,6 +206,9 @@ def _framing(start: Mapping[str, Any]) -> tuple[Framing, tuple[str, ...]]:
 
 
 def _interval(path: Path, number: int, item: Mapping[str, Any]) -> Interval:
+    if twice := [key for key in item if "#" in key]:
+        found = f"interval {number}: {twice[0].split('#')[0]} twice in one sum"
+        raise InputError(str(path), found, "give the result as iperf3 wrote it")
     begin, end, rate = (item[name] for name in ("start", "end", "bits_per_second"))
     if begin is None or end is None:  # nan
         raise InputError(
@@ -199,7 +217,7 @@ def _interval(path: Path, number: int, item: Mapping[str, Any]) -> Interval:
     begin, end = float(begin), float(end)
     short = 0 <= end - begin < NOTHING_NS / 1e9
     if short:
-        rate = 0.0  # nan, or anything: it is left out
+        rate = 0.0  # nan, or anything: it is left out or refused
     elif rate is None and item.get("bytes") is None:
         raise InputError(str(path), f"interval {number}: no rate", "give the result as iperf3 wrote it")
     else:

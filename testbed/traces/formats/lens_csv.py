@@ -55,9 +55,9 @@ def _known(
     """Return which rows say anything: no path takes no time. Raises InputError where none does."""
     known = np.asarray((loss != Loss.NONE) | (rtt > 0))
     if not known.any():
-        raise InputError(str(path), "all RTTs are 0", "give the RTTs that were measured")
+        raise InputError(str(path), "no RTT is above 0", "give the RTTs that were measured")
     left = int((~known).sum())
-    return known, (f"{left} RTTs of 0 left out: no path has none",) if left else ()
+    return known, (f"{left} RTTs of 0 or -1 left out, though nothing was lost",) if left else ()
 
 
 def _ping(path: Path, table: tables.Table) -> base.Recording:

@@ -17,7 +17,7 @@ _INTERVAL = re.compile(
     r" *\d+\.\d+ [KMGT]?B / +(?P<length>\d+\.\d+) sec = +(?P<rate>\d+(?:\.\d+)?) (?P<unit>[KMGT]?)bps"
     r"(?P<rest>.*)\Z"
 )
-_CPU = re.compile(r" +\d+ %TX +\d+ %RX\b")
+_CPU = re.compile(r".*%[TR]X\b")
 _OTHER = re.compile(r"(\s*|nuttcp(-[rt])?: .*|nohup: .*)\Z")
 _UDP = re.compile(r"nuttcp-[rt]: buflen=(\d+),.* udp\b")
 _MSS = re.compile(r"nuttcp-[rt]: .*\bmss=(\d+)")

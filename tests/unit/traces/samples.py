@@ -103,6 +103,31 @@ IRTT_LINES = "1700000000000000000 [198.51.100.1:2112] [Connected] connection est
     for n in (0, 1, 3, 4, 5)
 )
 
+GNETTRACK = "\n".join(
+    ["Timestamp,Longitude,Latitude,RSRP,SNR,DL_bitrate,UL_bitrate,State,PINGAVG,PINGLOSS"]
+    + [
+        f"2019.11.28_07.00.0{n},-8,51,-10{n},{n},{1000 * n},50,D,{'-' if n == 2 else 40 + n},{100 if n == 2 else 0}"
+        for n in range(6)
+    ]
+)
+FLENT = json.dumps(
+    {
+        "metadata": {"FLENT_VERSION": "2.1.1", "NAME": "rrul", "T0": "2023-11-14T22:13:20.000000Z"},
+        "raw_values": {
+            "Ping (ms) ICMP": [{"seq": n, "t": 1_700_000_000 + n / 5, "val": 30.5 + n} for n in (1, 2, 4, 5)],
+            "Ping (ms) UDP BE": [{"t": 1_700_000_000 + n / 5, "val": 30.5 + n} for n in range(5)],
+        },
+        "results": {
+            "TCP download sum": [20.5, None, 22.5],
+            "TCP download avg": [5, 5, 5],
+            "TCP upload BE": [1, 2, 3],
+        },
+        "version": 3,
+        "x_values": [0, 0.2, 0.4],
+    },
+    indent=2,
+)
+
 SAMPLES: Mapping[str, tuple[str, int, int]] = {
     "iputils-ping": (PING, 8, 1),
     "prefixed-ping": (PREFIXED, 5, 1),
@@ -115,6 +140,8 @@ SAMPLES: Mapping[str, tuple[str, int, int]] = {
     "dish-history": (HISTORY, 6, 1),
     "dish-status": (STATUS, 6, 0),
     "ripe-atlas": (ATLAS, 3, 1),
+    "gnettrack": (GNETTRACK, 6, 1),
+    "flent": (FLENT, 5, 1),
     "lens-csv": (
         "timestamp,rtt,uplink,downlink\n1700000000000000000,40.5,25.5,15\n1700000000010000000,0,0,-1\n",
         2,

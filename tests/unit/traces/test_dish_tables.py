@@ -127,7 +127,7 @@ def test_a_dish_that_is_off_at_night_leaves_a_gap(tmp_path):
     trace = store.import_file(table(tmp_path, found))
 
     assert 4 == len(trace.probes)
-    assert "no row for 8.984 h behind line 3: nothing is known there" in trace.provenance.notes
+    assert "no row for 8.984 h in front of line 4" in trace.provenance.notes
 
 
 @pytest.mark.parametrize(

@@ -255,3 +255,12 @@ def test_peaks_alone_show_the_cycle():
 
     assert found.clear
     assert found.phase_ns == pytest.approx(8.77 * S, abs=0.1 * S)
+
+
+def test_rates_are_means_of_a_second_and_say_so():
+    """Half a second at 0 is no second at 0; what comes before the first reading counts for nothing."""
+    series = Series.of([10**9, 15 * 10**8], [0, 10_000_000])
+
+    rate = stats.rate_of(series, 2 * 10**9)
+
+    assert (5_000_000, 0.0, 10**9) == (rate.mean_bps, rate.zero_share, rate.window_ns)
