@@ -12,7 +12,7 @@ import numpy as np
 
 from testbed.errors import RunError
 from testbed.link.backend import Event, Restore
-from testbed.link.layout import COUNTERS, RUN_STATS, probability
+from testbed.link.layout import COUNTERS, RUN_STATS, STATS_MAGIC, probability
 from testbed.link.records import Records
 from testbed.model.link import Direction
 
@@ -71,9 +71,14 @@ class Control:
         except OSError as error:
             raise RunError(f"linkd is gone ({error}): {log_of(self._folder)}") from error
         try:
-            return mmap.mmap(descriptors[0], 0, access=mmap.ACCESS_READ)
+            memory = mmap.mmap(descriptors[0], 0, access=mmap.ACCESS_READ)
         finally:
             os.close(descriptors[0])
+        if not memory[:8].startswith(STATS_MAGIC):
+            raise RunError(
+                f"the link engine counts as another version does ({memory[:7]!r}); run 'make build'"
+            )
+        return memory
 
 
 def _connect(path: Path) -> socket.socket:

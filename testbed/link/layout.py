@@ -50,7 +50,8 @@ COUNTERS = np.dtype(
     + [("late_ns_max", "<i8"), ("first_ns", "<i8"), ("last_ns", "<i8"), ("offered_bits", "<f8")]
     + [("busy_ns", "<i8"), ("rated_bytes", "<u8"), ("late", "<u8", BUCKETS)]
 )
-# struct run_stats (evidence.h)
+# struct run_stats (evidence.h); the number grows when a struct of the evidence changes
+STATS_MAGIC = b"tbstat2"
 RUN_STATS = np.dtype(
     [("magic", "S8"), ("n_lanes", "<u8"), ("started_ns", "<i8"), ("updated_ns", "<i8"), ("spin", "<u8")]
     + [("scheduling", "<u8"), ("clock_steps", "<u8"), ("clock_step_max_ns", "<i8"), ("clock_doubts", "<u8")]

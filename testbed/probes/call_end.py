@@ -26,6 +26,8 @@ from testbed.probes import handshake
 
 LEAD_NS = 500_000_000
 """The client speaks so long before the start: then the tenant knows where to answer."""
+LISTEN_NS = 1_000_000_000
+"""For so long the client hears what was still on its way when the call ended."""
 REPORT_NS = 500_000_000
 _HEADER = struct.Struct("!QQQ")  # the call, sequence number, time of sending
 _SO_TIMESTAMPNS = 35  # socket(7); Python has no name for it
@@ -51,7 +53,7 @@ class End:
         self._received: list[tuple[int, int, int]] = []
 
     def run(self, at_ns: int) -> None:
-        """Speak from the start to the end and listen until standard input ends."""
+        """Speak from the start to the end and listen until standard input ends, the client a second longer at most."""
         self._at_ns, stop = at_ns, sys.stdin.fileno()
         begin_ns = at_ns - (LEAD_NS if self._plan["end"] == "client" else 0)
         end_ns, every_ns = at_ns + self._plan["duration_ns"], self._plan["every_ns"]
@@ -70,7 +72,7 @@ class End:
             ready = select.select([self._socket, stop], [], [], wait_s)[0]
             if self._socket in ready:
                 self._listen()
-            if stop in ready:
+            if stop in ready or (self._plan["end"] == "client" and now_ns > end_ns + LISTEN_NS):
                 self._report()
                 return
 

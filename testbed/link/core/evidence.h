@@ -31,7 +31,7 @@ struct run_stats {
 	struct counters lanes[];
 };
 
-#define STATS_MAGIC "tbstat1"
+#define STATS_MAGIC "tbstat2"
 
 #define RECORDS (1 << 16)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from testbed.link.layout import BIN, COUNTERS, RUN_STATS
+from testbed.link.layout import BIN, COUNTERS, RUN_STATS, STATS_MAGIC
 from testbed.link.netemd.counters import DeviceCounters
 from testbed.link.netemd.steps import Setting
 
@@ -99,7 +99,7 @@ class Evidence:
         memory = mmap.mmap(self.descriptor, size)
         self._run = np.frombuffer(memory, RUN_STATS, 1)
         self._lanes = np.frombuffer(memory, COUNTERS, offset=RUN_STATS.itemsize)
-        self._run["magic"], self._run["n_lanes"], self._run["spin"] = b"tbstat1", n_lanes, _SLEEPS
+        self._run["magic"], self._run["n_lanes"], self._run["spin"] = STATS_MAGIC, n_lanes, _SLEEPS
         self._lanes["first_ns"] = self._lanes["last_ns"] = -1
         self._records = records.open("wb", buffering=0)
         self._away_until_ns = 0
