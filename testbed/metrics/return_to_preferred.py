@@ -6,7 +6,6 @@ The heartbeat is an old flow, which a hub may leave where it is; where new flows
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -38,7 +37,17 @@ def _horizons(outages: tuple[Happening, ...], window: Window) -> list[Window]:
     ]
 
 
-def _measure(new_flows: bool, evidence: Evidence, ask: Ask) -> Measurement:
+def _measure(evidence: Evidence, ask: Ask) -> Measurement:
+    """Return when the heartbeat returned."""
+    return _longest(evidence, ask, evidence.carrier)
+
+
+def _measure_new(evidence: Evidence, ask: Ask) -> Measurement:
+    """Return when new flows returned."""
+    return _longest(evidence, ask, evidence.new_flows_carrier)
+
+
+def _longest(evidence: Evidence, ask: Ask, seen: Carrier) -> Measurement:
     """Return the longest of the returns after the outages of the preferred uplink that end in the window.
 
     Each return is waited for until the next outage or the window's end; one that does not come
@@ -48,7 +57,6 @@ def _measure(new_flows: bool, evidence: Evidence, ask: Ask) -> Measurement:
     horizons = _horizons(evidence.facts.faults(preferred), ask.window)
     if not horizons:
         return METRIC.answer(None, 0, reason=f"no outage of {preferred} ends in the window")
-    seen = evidence.new_flows_carrier if new_flows else evidence.carrier
     samples = min(sum(int(np.sum(h.holds(bins))) for bins in seen.marked.values()) for h in horizons)
     returns = [returned_at(seen, preferred, horizon) for horizon in horizons]
     waits = [(h.end_ns if r is None else r) - h.start_ns for h, r in zip(horizons, returns, strict=True)]
@@ -65,5 +73,5 @@ def _measure(new_flows: bool, evidence: Evidence, ask: Ask) -> Measurement:
     )
 
 
-METRIC = Metric(Unit.DURATION, "10 ms bins with marked packets", 20, partial(_measure, False))
-NEW_FLOWS = replace(METRIC, measure=partial(_measure, True))
+METRIC = Metric(Unit.DURATION, "10 ms bins with marked packets", 20, _measure)
+NEW_FLOWS = replace(METRIC, measure=_measure_new)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from testbed.model.ends import EVERYTHING, End
 from testbed.model.objective import METRICS, Objective
 from testbed.model.scenario import Scenario
+from testbed.model.traffic import UdpFlows
 
 BY_CARRIER = frozenset(
     {"failovers", "flaps", "false_alarms", "return_to_preferred", "stranded_time", "stranded_sessions"}
@@ -38,4 +39,6 @@ def measured(objective: Objective, scenario: Scenario, heartbeat: str) -> set[st
         return set(scenario.traffic)  # bytes on the links: everybody's
     subject = scenario.subject(objective)
     streams = {subject} if subject else {traffic.name for traffic in scenario.traffic_for(objective)}
+    if objective.metric == "stranded_sessions":  # a return is that of new flows, where there are some
+        streams |= {traffic.name for traffic in scenario.traffic.values() if isinstance(traffic, UdpFlows)}
     return streams | {heartbeat} if objective.metric in BY_CARRIER else streams

@@ -15,7 +15,7 @@ from testbed.model.ends import EVERYTHING, End
 from testbed.model.facts import Facts
 from testbed.model.objective import Objective
 from testbed.model.scenario import Scenario
-from testbed.model.traffic import HttpGet, TcpTransfer, UdpEcho
+from testbed.model.traffic import HttpGet, TcpTransfer, UdpEcho, UdpFlows
 from testbed.paths import ROOT
 from testbed.result import grounds
 from testbed.result.record import MISSED, Fidelity
@@ -90,6 +90,16 @@ def test_what_an_objective_is_measured_from(objective: Objective, streams: set[s
     scenario = Scenario("hub-two-uplinks", 60 * S, {}, (objective,), traffic=TRAFFIC)
 
     assert streams == grounds.measured(objective, scenario, "heartbeat")
+
+
+def test_what_is_stranded_is_measured_from_new_flows_too() -> None:
+    """The return that it counts from is that of new flows, where the scenario has a stream of them."""
+    newcomers = UdpFlows(kind="udp-flows", from_="client", to="tenant", name="newcomers")
+    traffic = {**TRAFFIC, "newcomers": newcomers}
+    objective = Objective("stranded_sessions", "backup", "0")
+    scenario = Scenario("hub-two-uplinks", 60 * S, {}, (objective,), traffic=traffic)
+
+    assert {"backup", "heartbeat", "newcomers"} == grounds.measured(objective, scenario, "heartbeat")
 
 
 def test_metrics_by_carrier_are_known() -> None:
