@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _add_changes(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "--for", dest="for_ns", type=_duration, metavar="TIME", help="then the schedule's again"
     )
     for p in (change, fault):
-        p.add_argument("--link", metavar="NAME", help="IFACE_A-IFACE_B, where several run")
+        p.add_argument("--link", metavar="NAME", help="IFACE_A-IFACE_B[@NETNS], where several run")
         p.add_argument("--direction", choices=[*map(str, Direction), "both"], default="both")
 
 
@@ -103,6 +104,8 @@ def _load(name: str) -> Trace:
 def _schedules(args: argparse.Namespace) -> tuple[LinkSchedule, LinkSchedule]:
     if (args.trace is None) == (args.up is None):
         raise InputError("testbed link bridge", "neither or both of --trace and --up", "give one of them")
+    if args.trace is not None and args.down is not None:
+        raise InputError("testbed link bridge", "both of --trace and --down", "give --down with --up")
     if args.trace is not None:
         trace = _load(args.trace)
         length = args.duration or trace.duration_ns
@@ -127,6 +130,7 @@ def _bridge(args: argparse.Namespace) -> int:
         last.update({d: c.bytes_out for d, c in rows.items()})
         print(f"{t:6.0f} s  {'   '.join(words)}", flush=True)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: in order, with the certificate
     certificate = bridge.run(spec, netns=args.netns, duration_ns=args.duration, show=show)
     return _certified(certificate, args.json)
 
@@ -134,7 +138,7 @@ def _bridge(args: argparse.Namespace) -> int:
 def _certified(certificate: Fidelity, as_json: bool) -> int:
     faults = certificate.faults_against()
     if as_json:
-        print(json.dumps({"valid": not faults, "faults": faults, **certificate.as_dict()}))
+        print(json.dumps({"valid": not faults, **certificate.as_dict(), "faults": faults}))
         return INVALID if faults else 0
     for d in certificate.directions:
         print(f"{d.direction}: {d.packets} packets, {_lateness(d)}; unasked: {d.unasked_losses} lost, "
@@ -162,17 +166,18 @@ def _judged(certificate: Fidelity, faults: Sequence[str]) -> str:
 
 
 def _inject(args: argparse.Namespace, event: Event) -> int:
-    name, control = bridge.connect(args.link)
-    control.inject(name, None if args.direction == "both" else Direction(args.direction), event)
+    control = bridge.connect(args.link)
+    control.inject("*", None if args.direction == "both" else Direction(args.direction), event)
     control.close()
     return 0
 
 
 def _set(args: argparse.Namespace) -> int:
-    restored = args.values.strip() == "schedule"
-    return _inject(
-        args, Restore() if restored else bridge.parse_values(args.values, "values").change(args.for_ns)
-    )
+    if args.values.strip() != "schedule":
+        return _inject(args, bridge.parse_values(args.values, "values").change(args.for_ns, "values"))
+    if args.for_ns is not None:
+        raise InputError("--for", "found beside 'schedule'", "leave it out; the schedule holds for good")
+    return _inject(args, Restore())
 
 
 def _outage(args: argparse.Namespace) -> int:

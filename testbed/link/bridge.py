@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,16 +36,26 @@ class Values:
     delay_ns: int | None = None
     rate_bps: int | None = None
     loss: float | None = None
-    queue: QueueLimit = QueueLimit()
+    queue: QueueLimit | None = None
 
     def schedule(self) -> LinkSchedule:
         """Return a schedule with these values; what was not said is without limit."""
         return LinkSchedule.constant(
-            delay_ns=self.delay_ns or 0, rate_bps=self.rate_bps or 0, loss=self.loss or 0.0, queue=self.queue
+            delay_ns=self.delay_ns or 0,
+            rate_bps=self.rate_bps or 0,
+            loss=self.loss or 0.0,
+            queue=self.queue or QueueLimit(),
         )
 
-    def change(self, for_ns: int | None = None) -> Change:
-        """Return the live change to these values; what was not said stays."""
+    def change(self, for_ns: int | None = None, place: str = "") -> Change:
+        """Return the live change to these values; what was not said stays.
+
+        Raises InputError at `place` for a queue: one that has packets in it keeps its limit.
+        """
+        if self.queue is not None:
+            raise InputError(
+                place, "found a queue", "change delay, rate or loss; a queue's limit is set at the start"
+            )
         return Change(delay_ns=self.delay_ns, rate_bps=self.rate_bps, loss=self.loss, for_ns=for_ns)
 
 
@@ -49,7 +63,7 @@ def parse_values(text: str, place: str = "") -> Values:
     """Read the values of one direction. Raises InputError at `place` (the option) for anything else."""
     found: dict[str, str] = {}
     rest = text.strip()
-    while match := _WORD.match(rest):
+    while (match := _WORD.match(rest)) and match[1] not in found:
         found[match[1]] = match[2]
         rest = rest[match.end() :]
     if rest or not found:
@@ -73,9 +87,9 @@ def _read(parse: Callable[[str], T], text: str | None, place: str) -> T | None:
         raise InputError(place, f"found {text!r}", f"write {error}") from None
 
 
-def _queue(text: str | None, place: str) -> QueueLimit:
+def _queue(text: str | None, place: str) -> QueueLimit | None:
     if text is None:
-        return QueueLimit()
+        return None
     try:
         return QueueLimit(bytes=parse_size(text))
     except ValueError:
@@ -89,11 +103,11 @@ def link_name(a: str, b: str) -> str:
 
 def running(folders: Path = FOLDERS) -> list[str]:
     """Return the names of the bridges on this host."""
-    return sorted(path.parent.name for path in folders.glob("*/linkd.sock"))
+    return sorted(path.parent.name for path in folders.glob("*/linkd.sock") if _alive(path.parent))
 
 
-def connect(name: str | None, folders: Path = FOLDERS) -> tuple[str, Control]:
-    """Return a bridge's name and a connection to it; without a name, the only one.
+def connect(name: str | None, folders: Path = FOLDERS) -> Control:
+    """Return a connection to a bridge; without a name, to the only one.
 
     Raises InputError when it is not clear which.
     """
@@ -103,7 +117,7 @@ def connect(name: str | None, folders: Path = FOLDERS) -> tuple[str, Control]:
     chosen = name or known[0]
     if chosen not in known:
         raise InputError("--link", f"no link {chosen!r} runs", f"running: {', '.join(known) or 'none'}")
-    return chosen, Control(folders / chosen)
+    return Control(folders / chosen)
 
 
 def run(
@@ -116,7 +130,7 @@ def run(
 ) -> Fidelity:
     """Emulate one link until the time is over or Ctrl-C; calls `show` each second with the time and counters.
 
-    Raises RunError when the interfaces cannot be had, or linkd dies.
+    Raises RunError when the interfaces cannot be had, or linkd dies. Its folder is there while it runs.
     """
     inside = ["ip", "netns", "exec", netns] if netns else []
 
@@ -124,20 +138,52 @@ def run(
         # a process group of its own: Ctrl-C is for this program, which ends linkd in order
         return subprocess.Popen([*inside, *argv], stdin=subprocess.DEVNULL, process_group=0)
 
-    folder = folders / spec.name
-    if (folder / "linkd.sock").exists() and _alive(folder):
-        raise RunError(f"a link {spec.name} runs already")
-    backend = NativeBackend(folder, spawn)
-    backend.open([spec])
-    try:
-        backend.start(time.time_ns() + _LEAD_NS)
-        _watch(backend, duration_ns, show)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        certificate = backend.close()
-        shutil.rmtree(folder)
+    with _claimed(folders, spec.name + (f"@{netns}" if netns else "")) as folder:
+        backend = NativeBackend(folder, spawn)
+        backend.open([spec])
+        try:
+            backend.start(time.time_ns() + _LEAD_NS)
+            _watch(backend, duration_ns, show)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            certificate = backend.close()
     return certificate
+
+
+@contextmanager
+def _claimed(folders: Path, name: str) -> Iterator[Path]:
+    """Make a folder that lasts as long as the context, and sweep those of bridges that were killed.
+
+    A bridge holds its folder's lock, which the kernel drops with it. Interfaces of one name may be in several
+    namespaces: the second one's folder has a number behind its name.
+    """
+    folders.mkdir(parents=True, exist_ok=True)
+    with _locked(folders, fcntl.LOCK_EX):
+        for left_behind in folders.iterdir():
+            with suppress(BlockingIOError, NotADirectoryError), _locked(left_behind):
+                shutil.rmtree(left_behind)
+        names = (name if number == 1 else f"{name}.{number}" for number in count(1))
+        folder = next(folders / free for free in names if not (folders / free).exists())
+        folder.mkdir()
+        stack = ExitStack()
+        stack.enter_context(_locked(folder))
+    with stack:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(folder: Path, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[None]:
+    """Hold a folder's lock. Raises BlockingIOError where another has it and waiting was not asked for."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _alive(folder: Path) -> bool:

@@ -13,6 +13,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "claim.h"
+
 #define AHEAD 4			/* slots fetched before they are looked at */
 #define LARGEST (1 << 20)	/* of a host's frames; Linux makes none above 512 KiB */
 #define HEADROOM 160		/* of a ring's slot: its header, an address, the vnet header, Ethernet */
@@ -79,11 +81,15 @@ int port_open(struct port *p, const char *name, unsigned frames, bool xdp)
 {
 	memset(p, 0, sizeof *p);
 	snprintf(p->name, sizeof p->name, "%s", name);
-	if (!if_nametoindex(name) || device_prepare(name, &p->device)) {
+	int index = (int)if_nametoindex(name);
+
+	if (index && !claim(name, index))
+		return -1;
+	if (!index || device_prepare(name, &p->device)) {
 		fprintf(stderr, "interface %s: %s\n", name, strerror(errno));
 		return -1;
 	}
-	p->index = (int)if_nametoindex(name);
+	p->index = index;
 	p->frame_size = slot_size(p->device.mtu);
 	p->frames = frames;
 	p->in = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);

@@ -21,6 +21,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import IFF_PROMISC, IFF_UP
 
 from testbed.errors import RunError
 from testbed.link.netemd import qdiscs
+from testbed.link.netemd.claim import claim
 from testbed.link.netemd.counters import QueueStatistics
 from testbed.link.netemd.evidence import Queued
 from testbed.link.netemd.steps import Setting
@@ -47,9 +48,10 @@ class Splice:
     """One link between two interfaces of this namespace."""
 
     def __init__(self, ip: IPRoute, hub: str, net: str, queues: Mapping[Direction, QueueLimit]) -> None:
-        """Make the pair. Raises RunError for an interface that is not there."""
+        """Make the pair. Raises RunError for an interface that is not there, or in another link."""
         self._ip = ip
         h, n = _index(ip, hub), _index(ip, net)
+        self._claims = [claim(hub, h), claim(net, n)]
         inner_h, inner_n = f"tb{h}h", f"tb{h}n"
         for outer in (h, n):
             with suppress(NetlinkError):  # there is none, unless a netem back end was killed here
