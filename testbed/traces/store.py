@@ -40,7 +40,7 @@ from testbed.model.trace import (
     Trait,
 )
 from testbed.traces import catalogue, formats
-from testbed.traces.formats import base, direction
+from testbed.traces.formats import base, direction, spacing
 
 FORMAT_VERSION = 1
 KEY = b"testbed.trace"
@@ -125,10 +125,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def import_file(path: Path, format_name: str = "", way: direction.Way | None = None) -> Trace:
+def import_file(
+    path: Path, format_name: str = "", way: direction.Way | None = None, cadence_ns: int | None = None
+) -> Trace:
     """Import a recording; the format is recognised by content unless named. Raises InputError.
 
-    ``way`` is the direction of a recording that has one, where its user knows better.
+    ``way`` is the direction of a recording that has one, ``cadence_ns`` the distance of probes without times,
+    where the user knows better.
     """
     format = formats.by_name(format_name) if format_name else formats.recognise(path)
     with ThreadPoolExecutor(1) as pool:  # of a day's recording each takes seconds
@@ -136,6 +139,8 @@ def import_file(path: Path, format_name: str = "", way: direction.Way | None = N
         recording = format.read(path)
     if way:
         recording = direction.turned(recording, way)
+    if cadence_ns is not None:
+        recording = spacing.spaced(recording, cadence_ns)
     dataset = catalogue.read().dataset_of(path.absolute())
     provenance = Provenance(
         kind=Kind.MEASURED,

@@ -39,6 +39,11 @@ def add_reading(commands: Subparsers[argparse.ArgumentParser]) -> None:
         choices=list(direction.Way),
         help="which direction a recording of one counts, where neither it nor its name tells it",
     )
+    add.add_argument(
+        "--cadence",
+        type=duration,
+        help="how far apart probes are in a recording without times, such as 200ms",
+    )
     for name, func, help in (
         ("info", _info, "Show a trace in numbers: provenance, RTT, losses, outages, rate, the 15 s cycle."),
         ("lint", _lint, "Show what a trace cannot tell, with evidence and consequence."),
@@ -83,7 +88,7 @@ def _import(args: argparse.Namespace) -> int:
         )
     for name in args.files:
         path = Path(name) if Path(name).is_file() else store.find(name)
-        trace = store.import_file(path, args.format, args.direction)
+        trace = store.import_file(path, args.format, args.direction, args.cadence)
         how = "as --format says" if args.format else f"recognised by {_format_of(trace).sign}"
         print(f"{path.name}: {trace.provenance.made_by}, licence {trace.provenance.licence}")
         print("\n".join([f"  {how}", *(f"  note: {note}" for note in trace.provenance.notes)]))

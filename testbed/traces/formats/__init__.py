@@ -12,6 +12,7 @@ from testbed.traces.formats import (
     dish_grpc,
     field_tables,
     flent,
+    fping,
     gnettrack,
     iperf3_json,
     iperf3_text,
@@ -22,11 +23,13 @@ from testbed.traces.formats import (
     named_csv,
     number_lists,
     nuttcp,
+    owping,
     prefixed_ping,
     probe_tsv,
     refusals,
     ripe_atlas,
     routeros_lte,
+    windows_ping,
 )
 
 # The order is the one of recognition: what is told apart by more comes first.
@@ -45,6 +48,9 @@ FORMATS: Mapping[str, base.Format] = {
     "nuttcp": nuttcp.FORMAT,
     "iperf3-text": iperf3_text.FORMAT,
     "iputils-ping": iputils_ping.FORMAT,
+    "windows-ping": windows_ping.FORMAT,
+    "fping": fping.FORMAT,
+    "owping": owping.FORMAT,
     "probe-tsv": probe_tsv.FORMAT,
     "grpc-tools-csv": field_tables.DISH_CSV,
     "lens-csv": lens_csv.FORMAT,

@@ -83,7 +83,8 @@ def _columns(path: Path) -> Columns:
             window.leave(_list_start(path, bytes(window.data)))
             columns = scan(window)
             if not _is_end(window):
-                raise InputError(str(path), "more than round trips behind their list", _AS_WRITTEN)
+                found = "more than one document, or more than irtt writes, behind the round trips"
+                raise InputError(str(path), found, "split the file where another recording begins")
             return columns
     except CutShortError:
         raise InputError(

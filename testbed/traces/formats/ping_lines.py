@@ -14,9 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import InputError, Place
-from testbed.model.trace import Loss, Series, SeriesName, Trait
+from testbed.model.trace import Series, SeriesName, Trait
 from testbed.traces.formats import base, ping_words
-from testbed.traces.formats.ping_numbers import MODULO, Int, Summary, UncountedError, cadence, counts
+from testbed.traces.formats.ping_numbers import (
+    MODULO,
+    Int,
+    Summary,
+    UncountedError,
+    accounted,
+    between,
+    cadence,
+    counts,
+    lost,
+    probes,
+    second,
+)
 from testbed.traces.formats.ping_stamps import Clock, straightened
 from testbed.traces.formats.ping_words import Kind, Said
 from testbed.units import format_duration
@@ -147,14 +159,14 @@ def recording(log: PingLog, start_ns: int | None = None, zone_ns: int | None = N
         raise InputError(str(log.path), "the recording has no probes", "record with: ping -D -i 0.01 HOST")
     if last - first >= base.MAX_PROBES:
         raise log.refuse(int(found.line[-1]), f"sequence numbers reach {last}", "give the whole recording")
-    probes = _probes(
+    t_ns, rtt_ns, loss = _probes(
         log, found, count, np.arange(first, last + 1), spacing if stamped else None, start_ns or 0
     )
     known = (stamped and (log.clock is Clock.UTC or zone_ns is not None)) or start_ns is not None
-    origin = int(probes[0][0]) - ((zone_ns or 0) if stamped else 0)
-    t_ns = base.increasing(probes[0] - probes[0][0])
+    origin = int(t_ns[0]) - ((zone_ns or 0) if stamped else 0)
+    t_ns = base.increasing(t_ns - t_ns[0])
     return base.Recording(
-        series={SeriesName.RTT: Series.of(t_ns, probes[1], probes[2])},
+        series={SeriesName.RTT: Series.of(t_ns, rtt_ns, loss)},
         duration_ns=base.end_of(t_ns),
         start_ns=origin if known else None,
         traits=(Trait.ICMP,) if stamped or start_ns is not None else (Trait.ICMP, Trait.NO_SEND_TIMES),
@@ -185,29 +197,18 @@ def _check(log: PingLog, found: _Columns) -> None:
 
 def _check_repeats(log: PingLog, found: _Columns, count: Int) -> None:
     """A number comes once, unless ping says (DUP!) of it, and not behind later ones that left before it."""
-    replies = count[found.replied]
-    _, where = np.unique(replies, return_index=True)
-    if len(where) < len(replies):
-        again = np.setdiff1d(np.arange(len(replies)), where)[0]
-        number = found.number[found.replied][again]
-        raise log.another(
-            int(found.line[found.replied][again]), f"number {number} comes again, without (DUP!)"
-        )
+    replied = found.replied
+    replies = count[replied]
+    sent = np.where(found.stamp_ns >= 0, found.stamp_ns - found.rtt_ns, -1)[replied]
+    if another := second(replies, sent):
+        number = found.number[replied][another[0]]
+        raise log.another(int(found.line[replied][another[0]]), f"number {number} {another[1]}")
     for at in np.flatnonzero((found.rtt_ns == -1) & ~np.isin(count, replies))[:1]:
         what = f"a duplicate of number {found.number[at]}, of which the file has no reply"
         raise log.refuse(int(found.line[at]), what, "give the whole recording")
     if log.summary and log.summary.received != len(replies):
         what = f"the summary counts {log.summary.received} replies, the file has {len(replies)}"
         raise log.refuse(log.summary_line, what, "give the whole recording")
-    timed = found.replied & (found.stamp_ns >= 0)
-    sent, number = (found.stamp_ns - found.rtt_ns)[timed], count[timed]
-    highest = np.maximum.accumulate(
-        np.where(number == np.maximum.accumulate(number), np.arange(len(number)), 0)
-    )
-    late = (number < number[highest]) & (sent > sent[highest] + 10**9)
-    for at in np.flatnonzero(late)[:1]:
-        words = f"number {found.number[timed][at]} was sent behind number {found.number[timed][highest[at]]}"
-        raise log.another(int(found.line[timed][at]), words)
 
 
 # --- which probes there were
@@ -281,31 +282,28 @@ def _probes(
             f"{int(unknown.sum())} replies have no RTT (ping prints 0 where the clock was set back): "
             "taken between those of their neighbours",
         )
-    values = np.zeros(len(all_counts), np.int64)
-    loss = np.full(len(all_counts), Loss.UNKNOWN, np.uint8)
-    values[answered - all_counts[0]], loss[answered - all_counts[0]] = rtt_ns, Loss.NONE
     if spacing is None:
-        return start_ns + (all_counts - all_counts[0]) * _interval(log, len(all_counts)), values, loss
-    if len(answered):
+        interval_ns = _interval(log, len(all_counts))
+        sent = start_ns + (answered - all_counts[0]) * interval_ns
+        if not len(answered):
+            return start_ns + (all_counts - all_counts[0]) * interval_ns, *lost(len(all_counts))
+    elif len(answered):
         sent = found.stamp_ns[replied][order] - rtt_ns
-        sent = _checked(log, found, count, answered, sent, spacing)
+        sent, interval_ns = _checked(log, found, count, answered, sent, spacing), round(spacing)
     else:  # a report comes when the next probe leaves
         timed = found.stamp_ns >= 0
-        answered, where = np.unique(count[timed], return_index=True)
+        known, where = np.unique(count[timed], return_index=True)
         sent = found.stamp_ns[timed][where] - int(spacing)
-    return (
-        _between(all_counts, answered, sent, round(spacing) or _interval(log, len(all_counts))),
-        values,
-        loss,
-    )
+        return between(all_counts, known, sent, round(spacing)), *lost(len(all_counts))
+    return probes(all_counts, answered, sent, rtt_ns, interval_ns or _interval(log, len(all_counts)))
 
 
 def _checked(log: PingLog, found: _Columns, count: Int, answered: Int, sent: Int, spacing: float) -> Int:
     """Return send times without the steps of a clock that was set back. Raises InputError where it leaps."""
     stamps, in_file = found.stamp_ns[found.replied], count[found.replied]
-    due = np.diff(in_file) * spacing
-    accounted = (np.diff(stamps) > due / 1.5) & (np.diff(stamps) < 1.5 * due)
-    base.check_clock(log.path, stamps, found.line[found.replied].tolist(), accounted)
+    base.check_clock(
+        log.path, stamps, found.line[found.replied].tolist(), accounted(in_file, stamps, spacing)
+    )
     steps = np.diff(sent)
     back = steps < -_BACK_NS
     if back.any():
@@ -316,14 +314,6 @@ def _checked(log: PingLog, found: _Columns, count: Int, answered: Int, sent: Int
             "the times behind it are moved on",
         )
     return sent
-
-
-def _between(all_counts: Int, answered: Int, sent: Int, interval_ns: int) -> Int:
-    """Return when each probe was sent: lost ones evenly between their neighbours, or at the usual distance."""
-    inside = np.interp(all_counts, answered, sent - sent[0]).round().astype(np.int64) + sent[0]
-    before = np.minimum(all_counts - answered[0], 0) * interval_ns
-    after = np.maximum(all_counts - answered[-1], 0) * interval_ns
-    return np.asarray(inside + before + after, np.int64)
 
 
 def _interval(log: PingLog, probes: int) -> int:

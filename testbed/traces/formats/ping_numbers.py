@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.model.trace import Loss
 from testbed.units import format_duration
 
 Int = NDArray[np.int64]
@@ -23,6 +24,8 @@ _KEPT = 0.12
 """A prober without answers keeps its cadence this well: iputils' -i 1 becomes 1.024 s."""
 _ASLEEP = 0.1
 _EXACT = 0.002
+_STEP_NS = 10**9
+"""So far a clock may be set while a recording runs."""
 
 
 class UncountedError(ValueError):
@@ -61,6 +64,54 @@ def cadence(number: Int, t_ns: Int) -> float:
     steps = _wrapped(np.diff(number))
     near = (steps > 0) & (steps <= 64)
     return float(np.median(np.diff(t_ns)[near] / steps[near])) if near.any() else 0.0
+
+
+def second(count: Int, sent_ns: Int) -> tuple[int, str] | None:
+    """Return the first of some replies, in a file's order, that cannot be of the recording before it, and why.
+
+    A count comes once, and a lower one that comes later (an answer was late) was sent earlier. ``sent_ns`` is -1
+    where it is not known.
+    """
+    _, where = np.unique(count, return_index=True)
+    again = np.setdiff1d(np.arange(len(count)), where)[:1].tolist()
+    highest = np.maximum.accumulate(
+        np.where(count == np.maximum.accumulate(count), np.arange(len(count)), 0) if len(count) else count
+    )
+    known = (sent_ns >= 0) & (sent_ns[highest] >= 0)
+    behind = np.flatnonzero(known & (count < count[highest]) & (sent_ns > sent_ns[highest] + _STEP_NS))[
+        :1
+    ].tolist()
+    if again and (not behind or again <= behind):
+        return again[0], "comes again, and not as a duplicate"
+    return (behind[0], "was sent later than a higher one") if behind else None
+
+
+def accounted(count: Int, t_ns: Int, cadence_ns: float) -> NDArray[np.bool_]:
+    """Return of each step of time whether the counts tell that it passed, shape (n - 1,)."""
+    due, passed = np.diff(count) * cadence_ns, np.diff(t_ns)
+    return np.asarray((passed > due / 1.5) & (passed < 1.5 * due), bool)
+
+
+def between(all_counts: Int, answered: Int, sent: Int, interval_ns: int) -> Int:
+    """Return when each probe was sent: lost ones evenly between their neighbours, or at the usual distance."""
+    inside = np.interp(all_counts, answered, sent - sent[0]).round().astype(np.int64) + sent[0]
+    before = np.minimum(all_counts - answered[0], 0) * interval_ns
+    after = np.maximum(all_counts - answered[-1], 0) * interval_ns
+    return np.asarray(inside + before + after, np.int64)
+
+
+def probes(
+    all_counts: Int, answered: Int, sent: Int, rtt_ns: Int, interval_ns: int
+) -> tuple[Int, Int, NDArray[np.uint8]]:
+    """Return send time, RTT and loss of all probes from what is known of those that were answered."""
+    values, loss = lost(len(all_counts))
+    values[answered - all_counts[0]], loss[answered - all_counts[0]] = rtt_ns, Loss.NONE
+    return between(all_counts, answered, sent, interval_ns), values, loss
+
+
+def lost(count: int) -> tuple[Int, NDArray[np.uint8]]:
+    """Return RTT and loss of probes of which none was answered."""
+    return np.zeros(count, np.int64), np.full(count, Loss.UNKNOWN, np.uint8)
 
 
 def _wrapped(steps: Int) -> Int:

@@ -24,11 +24,18 @@ def _recognises(head: base.Head) -> bool:
 
 
 def _read(path: Path) -> base.Recording:
-    rows = [_row(path, number, line) for number, line in enumerate(base.lines(path), 1) if line.strip()]
-    _check_sequence(path, [row[1] for row in rows])
+    lines, rest, _ = base.ended(path)
+    notes = () if rest is None or _LINE.match(rest) else base.unfinished(len(lines) + 1)
+    if rest is not None and not notes:
+        lines.append(rest)
+    rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
+        raise InputError(str(path), "the recording has no probes", "give the whole recording")
+    at = [number for number, line in enumerate(lines, 1) if line.strip()]
+    _check_sequence(path, at, [row[1] for row in rows])
     stamp = np.array([row[0] for row in rows], np.int64)
     rtt = np.array([row[2] for row in rows], np.int64)
-    base.check_clock(path, stamp, range(1, len(rows) + 1))
+    base.check_clock(path, stamp, at)
     lost = rtt < 0
     pauses = np.diff(stamp)[~lost[1:]] - rtt[1:][~lost[1:]]
     pause = int(np.median(pauses)) if len(pauses) else 0
@@ -39,6 +46,7 @@ def _read(path: Path) -> base.Recording:
         duration_ns=base.end_of(t),
         start_ns=int(sent[0]),
         traits=(Trait.STOP_AND_WAIT,),
+        notes=notes,
     )
 
 
@@ -55,13 +63,15 @@ def _row(path: Path, number: int, line: str) -> tuple[int, int, int]:
     return int(seconds) * 10**9 + int(fraction.ljust(9, "0")), int(match[2]), rtt
 
 
-def _check_sequence(path: Path, numbers: list[int]) -> None:
-    for line, (before, after) in enumerate(itertools.pairwise(numbers), 2):
+def _check_sequence(path: Path, at: list[int], numbers: list[int]) -> None:
+    for line, (before, after) in zip(at[1:], itertools.pairwise(numbers), strict=True):
         if after != before + 1:
-            found = f"sequence number {after} follows {before}"
-            raise InputError(
-                Place(str(path), line), found, "give the whole recording: lost probes have lines too"
-            )
+            place, found = Place(str(path), line), f"sequence number {after} follows {before}"
+            if after <= numbers[0]:
+                raise InputError(
+                    place, f"{found}: a second recording begins here", "split the file there, import each"
+                )
+            raise InputError(place, found, "give the whole recording: lost probes have lines too")
 
 
 FORMAT = base.Format(

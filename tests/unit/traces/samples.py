@@ -12,6 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+
+def owp(seconds: float) -> int:
+    """Return a time of OWAMP: seconds since 1900, times 2^32."""
+    return int((1_700_000_000 + 2_208_988_800 + seconds) * 2**32)
+
+
 PING = "\n".join(
     ["PING host (192.0.2.1) 56(84) bytes of data."]
     + [
@@ -31,6 +37,28 @@ PREFIXED = "\n".join(
         for n in (1, 2, 4, 5)
     ]
     + ["[2023-11-14 17:13:26.000000] ", "End time: 1700000006200"]
+)
+WINDOWS = "\r\n".join(
+    ["", "Pinging 192.0.2.1 with 32 bytes of data:"]
+    + [
+        f"Reply from 192.0.2.1: bytes=32 time={40 + n}ms TTL=114" if n != 4 else "Request timed out."
+        for n in range(8)
+    ]
+    + ["", "Ping statistics for 192.0.2.1:", "    Packets: Sent = 8, Received = 7, Lost = 1 (12% loss),"]
+    + [
+        "Approximate round trip times in milli-seconds:",
+        "    Minimum = 40ms, Maximum = 47ms, Average = 43ms",
+        "",
+    ]
+)
+FPING = "\n".join(
+    f"[{1_700_000_000 + n / 10:.5f}] 192.0.2.1 : [{n}], "
+    + ("timed out (41.2 avg, 12% loss)" if n == 4 else f"64 bytes, 4{n}.5 ms (41.2 avg, 0% loss)")
+    for n in range(8)
+)
+OWPING = "".join(
+    f"{n} {owp(n / 10)} 1 2.33e-10 {0 if n == 4 else owp(n / 10 + 0.03)} 1 0.000127792 255\n"
+    for n in range(8)
 )
 TSV = "\n".join(f"{1_700_000_000 + n * 0.15:.6f}\t{n}\t{-1 if n == 3 else 44.5 + n}" for n in range(8))
 NUTTCP = "\n".join(
@@ -131,6 +159,9 @@ FLENT = json.dumps(
 SAMPLES: Mapping[str, tuple[str, int, int]] = {
     "iputils-ping": (PING, 8, 1),
     "prefixed-ping": (PREFIXED, 5, 1),
+    "windows-ping": (WINDOWS, 8, 1),
+    "fping": (FPING, 8, 1),
+    "owping": (OWPING, 8, 1),
     "probe-tsv": (TSV, 8, 1),
     "nuttcp": (NUTTCP, 6, 0),
     "iperf3-text": (IPERF, 6, 0),

@@ -29,6 +29,9 @@ def of_tables(columns, field, row, value, made):
 BILLION: Mapping[str, Change] = {
     "iputils-ping": Change("time=45.5 ms", "time=1000000000 ms", ":5: time is 1000000000 ms; a round trip"),
     "prefixed-ping": Change("time=48.2 ms", "time=1000000000 ms", ":4: time is 1000000000 ms; a round trip"),
+    "windows-ping": Change("time=42ms", "time=1000000000ms", ":5: time is 1000000000 ms; a round trip"),
+    "fping": Change("42.5 ms", "1000000000 ms", ":3: time is 1000000000 ms; a round trip"),
+    "owping": Change(f"{samples.owp(0.03)}", f"{samples.owp(1e9)}", ":1: a one-way delay of 1e+12 ms"),
     "probe-tsv": Change("\t46.5", "\t1000000000", ":3: the RTT is 1000000000 ms; a round trip"),
     "irtt": Change('"rtt": 45000000', '"rtt": 1000000000000000', "round trip 0: "),
     "irtt-lines": Change("rtt=45.3ms", "rtt=1000000000ms", "is no reply of irtt's"),
@@ -57,12 +60,15 @@ NUMBERED: Mapping[str, Change] = {
     "irtt-lines": Change("seq=5", "seq=1000000000", ":6: seq is 1000000000 after 4"),
     "iputils-ping": Change("icmp_seq=7", "icmp_seq=1000000000", ":7: "),
     "prefixed-ping": Change("icmp_seq=4", "icmp_seq=1000000000", ":5: "),
+    "fping": Change("[5]", "[1000000000]", ":6: "),
 }
 """A probe's number of 10^9 must not make a thousand million probes."""
 
 CLOCKS: Mapping[str, Change] = {
     "iputils-ping": Change("[1700000000.5", "[1300000000.5", ":5: the clock leaps back by"),
     "prefixed-ping": Change("[2023-11-14 17:13:24", "[2013-11-14 17:13:24", ":5: the clock leaps back by"),
+    "fping": Change("[1700000000.50", "[1300000000.50", ":6: the clock leaps back by"),
+    "owping": Change(f"5 {samples.owp(0.5)}", f"5 {samples.owp(-4e8)}", ":6: a one-way delay of 4e+11 ms"),
     "probe-tsv": Change("1700000000.60", "1300000000.60", ":5: the clock leaps back by"),
     "irtt": Change('"wall": 1700000000030000000', '"wall": 1300000000030000000', "the clock leaps back by"),
     "irtt-lines": Change("1700000000085000000", "1300000000085000000", "seq 4: the clock leaps back by"),
@@ -82,6 +88,7 @@ CLOCKS: Mapping[str, Change] = {
 """The time of a second clock amid those of the first."""
 
 TIMELESS = {
+    "windows-ping": "it prints no times",
     "nuttcp": "its intervals have lengths alone",
     "leocc-delay": "a line is 10 ms",
     "ns-delays": "a line is 10 ms",
@@ -92,7 +99,7 @@ UNCUT = {
     "leocc-delay": "a shorter list is a list",
     "ns-delays": "a shorter list is a list",
     "csv": "an empty cell is a lost probe",
-    "iputils-ping": "as irtt-lines",
+    **dict.fromkeys(("iputils-ping", "windows-ping", "fping", "owping", "probe-tsv"), "as irtt-lines"),
     "irtt-lines": "written as it comes: the unfinished line is left out and noted",
 }
 """What cannot be told from a good file, and why."""
