@@ -134,8 +134,8 @@ def rate_of(series: Series, duration_ns: int, framing: Framing = FRAMES) -> Rate
     """Return a rate's quantiles over whole seconds from its first reading on, so that delivery traces compare."""
     known_ns = duration_ns - int(series.t_ns[0])
     seconds = max(1, known_ns // 10**9)
-    edges = np.linspace(int(series.t_ns[0]), duration_ns, seconds + 1)
-    times = np.append(series.t_ns, duration_ns)
+    edges = np.linspace(0, known_ns, seconds + 1)
+    times = np.append(series.t_ns, duration_ns) - series.t_ns[0]
     bits = np.concatenate(([0], np.cumsum(series.value * (np.diff(times) / 1e9))))
     each = np.diff(np.interp(edges, times, bits)) / np.diff(edges) * 1e9
     held = np.diff(times)

@@ -73,7 +73,7 @@ def _read_history(path: Path) -> base.Recording:
             )
         lines = ["", *lines[1:-1], ""]
     with documents.shape(path, "a get_history dump"):
-        history = _only(path, lines)["dishGetHistory"]
+        history = documents.only(path, lines, "answer")["dishGetHistory"]
         rings = {key: [None if v is None else float(v) for v in history[key]] for key in _RINGS}
         current, size = int(history["current"]), len(rings["popPingLatencyMs"])
         if len({len(ring) for ring in rings.values()}) != 1 or size == 0 or current <= 0:
@@ -92,18 +92,6 @@ def _read_history(path: Path) -> base.Recording:
     return base.Recording(
         series, duration, taken_ns - duration, placed, context, dish_series.TRAITS, notes + left
     )
-
-
-def _only(path: Path, lines: Sequence[str]) -> Any:
-    """Return the one JSON object of a dump. Raises InputError with the line of a second one, or of text."""
-    found, around = documents.documents(path, lines)
-    if around:
-        line, text = around[0]
-        raise InputError(Place(str(path), line), f"{text[:60]!r} is no JSON", "give grpcurl's answer alone")
-    if len(found) != 1:
-        place = Place(str(path), found[1].line if found[1:] else 0)
-        raise InputError(place, f"{len(found)} answers in one file", "split them: one dump a file")
-    return found[0].value
 
 
 # --- get_status

@@ -38,6 +38,18 @@ def json_of(path: Path, lines: slice = slice(None)) -> Any:
         raise InputError(str(path), "JSON nested too deep", "give the file as its tool wrote it") from None
 
 
+def only(path: Path, lines: Sequence[str], noun: str) -> Any:
+    """Return the one JSON object in these lines. Raises InputError with the line of a second one, or of text."""
+    found, around = documents(path, lines)
+    if around:
+        line, text = around[0]
+        raise InputError(Place(str(path), line), f"{text[:60]!r} is no JSON", f"give the {noun} alone")
+    if len(found) != 1:
+        place = Place(str(path), found[1].line if found[1:] else 0)
+        raise InputError(place, f"{len(found)} {noun}s in one file", f"split them: one {noun} a file")
+    return found[0].value
+
+
 def documents(path: Path, lines: Sequence[str]) -> tuple[list[Document], list[tuple[int, str]]]:
     """Return the JSON objects and arrays in these lines of a file, and the numbered lines of text around them.
 

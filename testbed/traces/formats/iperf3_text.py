@@ -26,7 +26,7 @@ _OTHER = re.compile(
     r"|\[ *(ID|\d+|SUM)\](\[[\w-]+\])? +(Interval|local|Sent|\(sender).*"
     r"|\[ *(\d+|SUM)\](\[[\w-]+\])? +[\d.]+- *[\d.]+ +sec +\d+ datagrams received out-of-order\s*"
     r"|iperf (Done|3).*|iperf3: .*|nohup: .*|\^C.*"
-    r"|warning: .*|CPU Utilization.*|(snd|rcv)_tcp_congestion .*|Control connection .*|Time: .*"
+    r"|(?i:warning): .*|OUT OF ORDER - .*|CPU Utilization.*|(snd|rcv)_tcp_congestion .*|Control connection .*|Time: .*"
     r"|(Linux|Darwin|FreeBSD|OpenBSD|NetBSD|SunOS|CYGWIN|MSYS|Android)\S* .*"
     r"|\s*Cookie: .*|\s*Target Bitrate: .*|Test Complete.*|Starting Test: .*|\s*TCP MSS: .*)\Z"
 )
@@ -88,7 +88,7 @@ def _take(log: RateLog, test: _Test, number: int, line: str) -> None:
     test.server |= line.startswith("Accepted connection")
     if test.server and "Interval" in line and ("Retr" in line or "Total Datagrams" in line) and not test.rows:
         test.sends = True
-    if line.startswith(("iperf3: ", "warning: ")):
+    if line.lower().startswith(("iperf3: ", "warning: ")):
         log.notes.append(line.strip())
     _take_payload(log, line)
     if line.startswith("Time: ") and line.rstrip().endswith(("GMT", "UTC")):

@@ -38,6 +38,8 @@ _WETLINKS = "timestamp_start"
 _LEAST_BPS = 100_000
 """Rates that never reach it are no bit/s of such a path."""
 _FLUSHED_ROWS = 20
+_FLUSHED_RATES, _FLUSHED_PROBES = 0.5, 0.9
+"""Shares of rows at the time of the row in front that are none of intervals; probes may be sent in bursts."""
 
 
 class _Column(NamedTuple):
@@ -219,15 +221,17 @@ def _left_out(found: Mapping[str, _Readings]) -> tuple[str, ...]:
 def _pauses(path: Path, table: tables.Table, columns: Mapping[str, _Column], stamp: Int) -> tuple[str, ...]:
     """Return a note on the pauses between rates. Raises InputError where the times are those of a flush."""
     steps = np.diff(stamp)
-    if not any(column.series in _RATES for column in columns.values()) or len(steps) < 2:
+    if len(steps) < 2:
         return ()
-    mean = float(steps.mean())
-    together = int((steps < mean / 50).sum())
-    if len(stamp) >= _FLUSHED_ROWS and 2 * together > len(stamp):
-        found = f"{together} of {len(stamp)} rows have the time of the row in front: of the flush, not of the interval"
-        raise InputError(
-            str(path), found, "import the tool's own text, or write when each interval began (t_s)"
+    rates = any(column.series in _RATES for column in columns.values())
+    together = int((steps < float(steps.mean()) / 50).sum())
+    if len(stamp) >= _FLUSHED_ROWS and together > (_FLUSHED_RATES if rates else _FLUSHED_PROBES) * len(stamp):
+        found = (
+            f"{together} of {len(stamp)} rows have the time of the row in front: of the flush, not of the row"
         )
+        raise InputError(str(path), found, "import the tool's own text, or write each row's own time (t_s)")
+    if not rates:
+        return ()
     pauses = steps[steps > 5 * max(float(np.median(steps)), 1)]
     if not len(pauses):
         return ()

@@ -35,6 +35,11 @@ def _table(head: base.Head) -> InputError | None:
     cells = tables.header(head)
     if len(cells) < 2:
         cells = line.split()
+    if len(cells) < 2 and tables.is_number(line.strip()):
+        found = f"one number a line, such as {line.strip()}, and no header"
+        return InputError(
+            Place(str(head.path), 1), found, "write CSV with a time: t_s,rtt_ms or t_s,down_mbps"
+        )
     if len(cells) < 2:
         return None
     place = Place(str(head.path), 1)

@@ -22,6 +22,7 @@ from testbed.traces.formats import base
 UNKNOWN = frozenset(("", "nan", "-nan", "null", "none", "na", "n/a", "-", "--", "inf", "-inf"))
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\Z")
 _INTEGER = re.compile(r"[+-]?\d{1,19}\Z")
+_COMMENT = re.compile(r"\s*(#.*|sep=.)?\Z")
 _COMMA = re.compile(r"[+-]?\d+,\d+\Z")
 
 
@@ -93,15 +94,24 @@ class Table:
             )
 
 
-def separator(line: str) -> str:
-    """Return what stands between the columns of a table with this header: a comma, a tab or a semicolon."""
-    return max(",\t;", key=line.count)
+def separator(lines: Sequence[str]) -> str:
+    """Return what stands between the columns of a table: a comma, a tab or a semicolon, as its first line says."""
+    return max(",\t;", key=next((line for line in lines if line.strip()), "").count)
+
+
+def without_comments(lines: Sequence[str]) -> list[str]:
+    """Return a table's lines, of which those in front of the header are empty that say nothing of its rows.
+
+    Comments (#), and Excel's `sep=`.
+    """
+    begin = next((n for n, line in enumerate(lines) if not _COMMENT.match(line)), len(lines))
+    return [""] * begin + list(lines[begin:])
 
 
 def header(head: base.Head) -> list[str]:
     """Return the names of the columns of a file's first line; one name where it is no table."""
-    line = next((line for line in head.lines if line.strip()), "")
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator(line)), [])]
+    lines = [line for line in without_comments(head.lines) if line]
+    return [name.strip() for name in next(csv.reader(lines[:1], delimiter=separator(lines)), [])]
 
 
 def read_csv(path: Path, names: Sequence[str] = ()) -> Table:
@@ -130,7 +140,8 @@ def read_csv(path: Path, names: Sequence[str] = ()) -> Table:
 
 def _rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that hold anything, with their line numbers. Raises InputError with the line of a bad one."""
-    between = separator(next((line for line in lines if line.strip()), ""))
+    lines = without_comments(lines)
+    between = separator(lines)
     reader = csv.reader(lines, delimiter=between, strict=True)
     before = 0
     try:
@@ -140,8 +151,8 @@ def _rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
                 place = Place(str(path), before + 1)
                 raise InputError(place, "a quotation mark that does not end in its line", "end it there")
             before = reader.line_num
-            if between == ";" and (comma := next(filter(_COMMA.match, row), None)):
-                found = f"';' between the columns and a comma in the number {comma}"
+            if between != "," and (comma := next(filter(_COMMA.match, row), None)):
+                found = f"{between!r} between the columns and a comma in the number {comma}"
                 expected = "write ',' between the columns and a point in numbers"
                 raise InputError(Place(str(path), before), found, expected)
             if any(row):

@@ -9,7 +9,7 @@ import pytest
 from testbed.cli import trace as commands
 from testbed.errors import InputError
 from testbed.model.trace import SeriesName
-from testbed.traces import catalogue, store
+from testbed.traces import catalogue, formats, store
 from tests.unit.traces.recordings import recording
 
 PING = "uvic-leonetem/latency/ping-example-isl.txt"
@@ -39,7 +39,7 @@ def test_every_command_teaches_by_an_example(capsys):
         for action in parser()._subparsers._group_actions[0].choices["trace"]._subparsers._group_actions
     )
     assert {"import", "info", "lint", "plot", "mine", "cut", "splice", "scale", "repeat", "join", "synth", "fit",
-            "pull", "record", "list", "formats"} == set(subparsers.choices)  # fmt: skip
+            "pull", "record", "list", "formats", "as-sent"} == set(subparsers.choices)  # fmt: skip
     for name, command in subparsers.choices.items():
         example = command.epilog.removeprefix("example: testbed ")
         assert name == parser().parse_args(shlex.split(example)).trace_command
@@ -55,6 +55,25 @@ def test_a_recording_is_imported_under_a_name(capsys, tmp_path):
     assert "iputils-ping 1, licence not stated" in out
     assert "wrote mine.parquet" in out
     assert 10337 == len(store.read(tmp_path / "mine.parquet").probes)
+
+
+def test_import_says_by_what_a_recording_was_recognised_and_takes_a_direction(capsys, tmp_path):
+    """The format's sign and the notes are printed; a direction that the user knows better is taken."""
+    (tmp_path / "trace.txt").write_text("1\n1\n9\n")
+
+    assert 0 == run("import trace.txt -o mine.parquet --direction up")
+
+    out = capsys.readouterr().out
+    assert "recognised by whole numbers of ms that never fall" in out
+    assert "note: taken for mahimahi: the numbers never fall, from 1 to 9" in out
+    assert ["up_rate"] == list(store.read(tmp_path / "mine.parquet").series)
+
+
+def test_formats_lists_what_can_be_imported(capsys):
+    """Each format has a line."""
+    assert 0 == run("formats")
+
+    assert list(formats.FORMATS) == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
 
 
 def test_info_prints_numbers_as_text_and_json(capsys):

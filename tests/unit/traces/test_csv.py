@@ -123,6 +123,8 @@ def test_delays_in_ns_take_their_losses_from_the_file_beside(tmp_path):
         ("t_s\trtt_ms\n0\t20.5\n0.01\t21\n", None, 20_500_000),
         ("t_s;rtt_ms\n0;20.5\n0.01;21\n", None, 20_500_000),
         ('"T_ms","RTT_ms"\n"0","20.5"\n"10","21"\n', None, 20_500_000),
+        ("# by hand\n\nt_s,rtt_ms\n0,20.5\n0.01,21\n", None, 20_500_000),
+        ("sep=;\nt_s;rtt_ms\n0;20.5\n0.01;21\n", None, 20_500_000),
         ("epoch_us,rtt_us\n1700000000000000,20500\n1700000000010000,21000\n", 1_700_000_000 * 10**9, 20_500_000),
         ("timestamp,rtt_ms\n1700000000.25,20.5\n1700000000.5,21\n", 1_700_000_000_250_000_000, 20_500_000),
         ("time,rtt_ms\n2023-11-14 22:13:20 UTC,20.5\n2023-11-14 22:13:21 UTC,21\n", 1_700_000_000 * 10**9, 20_500_000),
@@ -154,6 +156,8 @@ def test_a_zone_by_name_is_not_read(tmp_path):
     ("text", "message"),
     [
         ("t_s;rtt_ms\n0;30,1\n", ":2: ';' between the columns and a comma in the number 30,1; write ',' between"),
+        ("t_s\trtt_ms\n0,01\t30\n", ":2: '\\t' between the columns and a comma in the number 0,01; write ','"),
+        ("24.5\n25.5\n", ":1: one number a line, such as 24.5, and no header; write CSV with a time"),
         ("timestamp,rtt_ms\n1753380000123,30\n", ":2: timestamp is 1753380000123; timestamp is in s; call it epoch_ms"),
         ("epoch_ns,rtt_ms\n1753380000,30\n", ":2: epoch_ns is 1753380000; epoch_ns is in ns; call it epoch_s"),
         ("timestamp,rtt\n1753380000123,30\n", ":2: timestamp is 1753380000123; timestamp is in s; call it epoch_ms"),

@@ -139,7 +139,7 @@ def recognised(path: Path) -> str:
         return ""
 
 
-EMPTY = re.compile(r"no probes|no rows|write ISO 8601|of the flush, not of the interval")
+EMPTY = re.compile(r"no probes|no rows|write ISO 8601|of the flush, not of the row")
 """What is refused among the recordings: tests that never ran, the tables made from them, and times of a flush."""
 
 
