@@ -24,6 +24,5 @@ ACTORS: Mapping[Kind, type[Actor]] = {
 
 def actors_for(events: Iterable[Event], site: Site) -> Iterator[Actor]:
     """Yield an actor for each event that needs one."""
-    for event in events:
-        if (kind := ACTORS.get(event.kind)) is not None:
-            yield kind(event, site)
+    played = [event for event in events if event.kind in ACTORS]
+    yield from (ACTORS[event.kind](event, site, number) for number, event in enumerate(played))

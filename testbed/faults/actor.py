@@ -51,8 +51,9 @@ class Site:
 class Actor(ABC):
     """One event's fault. ``open`` before the scenario, ``apply`` and ``undo`` at their instants, ``close`` last."""
 
-    def __init__(self, event: Event, site: Site) -> None:
-        self.event, self.site = event, site
+    def __init__(self, event: Event, site: Site, number: int = 0) -> None:
+        """``number`` is the actor's own among those of a run: its stand-ins open on ports of their own."""
+        self.event, self.site, self.number = event, site, number
         self.stand_ins: Sequence[StandIn] = ()
 
     @property

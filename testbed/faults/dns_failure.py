@@ -8,29 +8,30 @@ from testbed.model.topology import NodeKind
 
 PORT = 8053
 SILENT = "type filter hook input priority filter; meta l4proto { tcp, udp } th dport 53 drop;"
-SERVFAIL = f"type nat hook prerouting priority dstnat; udp dport 53 redirect to :{PORT};"
 
 
 class DnsFailure(Actor):
     """Every router with a name service drops queries, or sends them to a stand-in that answers SERVFAIL."""
 
-    def __init__(self, event: Event, site: Site) -> None:
-        super().__init__(event, site)
+    def __init__(self, event: Event, site: Site, number: int = 0) -> None:
+        super().__init__(event, site, number)
+        self._port = PORT + number
         self._routers = [site.devices[node.name] for node in site.topology.of_kind(NodeKind.ROUTER)]
         self.stand_ins = [
             StandIn(
                 router,
                 "testbed.faults.servfail_server",
-                (str(PORT),),
-                site.logs / f"servfail-{router.name}.log",
+                (str(self._port),),
+                site.logs / f"servfail-{router.name}-{number}.log",
             )
             for router in self._routers
             if event.answer == "servfail"
         ]
 
     def apply(self) -> None:
+        servfail = f"type nat hook prerouting priority dstnat; udp dport 53 redirect to :{self._port};"
         for router in self._routers:
-            self.divert(router, SERVFAIL if self.event.answer == "servfail" else SILENT)
+            self.divert(router, servfail if self.event.answer == "servfail" else SILENT)
 
     def undo(self) -> None:
         for router in self._routers:

@@ -7,6 +7,7 @@ from testbed.faults.actor import Actor, Site, StandIn
 from testbed.model.event import Event
 
 PORT = 8503
+"""Of the first stand-in; the others have those behind it."""
 
 
 class TenantErrors(Actor):
@@ -16,18 +17,19 @@ class TenantErrors(Actor):
     client's packet are sent to the stand-in's port too, which knows nothing of them.
     """
 
-    def __init__(self, event: Event, site: Site) -> None:
-        super().__init__(event, site)
+    def __init__(self, event: Event, site: Site, number: int = 0) -> None:
+        super().__init__(event, site, number)
+        self._port = PORT + number
         if site.endpoint.identity is None:
             raise RunError(f"{event.title}: only a tenant of the lab can be made to answer so")
         identity = site.endpoint.identity
-        arguments = (str(PORT), str(identity.certificate), str(identity.key))
-        log = site.logs / "busy.log"
+        arguments = (str(self._port), str(identity.certificate), str(identity.key))
+        log = site.logs / f"busy-{number}.log"
         self.stand_ins = [StandIn(site.tenant, "testbed.faults.busy_server", arguments, log)]
 
     def apply(self) -> None:
         port = self.site.endpoint.port
-        new = f"type nat hook prerouting priority dstnat; tcp dport {port} redirect to :{PORT};"
+        new = f"type nat hook prerouting priority dstnat; tcp dport {port} redirect to :{self._port};"
         old = f"type filter hook input priority filter; tcp dport {port} reject with tcp reset;"
         self.divert(self.site.tenant, new, old)
 

@@ -14,7 +14,7 @@ from testbed.model.event import Event
 from testbed.model.hub import HubProfile
 from testbed.model.objective import METRICS, Objective
 from testbed.model.quantities import Duration, Share
-from testbed.model.traffic import Traffic, UdpFlows
+from testbed.model.traffic import Traffic, UdpEcho, UdpFlows
 from testbed.model.uplink import UplinkProfile
 from testbed.yaml import load
 from testbed.yaml.overrides import Override
@@ -113,7 +113,7 @@ class Scenario:
             if uplink not in self.uplinks:
                 expected = did_you_mean(uplink, self.uplinks)
                 yield Problem(self.hub.place.at("shape"), f"unknown uplink {uplink!r}", expected)
-        yield from self._new_flows_problems()
+        yield from self._marked_problems()
         yield from self._event_problems()
         for tag in self.tags:
             if not tag.isidentifier():
@@ -133,11 +133,13 @@ class Scenario:
             shift=0,
         )
 
-    def _new_flows_problems(self) -> Iterator[Problem]:
-        streams = [traffic for traffic in self.traffic.values() if isinstance(traffic, UdpFlows)]
-        for traffic in streams[1:]:
-            found = f"{traffic.name!r} is a second stream of new flows, beside {streams[0].name!r}"
-            yield Problem(traffic.place, found, "keep one: the links count the new flows of one")
+    def _marked_problems(self) -> Iterator[Problem]:
+        """Heartbeat and new flows are told on the links by one mark each: two streams would be taken for one."""
+        for kind, noun in ((UdpEcho, "heartbeat"), (UdpFlows, "stream of new flows")):
+            streams = [traffic for traffic in self.traffic.values() if isinstance(traffic, kind)]
+            for traffic in streams[1:]:
+                found = f"{traffic.name!r} is a second {noun}, beside {streams[0].name!r}"
+                yield Problem(traffic.place, found, "keep one: the links tell by its mark who carries it")
 
     def _event_problems(self) -> Iterator[Problem]:
         events = [event for event in self.events if len(event.kinds) == 1]  # the others said so themselves

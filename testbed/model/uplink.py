@@ -65,3 +65,14 @@ class UplinkProfile:
             yield Problem(
                 self.place, f"the uplink has {found}", "write one of 'trace: NAME' and 'fixed: {...}'"
             )
+        elif self.fixed is not None:
+            yield from self._trace_problems()
+
+    def _trace_problems(self) -> Iterable[Problem]:
+        """What says how a trace is played says nothing of fixed values."""
+        given = {"align": self.align == "slot", "repeat": self.repeat, "rate": self.rate is not None}
+        for key in (key for key, is_given in given.items() if is_given):
+            expected = "write it in 'fixed: {...}'" if key == "rate" else "leave it away"
+            yield Problem(
+                self.place.at(key), f"{key} is of a trace, and the uplink has fixed values", expected
+            )

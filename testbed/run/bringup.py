@@ -35,7 +35,7 @@ from testbed.tenant.backend import Access, Tenant
 SECRETS = sandbox.SHARED / "secrets"
 """Keys and tokens of the run, gone with it."""
 
-_TOKEN_LIFE = timedelta(hours=12)
+_SPARE = timedelta(hours=2)  # for bringing up, for samples, for clocks that differ
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -85,7 +85,7 @@ def bring_up(
 
     ``lender`` has the NICs of the plan's bench, if there is one. Raises HostError or RunError.
     """
-    logs, topology = folder / "logs", job.topology
+    logs, topology, life = folder / "logs", job.topology, lifetime(job.scenario.duration)
     with step("network"):
         sandbox.prepare(bench.shown(job.bench))
         SECRETS.mkdir(mode=0o700)
@@ -94,7 +94,9 @@ def bring_up(
         network.build()
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
-        tenant = AzuriteTenant(tenant_node, SECRETS, logs, now(), address=_tenant_address(topology))
+        tenant = AzuriteTenant(
+            tenant_node, SECRETS, logs, now(), lifetime=life, address=_tenant_address(topology)
+        )
         tenant.open()
         network.start_services({tenant.endpoint.host: tenant.endpoint.address})
         (folder / "link").mkdir()
@@ -109,7 +111,7 @@ def bring_up(
     objects = _objects(job)
     seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):
-        starts, expires = now() - timedelta(minutes=5), now() + _TOKEN_LIFE
+        starts, expires = now() - timedelta(minutes=5), now() + life
         tokens = {access: tenant.credential(starts, expires, access) for access in Access}
         groups = provisioned(job.scenario, network)
         variables = hub_variables(job.scenario, topology, tenant.endpoint, tokens)
@@ -157,6 +159,11 @@ def bring_up(
         for probe in lab.probes.values():
             probe.ready()
     return lab
+
+
+def lifetime(duration_ns: int) -> timedelta:
+    """Return how long what the run signs must be valid: certificates and tokens outlive the scenario."""
+    return timedelta(microseconds=duration_ns // 1000) + _SPARE
 
 
 def link_specs(job: Job) -> list[LinkSpec]:

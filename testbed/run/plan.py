@@ -19,7 +19,7 @@ from testbed.model.catalogue import Catalogue
 from testbed.model.event import Kind
 from testbed.model.scenario import Scenario, question, read_scenario
 from testbed.model.topology import NodeKind, Topology
-from testbed.model.trace import Trace
+from testbed.model.trace import SeriesName, Trace
 from testbed.model.traffic import HttpGet
 from testbed.model.uplink import UplinkProfile
 from testbed.traces import store
@@ -217,6 +217,12 @@ def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Proble
             if node not in topology.nodes:
                 found = f"topology {scenario.topology} has no node {node!r}"
                 yield Problem(traffic.place.at(key), found, did_you_mean(node, topology.nodes))
+                continue
+            kind = NodeKind.CLIENT if key == "from" else NodeKind.TENANT
+            if topology.nodes[node].kind is not kind:
+                known = ", ".join(n.name for n in topology.of_kind(kind))
+                found = f"{key} is {node!r}, a node of kind {topology.nodes[node].kind}"
+                yield Problem(traffic.place.at(key), found, f"write a {kind}: {known}")
 
 
 def _link(scenario: Scenario, name: str, profile: UplinkProfile) -> PlannedLink:
@@ -225,6 +231,10 @@ def _link(scenario: Scenario, name: str, profile: UplinkProfile) -> PlannedLink:
     source = trace or profile.fixed
     if source is None:
         raise InputError(profile.place, "neither trace nor fixed values", "write one")
+    rates = (SeriesName.UP_RATE, SeriesName.DOWN_RATE)
+    if trace is not None and profile.rate is not None and all(name in trace.series for name in rates):
+        found = f"a rate, and the trace {profile.trace} has its own"
+        raise InputError(profile.place.at("rate"), found, "leave it away")
     pair = compile_link(
         source,
         duration_ns=scenario.duration,

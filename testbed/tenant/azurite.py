@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,6 +70,7 @@ class AzuriteTenant(Tenant):
         secrets_folder: Path,
         logs: Path,
         now: datetime,
+        lifetime: timedelta = timedelta(hours=12),
         address: str = "203.0.113.10",
         container: str = "content",
     ) -> None:
@@ -77,7 +78,7 @@ class AzuriteTenant(Tenant):
         account = f"testbed{secrets.token_hex(6)}"
         self._key = base64.b64encode(secrets.token_bytes(64)).decode()
         host = f"{account}.blob.core.windows.net"
-        self._files = issue(secrets_folder, host, address, now)
+        self._files = issue(secrets_folder, host, address, now, lifetime)
         self._endpoint = Endpoint(host, address, 443, container, self._files.authority, self._files)
         self._process: subprocess.Popen[bytes] | None = None
         self._filter: subprocess.Popen[bytes] | None = None

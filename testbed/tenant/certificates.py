@@ -27,7 +27,7 @@ class ServerFiles:
 
 
 def issue(
-    folder: Path, host: str, address: str, now: datetime, lifetime: timedelta = timedelta(days=1)
+    folder: Path, host: str, address: str, now: datetime, lifetime: timedelta = timedelta(hours=12)
 ) -> ServerFiles:
     """Make an authority and one certificate for ``host`` and ``address`` in ``folder``.
 

@@ -139,6 +139,29 @@ def test_the_resolver_fails_as_it_is_told_to(site: Site, answer: str, expected: 
     assert "code 0" == python(site, "dish", QUERY, **ask)
 
 
+@pytest.mark.parametrize("kind", ["tenant_errors", "dns_failure"])
+def test_a_fault_can_come_again(kind: str, site: Site) -> None:
+    """Two faults of one kind have stand-ins of their own, opened before either of them begins."""
+    answer = "servfail" if kind == "dns_failure" else "silent"
+    events = [Event(at, **{kind: S}, answer=answer) for at in (0, 2 * S)]  # type: ignore[arg-type]
+    actors = list(actors_for(events, site))
+    try:
+        for actor in actors:
+            actor.open()
+        for actor in actors:
+            actor.apply()
+            if kind == "dns_failure":
+                assert "code 2" == python(site, "dish", QUERY, name=NAME, resolver=RESOLVER)
+            else:
+                assert "503 ServerBusy" == python(
+                    site, "dish", GET, name=NAME, authority=site.endpoint.authority
+                )
+            actor.undo()
+    finally:
+        for actor in actors:
+            actor.close()
+
+
 def test_a_rebooting_dish_takes_its_port_and_its_leases_along(site: Site) -> None:
     """The hub's port loses its carrier and nobody leases; afterwards the same address is leased."""
     hub = site.devices["hub"]

@@ -36,6 +36,33 @@ BAD = {
         "duration: 90 s\nspeed: 3",
         "s.yaml:3: unknown key 'speed' in scenario; did you mean 'seed'?",
     ),
+    "a name of the uplink's own": (
+        "starlink: {fixed",
+        "starlink: {name: dish-gen3, fixed",
+        "s.yaml:4: unknown key 'name' in uplinks 'starlink'; known: align, fixed, queue, rate, repeat, trace",
+    ),
+    "slots of fixed values": (
+        "starlink: {fixed: {delay: 25 ms}}",
+        "starlink: {fixed: {delay: 25 ms}, align: slot, repeat: true, rate: {up: 1 Mbit/s, down: 2 Mbit/s}}",
+        "s.yaml:4: align is of a trace, and the uplink has fixed values; leave it away\n"
+        "s.yaml:4: repeat is of a trace, and the uplink has fixed values; leave it away\n"
+        "s.yaml:4: rate is of a trace, and the uplink has fixed values; write it in 'fixed: {...}'",
+    ),
+    "a rate beside a trace's own": (
+        "starlink: {fixed: {delay: 25 ms}}",
+        "starlink: {trace: starlink-kenya, repeat: true, rate: {up: 1 Mbit/s, down: 2 Mbit/s}}",
+        "s.yaml:4: a rate, and the trace starlink-kenya has its own; leave it away",
+    ),
+    "traffic to somebody else": (
+        "to: tenant, every: 10 ms",
+        "to: internet, every: 10 ms",
+        "s.yaml:7: to is 'internet', a node of kind router; write a tenant: tenant",
+    ),
+    "traffic from nobody on the LAN": (
+        "kind: udp-echo, from: client",
+        "kind: udp-echo, from: hub",
+        "s.yaml:7: from is 'hub', a node of kind hub; write a client: client, client2",
+    ),
     "no unit": (
         "duration: 90 s",
         "duration: 90",

@@ -50,7 +50,14 @@ BAD = {
     "two streams of new flows": (
         "clinic: {kind: http-put, from: client, size: 200 kB, rate: 1/s}",
         "one: {kind: udp-flows, from: client, to: tenant}\n  two: {kind: udp-flows, from: client, to: tenant}",
-        "s.yaml:10: 'two' is a second stream of new flows, beside 'one'; keep one: the links count the new flows",
+        "s.yaml:10: 'two' is a second stream of new flows, beside 'one'; keep one: the links tell by its "
+        "mark who carries it",
+    ),
+    "two heartbeats": (
+        "clinic: {kind: http-put, from: client, size: 200 kB, rate: 1/s}",
+        "one: {kind: udp-echo, from: client, to: tenant, every: 1 s}\n"
+        "  two: {kind: udp-echo, from: client, to: tenant, every: 1 s}",
+        "s.yaml:10: 'two' is a second heartbeat, beside 'one'; keep one: the links tell by its mark who carries it",
     ),
     "packet too small": (
         "kind: udp-call, from: client, to: tenant",
