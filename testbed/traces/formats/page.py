@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator
 
 from testbed import paths
@@ -30,9 +32,18 @@ def text() -> str:
 def _section(format: base.Format) -> Iterator[str]:
     yield f"## {format.name}"
     yield ""
-    yield f"{format.reads[0].upper()}{format.reads[1:]}."
+    yield f"Reads {format.reads}."
     yield ""
     yield f"- Written by: {format.tool}"
     yield f"- Recognised by: {format.sign}"
     yield f"- Record it best: {format.record}"
     yield f"- Cannot tell: {format.cannot_tell}"
+    for paragraph in _traps(format):
+        yield ""
+        yield paragraph
+
+
+def _traps(format: base.Format) -> list[str]:
+    """Return what the importer's module says of the format behind its first line: columns stay in columns."""
+    said = (inspect.getmodule(format.read).__doc__ or "").strip().split("\n\n")[1:]
+    return [f"```\n{part}\n```" if re.search(r"\S  +\S", part) else part for part in said]

@@ -374,7 +374,10 @@ KINDS: Mapping[str, Kind] = {
     "ns-delays": Kind(ns_delays, count_ns, of_series(SeriesName.DOWN_DELAY)),
 }
 TABLES = {"grpc-tools-sqlite", "grpc-tools-parquet", "routeros-lte"}
-OTHERS = {"irtt", "irtt-lines", "prefixed-ping", "iputils-ping", "probe-tsv"}
+OTHERS = {
+    *("irtt", "irtt-lines", "probe-tsv"),
+    *("prefixed-ping", "iputils-ping", "windows-ping", "fping", "owping"),
+}
 """Formats of probes, which have a fuzz of their own."""
 
 ENCODINGS: Mapping[str, Callable[[str], bytes]] = {
