@@ -77,7 +77,7 @@ static int64_t interpolated(const struct schedule *s, uint64_t i, int64_t t)
 	if ((i + 1 == s->n && !s->repeat) || to->delay_ns == from->delay_ns)
 		return from->delay_ns;
 	wide length = segment_end(s, i) - from->t_ns, done = t - from->t_ns;
-	return (from->delay_ns * (length - done) + to->delay_ns * done) / length;
+	return (int64_t)((from->delay_ns * (length - done) + to->delay_ns * done) / length);
 }
 
 static void scheduled(const struct playback *p, struct cursor *c, int64_t now, struct conditions *out)
