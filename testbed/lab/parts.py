@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from testbed.model.ends import EVERYTHING, End
 
 _TAIL_BYTES = 4096
 _WORDS = 300  # characters of its last words that are kept
+
+
+class Process(Protocol):
+    """What a part's process has to tell: a ``subprocess.Popen`` does."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status; None where nobody knows."""
+
+    def poll(self) -> int | None:
+        """Return None while it lives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +34,7 @@ class Part:
     """
 
     name: str
-    process: subprocess.Popen[Any]
+    process: Process
     said: Callable[[], str] = str
     of: str = EVERYTHING
     due_ns: int | None = None
@@ -40,8 +50,10 @@ class Part:
         return End(self.name, self.of, at_ns, how(self.process.returncode), self.said()[:_WORDS])
 
 
-def how(status: int) -> str:
+def how(status: int | None) -> str:
     """Return in words how a process ended."""
+    if status is None:
+        return "nobody knows how"
     if status >= 0:
         return f"exit status {status}"
     try:

@@ -15,6 +15,7 @@ from testbed import faults, paths
 from testbed.faults import Actor
 from testbed.lab import bench, sandbox
 from testbed.lab.bench import BenchHub
+from testbed.lab.daemons import left_running
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
 from testbed.lab.parts import Part
@@ -49,6 +50,7 @@ class Lab:
     tenant: Tenant
     probes: dict[str, Probe] = field(default_factory=dict)
     actors: list[Actor] = field(default_factory=list)
+    daemons: list[Part] = field(default_factory=list)
 
     def bins(self) -> pa.Table:
         """Return the links' 10 ms records so far."""
@@ -60,6 +62,7 @@ class Lab:
             yield Part("linkd", linkd, self.links.last_words)
         yield from self.network.parts()
         yield from self.tenant.parts()
+        yield from self.daemons
         for probe in self.probes.values():
             yield from probe.parts()
         for actor in self.actors:
@@ -128,6 +131,8 @@ def bring_up(
             finally:
                 if (said := SECRETS / "ansible.log").exists():  # one that was interrupted said nothing
                     shutil.copyfile(said, logs / "ansible.log")
+        for device in groups.get("edges", ()):
+            lab.daemons += left_running(device)
     with step("tenant's content"):
         stored = seeding.wait()
     with step("probes"):

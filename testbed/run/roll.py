@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from testbed.lab.parts import Part
+from testbed.lab.parts import Part, Process
 from testbed.model.ends import End
 
 
@@ -15,7 +13,7 @@ class Roll:
 
     def __init__(self, parts: Callable[[], Iterable[Part]], start_ns: int) -> None:
         self._parts, self._start_ns = parts, start_ns
-        self._told: set[subprocess.Popen[Any]] = set()
+        self._told: set[Process] = set()
 
     def call(self, now_ns: int) -> tuple[End, ...]:
         """Return the ends that were not told before."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -111,6 +112,29 @@ def test_a_busy_tenant_refuses_by_its_own_name(site: Site) -> None:
         assert "503 ServerBusy" == found
 
     assert "open" == python(site, "dish", CONNECT, address=ADDRESS, port=443)
+
+
+def test_a_stand_in_must_live_while_its_fault_lasts(site: Site) -> None:
+    """Its death is an unasked end; the one that closing brings is none."""
+    with applied(Event(0, tenant_errors=S), site) as actor:
+        (lives,) = actor.parts()
+        assert ("the stand-in of tenant errors 1 s", False) == (lives.name, lives.ended(0))
+        process = cast(subprocess.Popen[str], lives.process)
+        process.kill()
+        process.wait(timeout=60)
+        assert [True] == [part.ended(0) for part in actor.parts()]
+
+    assert [] == list(actor.parts())
+
+
+def test_a_name_service_that_was_stopped_is_not_missed(site: Site) -> None:
+    """While a CPE reboots its name service is no part; afterwards it is one again, and lives."""
+    with applied(Event(0, "starlink", reboot=60 * S), site):
+        assert "dnsmasq of dish" not in [part.name for part in site.network.parts()]
+
+    assert [("dnsmasq of dish", False)] == [
+        (part.name, part.ended(0)) for part in site.network.parts() if part.name == "dnsmasq of dish"
+    ]
 
 
 def test_a_busy_tenant_resets_what_is_open(site: Site) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from testbed.result.record import State
+from testbed.result.record import Record, State
 from testbed.result.store import Result
 from testbed.result.verdict import Outcome
 from tests.system.run.conftest import Testbed, events, until
@@ -40,10 +40,12 @@ def below(pid: int) -> Iterator[int]:
             yield from below(child)
 
 
-def named(pid: int, words: str) -> int:
-    """Return the one process below another whose command line has these words."""
+def named(pid: int, words: str, node: str = "") -> int:
+    """Return the one process below another whose command line has these words, on a node where one is given."""
     lines = {one: Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ") for one in below(pid)}
-    (found,) = [one for one, line in lines.items() if words in line]
+    homes = {one: os.readlink(f"/proc/{one}/ns/net") for one in lines}
+    here = {homes[one] for one, line in lines.items() if f"mininet:{node}" in line}
+    (found,) = [one for one, line in lines.items() if words in line and (not node or homes[one] in here)]
     return found
 
 
@@ -76,17 +78,33 @@ def test_a_dead_part_is_no_verdict_on_the_hub(
     words: str, part: str, outcomes: tuple[Outcome, ...], testbed: Testbed, tmp_path: Path
 ) -> None:
     """Killed after two seconds: no objective passes or fails, each says which part ended; exit status 3."""
-    scenario = tmp_path / "dead-part.yaml"
-    scenario.write_text(SCENARIO)
-    process = testbed.start(scenario)
-    until(process, "step", name="scenario", seconds=None)
-    next(event for event in events(process) if event["event"] == "tick" and event["t_ns"] > 2e9)
-    os.kill(named(process.pid, words), signal.SIGKILL)
-    process.communicate(timeout=120)
-    record = Result.load(testbed.result()[0]).record
+    record = killed(testbed, tmp_path, SCENARIO, lambda pid: named(pid, words))
 
-    assert (3, State.COMPLETE) == (process.returncode, record.state)
     assert part in [end.part for end in record.ends]
     assert outcomes == tuple(verdict.outcome for verdict in record.verdicts)
     assert all(f"{part} ended at" in verdict.reason for verdict in record.verdicts)
     assert all("killed by SIGKILL" in verdict.reason for verdict in record.verdicts)
+
+
+def test_a_daemon_of_the_edge_is_a_part(testbed: Testbed, tmp_path: Path) -> None:
+    """The far end of the hub's BGP sessions is the testbed's: without its bgpd the run is invalid."""
+    scenario = SCENARIO.replace("ping-tracked", "bgp-bfd")
+    record = killed(testbed, tmp_path, scenario, lambda pid: named(pid, "frr/bgpd", "edge"))
+
+    assert ["bgpd of edge"] == [end.part for end in record.ends]
+    assert {"invalid"} == {verdict.outcome for verdict in record.verdicts}
+
+
+def killed(testbed: Testbed, folder: Path, text: str, victim: Callable[[int], int]) -> Record:
+    """Return what a run says of whom a process was killed in the middle; its exit status is 3."""
+    scenario = folder / "dead-part.yaml"
+    scenario.write_text(text)
+    process = testbed.start(scenario)
+    until(process, "step", name="scenario", seconds=None)
+    next(event for event in events(process) if event["event"] == "tick" and event["t_ns"] > 2e9)
+    os.kill(victim(process.pid), signal.SIGKILL)
+    process.communicate(timeout=120)
+    record = Result.load(testbed.result()[0]).record
+
+    assert (3, State.COMPLETE) == (process.returncode, record.state)
+    return record

@@ -79,4 +79,5 @@ def test_how_and_last_words(tmp_path: Path) -> None:
     log.write_text("x" * 9000 + "\nthe last\n\n")
 
     assert ["exit status 3", "killed by SIGSEGV", "killed by signal 40"] == [how(3), how(-11), how(-40)]
+    assert "nobody knows how" == how(None)
     assert ("the last", "") == (last_line(log), last_line(tmp_path / "none"))
