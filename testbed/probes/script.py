@@ -155,8 +155,7 @@ class ScriptedProbe(Probe):
         return self.told(live)
 
     def parts(self) -> Iterator[Part]:
-        done_ns = self.done_from_ns
-        due_ns = None if done_ns is None else self._started_ns + done_ns
+        due_ns = self._started_ns + self.done_from_ns
         client, *others = reversed(self._scripts)
         if client.process is not None:
             yield Part(f"{self.noun} of {self._name}", client.process, client.last_words, self._name, due_ns)
@@ -166,9 +165,9 @@ class ScriptedProbe(Probe):
                 yield Part(name, script.process, script.last_words, self._name)
 
     @property
-    def done_from_ns(self) -> int | None:
-        """From when, in ns since the start, the client's script may have done all it has to; None: it goes on."""
-        return None
+    def done_from_ns(self) -> int:
+        """From when, in ns since the start, the client's script may have done all it has to."""
+        return self._site.duration_ns
 
     def so_far(self) -> pa.Table:
         return samples.table(self.rows(), self.schema)

@@ -33,10 +33,6 @@ class Transfer(ScriptedProbe):
         self._receiver = "tenant" if traffic.direction == "up" else "client"
         self._session, self._arrived, self._rate_bps, self._at_ns = 0, 0, 0.0, 0
 
-    @property
-    def done_from_ns(self) -> int:
-        return self._site.duration_ns
-
     def rows(self) -> list[Row]:
         return sorted((row for s in self._scripts for row in s.rows()), key=lambda row: int(row["t_ns"]))
 

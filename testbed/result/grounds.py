@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from testbed.model.ends import EVERYTHING, End
+from testbed.model.facts import Facts
 from testbed.model.objective import METRICS, Objective
 from testbed.model.scenario import Scenario
-from testbed.model.traffic import UdpFlows
 
 BY_CARRIER = frozenset(
-    {"failovers", "flaps", "false_alarms", "return_to_preferred", "stranded_time", "stranded_sessions"}
+    {
+        "failovers",
+        "flaps",
+        "false_alarms",
+        "return_to_preferred",
+        "new_flows_return",
+        "stranded_time",
+        "stranded_sessions",
+    }
 )
-"""Metrics that ask which uplink carried the heartbeat, whatever else they measure."""
+"""Metrics that ask which uplink carried the marked packets (heartbeat, new flows), whatever else they measure."""
 
 
 def invalid(ends: Iterable[End]) -> str:
@@ -20,9 +28,9 @@ def invalid(ends: Iterable[End]) -> str:
     return "; ".join(str(end) for end in ends if end.of == EVERYTHING)
 
 
-def missing(objective: Objective, scenario: Scenario, heartbeat: str, ends: Iterable[End]) -> str:
+def missing(objective: Objective, scenario: Scenario, facts: Facts, ends: Iterable[End]) -> str:
     """Return which of the parts that measure an objective have ended. Empty: all were there."""
-    streams = measured(objective, scenario, heartbeat)
+    streams = measured(objective, scenario, facts)
     return "; ".join(str(end) for end in ends if end.of in streams)
 
 
@@ -33,12 +41,11 @@ def asked_less(ends: Iterable[End]) -> str:
     )
 
 
-def measured(objective: Objective, scenario: Scenario, heartbeat: str) -> set[str]:
+def measured(objective: Objective, scenario: Scenario, facts: Facts) -> set[str]:
     """Return the names of the traffic whose samples an objective is measured from."""
     if not METRICS[objective.metric].of:
         return set(scenario.traffic)  # bytes on the links: everybody's
     subject = scenario.subject(objective)
     streams = {subject} if subject else {traffic.name for traffic in scenario.traffic_for(objective)}
-    if objective.metric == "stranded_sessions":  # a return is that of new flows, where there are some
-        streams |= {traffic.name for traffic in scenario.traffic.values() if isinstance(traffic, UdpFlows)}
-    return streams | {heartbeat} if objective.metric in BY_CARRIER else streams
+    marked = {facts.heartbeat, facts.new_flows} if objective.metric in BY_CARRIER else set()
+    return (streams | marked) - {""}

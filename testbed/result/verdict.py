@@ -85,7 +85,7 @@ def _evaluate(
     verdict = judge(objective, ask, METRICS[objective.metric].measure(evidence, ask))
     if invalid:
         return replace(verdict, outcome=Outcome.INVALID, reason=invalid)
-    unsure = grounds.missing(objective, scenario, evidence.facts.heartbeat, ends)
+    unsure = grounds.missing(objective, scenario, evidence.facts, ends)
     if verdict.outcome is Outcome.PASS:
         unsure = unsure or grounds.asked_less(ends)
     return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=unsure) if unsure else verdict
