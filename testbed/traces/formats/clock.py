@@ -56,8 +56,10 @@ def iso(table: tables.Table, name: str) -> tuple[Int, tuple[str, ...] | None]:
     """
     found, zones, named = [], set(), set()
     for row, text in enumerate(table.column(name)):
-        if not (match := _ISO.match(text)) or (stamp := iso_ns(match)) is None:
+        if not (match := _ISO.match(text)):
             raise table.refuse(row, f"{name} is {text!r}", "write ISO 8601, with a zone in all rows or none")
+        if (stamp := iso_ns(match)) is None:
+            raise table.refuse(row, f"{name} is {text!r}", "write a date that there was")
         found.append(stamp)
         zones.add(bool(match["zone"]))
         if match["name"] and not match["zone"]:
@@ -71,7 +73,10 @@ def iso(table: tables.Table, name: str) -> tuple[Int, tuple[str, ...] | None]:
 
 
 def iso_ns(match: re.Match[str]) -> int | None:
-    """Return a time that `_ISO` matches in ns, as UTC where it has no zone; None for a date that is none."""
+    """Return a time that `_ISO` matches in ns, as UTC where it has no zone.
+
+    None for a date that is none, or that 64 bits do not hold.
+    """
     try:
         when = datetime.fromisoformat(f"{match['day'].replace('/', '-')}T{match['time']}")
     except ValueError:
@@ -81,7 +86,8 @@ def iso_ns(match: re.Match[str]) -> int | None:
     if offset[:1] in "+-" and offset:
         away = int(offset[1:3]) * 3600 + int(offset[3:].strip(":") or 0) * 60
         seconds += away if offset[0] == "-" else -away
-    return seconds * S + int((match["part"] or "0").ljust(9, "0"))
+    found = seconds * S + int((match["part"] or "0").ljust(9, "0"))
+    return found if abs(found) < 2**63 else None
 
 
 def checked(path: Path, stamp: Int, lines: Sequence[int], *, local: bool = False) -> tuple[str, ...]:

@@ -167,7 +167,10 @@ def iso_ns(text: str) -> int:
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
         raise ValueError(f"time {text!r} has no zone")
-    return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    found = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    if abs(found) >= 2**63:
+        raise ValueError(f"time {text!r} is none of our time")
+    return found
 
 
 HISTORY = base.Format(

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testbed.errors import InputError
 from testbed.model.trace import FRAMINGS, Layer, Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base, dish_grpc, documents
 
+Int = NDArray[np.int64]
 _MBPS = 10**6
+_LONGEST_LOSS = 100_000
+_LONGEST_S = 10**7
 _WAYS: Mapping[str, SeriesName] = {"download": SeriesName.DOWN_RATE, "upload": SeriesName.UP_RATE}
 
 
@@ -31,17 +35,16 @@ def _read(path: Path) -> base.Recording:
         data = documents.only(path, base.lines(path), "test")
         metadata = data["metadata"]
         begun = dish_grpc.iso_ns(str(metadata.get("T0") or metadata["TIME"]).replace("Z", "+00:00"))
-        probes, probes_note = _probes(path, data.get("raw_values") or {})
+        sent, rtt, probes_note = _probes(path, data.get("raw_values") or {})
         rates, rates_notes = _rates(path, data)
-    if not probes and not rates:
+    if not len(sent) and not rates:
         found = f"series {', '.join(data['results']) or 'none'}: no ping with raw values, no TCP transfer"
         raise InputError(str(path), found, "give a test such as rrul or tcp_nup")
-    start = min([begun, *(t for t, _ in probes)])
+    start = min([begun, *sent[:1].tolist()])
     series = {name: _on_grid(rows, begun - start) for name, rows in rates.items()}
-    if probes:
-        t = base.increasing([t - start for t, _ in probes])
-        rtt = np.array([rtt for _, rtt in probes], np.int64)
-        series[SeriesName.RTT] = Series.of(t, rtt, np.where(rtt < 0, Loss.UNKNOWN, Loss.NONE))
+    if len(sent):
+        loss = np.where(rtt < 0, Loss.UNKNOWN, Loss.NONE)
+        series[SeriesName.RTT] = Series.of(base.increasing(sent - start), rtt, loss)
     return base.Recording(
         series=series,
         duration_ns=base.end_of(*(s.t_ns for s in series.values())),
@@ -52,18 +55,19 @@ def _read(path: Path) -> base.Recording:
     )
 
 
-def _probes(path: Path, raw: Mapping[str, Sequence[Any]]) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
-    """Return (sent at UTC ns, RTT in ns or -1) of the ping whose packets are numbered, and what was left."""
+def _probes(path: Path, raw: Mapping[str, Sequence[Any]]) -> tuple[Int, Int, tuple[str, ...]]:
+    """Return when the packets of a ping that numbers them were sent (UTC ns), their RTTs (-1: lost), and notes."""
     pings = [name for name, rows in raw.items() if name.startswith("Ping (ms)") and rows]
     names = [name for name in pings if any("seq" in row for row in raw[name])]
     if not names:
-        return [], (f"packets are not numbered: {', '.join(pings)} left",) if pings else ()
+        none = np.zeros(0, np.int64)
+        return none, none, (f"packets are not numbered: {', '.join(pings)} left",) if pings else ()
     name = next((name for name in names if "ICMP" in name), names[0])
     left = [other for other in pings if other != name]
     notes = (f"RTT of '{name}'" + (f"; left: {', '.join(left)}" if left else ""),)
     rows = [_row(path, name, number, row) for number, row in enumerate(raw[name])]
     for number, ((one, _, _), (other, _, _)) in enumerate(itertools.pairwise(rows), 1):
-        if not one < other <= one + base.MAX_PROBES // max(len(rows), 1):
+        if not one < other <= one + _LONGEST_LOSS:
             found = f"{name}, value {number}: number {other} follows {one}"
             raise InputError(str(path), found, "give the data of one test")
     if leap := base.leap([t for _, t, _ in rows]):
@@ -73,7 +77,7 @@ def _probes(path: Path, raw: Mapping[str, Sequence[Any]]) -> tuple[list[tuple[in
     sent = np.interp(every, numbers, [float(t - rows[0][1]) for _, t, _ in rows]).round().astype(np.int64)
     rtt = np.full(len(every), -1, np.int64)
     rtt[np.array(numbers) - numbers[0]] = [rtt for _, _, rtt in rows]
-    return [(rows[0][1] + int(t), int(v)) for t, v in zip(sent, rtt, strict=True)], notes
+    return rows[0][1] + sent, rtt, notes
 
 
 def _row(path: Path, name: str, number: int, row: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -104,7 +108,9 @@ def _rates(
             for t, v in zip(times, values, strict=True)
             if v is not None
         ]
-        if any(not 0 <= rate < 10**13 or t < 0 for t, rate in rows):
+        if any(one >= other for (one, _), (other, _) in itertools.pairwise(rows)):
+            raise ValueError("x_values do not rise")
+        if any(not (0 <= rate < 10**13 and 0 <= t < _LONGEST_S * 10**9) for t, rate in rows):
             raise InputError(
                 str(path), f"'{name}' has values that no link has", "give the file as Flent wrote it"
             )

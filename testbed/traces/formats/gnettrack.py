@@ -25,6 +25,9 @@ _RADIO: Mapping[str, str] = {
     "SNR": "SNR dB",
     "CQI": "CQI",
     "RSSI": "RSSI dBm",
+    "Level": "level dBm",
+    "Qual": "quality dB",
+    "LTERSSI": "LTE RSSI dBm",
 }
 _LOUDEST = 1000
 

@@ -47,7 +47,7 @@ def _recognises(head: base.Head) -> bool:
     text = head.text
     if re.search(r'^\s*\{"event": *"start"', text, re.MULTILINE):
         return True
-    begun = re.search(r"^\s*\{", text, re.MULTILINE)
+    begun = re.search(r"^\s*\[?\s*\{", text, re.MULTILINE)
     return (
         begun is not None
         and '"start"' in text[begun.start() : begun.start() + 40]
@@ -59,6 +59,8 @@ def _read(path: Path) -> base.Recording:
     lines, notes = base.finished(path)
     streamed = any(re.match(r'\s*\{"event": *"', line) for line in lines[:20])
     found, around = documents.documents(path, lines if streamed else base.lines(path))
+    if len(found) == 1 and isinstance(found[0].value, list):
+        found = [documents.Document(found[0].line, value) for value in found[0].value]
     notes = (notes if streamed else ()) + _said(path, around)
     if streamed:
         result, more = _of_stream(path, found)
@@ -107,48 +109,73 @@ def _event(item: documents.Document) -> str:
 
 
 def _recording(path: Path, result: Mapping[str, Any], notes: tuple[str, ...]) -> base.Recording:
-    error, items = str(result.get("error") or "").removeprefix("error - "), result.get("intervals") or []
-    if not items:
+    error = str(result.get("error") or "").removeprefix("error - ")
+    if not result.get("intervals"):
         found = f"iperf3 failed: {error}" if error else "no reporting intervals"
         raise InputError(str(path), found, "record again with: iperf3 -J -i 0.1 -R -c HOST")
     start = result["start"]
-    server = "accepted_connection" in start
-    totals: dict[tuple[SeriesName, bool], list[Interval]] = {}
-    for number, item in enumerate(items):
-        for sender, interval in _totals(path, number, item, start, server):
-            name = SeriesName.UP_RATE if sender != server else SeriesName.DOWN_RATE
-            totals.setdefault((name, sender), []).append(interval)
-        if {len(intervals) for intervals in totals.values()} != {number + 1}:
-            raise ValueError(f"interval {number} has other directions than those before")
+    totals = _by_direction(path, result["intervals"], start)
     kept = {key: _kept(path, intervals) for key, intervals in totals.items()}
-    if len({name for name, _ in kept}) != len(kept) or not any(kept.values()):
-        raise ValueError("intervals of a sender and of a receiver of one direction")
-    omitted = sum(interval.omitted for interval in next(iter(totals.values())))
-    begin = start["timestamp"]
-    start_ns = int(begin.get("timemillisecs", begin["timesecs"] * 1000)) * 10**6
-    if omitted:
-        notes += (f"{omitted} omitted intervals left out",)
-        start_ns += _omitted_ns(next(iter(totals.values())), next(iter(kept.values())))
-    if any(intervals[-1].is_nothing for intervals in totals.values()):
-        notes += ("a last interval of 0 s left out",)
-    if error:
-        notes += (f"iperf3 ended with: {error}",)
-    if server:
-        notes += ("written by the server: 'up' is towards it",)
     origin = min(intervals[0].begin_ns for intervals in kept.values())
+    one = next(iter(totals.values()))
+    late_ns = _omitted_ns(one, next(iter(kept.values())))
     framing, more = _framing(start)
     return base.Recording(
         series={name: _series(intervals, origin) for (name, _), intervals in kept.items()},
         duration_ns=max(max(i[-1].end_ns, i[-1].begin_ns + 1) for i in kept.values()) - origin,
-        start_ns=start_ns + origin,
+        start_ns=_begin_ns(start) + late_ns + origin,
         traits=(Trait.SENDER_SIDE,) if any(sender for _, sender in kept) else (),
-        notes=notes + more,
+        notes=notes + _left_out(totals) + _ended(start, error) + more,
         framing={name: framing for name, _ in kept},
     )
 
 
+def _by_direction(
+    path: Path, items: Sequence[Mapping[str, Any]], start: Mapping[str, Any]
+) -> dict[tuple[SeriesName, bool], list[Interval]]:
+    """Return the totals by series, and by whether the end that wrote the file sent them.
+
+    Raises ValueError where an interval has other directions than those before.
+    """
+    server = _by_server(start)
+    totals: dict[tuple[SeriesName, bool], list[Interval]] = {}
+    for number, item in enumerate(items):
+        for sender, interval in _totals(path, number, item, start):
+            name = SeriesName.UP_RATE if sender != server else SeriesName.DOWN_RATE
+            totals.setdefault((name, sender), []).append(interval)
+        if {len(intervals) for intervals in totals.values()} != {number + 1}:
+            raise ValueError(f"interval {number} has other directions than those before")
+    if len({name for name, _ in totals}) != len(totals):
+        raise ValueError("intervals of a sender and of a receiver of one direction")
+    return totals
+
+
+def _by_server(start: Mapping[str, Any]) -> bool:
+    return "accepted_connection" in start
+
+
+def _begin_ns(start: Mapping[str, Any]) -> int:
+    begin = start["timestamp"]
+    found = int(begin.get("timemillisecs", begin["timesecs"] * 1000)) * 10**6
+    if not 0 <= found < 2**62:
+        raise ValueError(f"a test that began {begin['timesecs']} s after 1970")
+    return found
+
+
+def _left_out(totals: Mapping[tuple[SeriesName, bool], Sequence[Interval]]) -> tuple[str, ...]:
+    omitted = sum(interval.omitted for interval in next(iter(totals.values())))
+    notes = (f"{omitted} omitted intervals left out",) if omitted else ()
+    empty = any(intervals[-1].is_nothing for intervals in totals.values())
+    return (*notes, "a last interval of 0 s left out") if empty else notes
+
+
+def _ended(start: Mapping[str, Any], error: str) -> tuple[str, ...]:
+    notes = (f"iperf3 ended with: {error}",) if error else ()
+    return (*notes, "written by the server: 'up' is towards it") if _by_server(start) else notes
+
+
 def _totals(
-    path: Path, number: int, item: Mapping[str, Any], start: Mapping[str, Any], server: bool
+    path: Path, number: int, item: Mapping[str, Any], start: Mapping[str, Any]
 ) -> Iterator[tuple[bool, Interval]]:
     """Yield an interval's totals, each with whether the end that wrote the file sent it."""
     sums = [item[name] for name in SUMS if name in item]
@@ -156,7 +183,7 @@ def _totals(
         raise KeyError("sum")
     reverse = bool(start["test_start"].get("reverse"))
     for place, total in enumerate(sums):
-        unsaid = (reverse == server) != bool(place)  # before 3.7 nothing says it but the order
+        unsaid = (reverse == _by_server(start)) != bool(place)  # before 3.7 nothing says it but the order
         yield bool(total.get("sender", unsaid)), _interval(path, number, total)
 
 
@@ -181,7 +208,7 @@ def _kept(path: Path, intervals: Sequence[Interval]) -> list[Interval]:
 
 def _omitted_ns(intervals: Sequence[Interval], kept: Sequence[Interval]) -> int:
     """Return how long the omitted intervals took where the kept ones count from 0 again."""
-    end = max(i.end_ns for i in intervals if i.omitted)
+    end = max((i.end_ns for i in intervals if i.omitted), default=0)
     return end if kept[0].begin_ns < end - _TOUCHING_NS else 0
 
 

@@ -97,10 +97,13 @@ def _read(path: Path) -> base.Recording:
     table = tables.read_csv(path)
     received = table.names == _NUWINS_PING
     table = _lower(table)
+    columns = _columns(table.names)
+    if not columns:
+        what = f"columns {', '.join(table.names)}: none is known as a value"
+        raise InputError(Place(str(path), 1), what, f"name one {' or '.join(VALUES)}")
     time_name = _one_of(table, [name for name in TIMES if name in table.columns], "times")
     stamp, utc, notes = _stamps(table, time_name)
     notes += clock.checked(path, stamp, table.lines, local=not utc)
-    columns = _columns(table.names)
     found = {name: _readings(table, name, column) for name, column in columns.items()}
     found = _without_joined(found, columns)
     if received:
@@ -133,10 +136,11 @@ def _lower(table: tables.Table) -> tables.Table:
 
 
 def _one_of(table: tables.Table, names: list[str], what: str) -> str:
-    if len(names) != 1:
-        found = f"columns {', '.join(table.names)}: {' and '.join(names) or 'none'} are {what}"
-        raise InputError(Place(str(table.path), 1), found, "keep one of them")
-    return names[0]
+    if len(names) == 1:
+        return names[0]
+    found = f"columns {', '.join(table.names)}: {' and '.join(names) or 'none'} are {what}"
+    expected = "keep one of them" if names else f"name one {' or '.join(TIMES)}"
+    raise InputError(Place(str(table.path), 1), found, expected)
 
 
 def _stamps(table: tables.Table, name: str) -> tuple[Int, bool, tuple[str, ...]]:

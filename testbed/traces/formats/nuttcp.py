@@ -21,6 +21,7 @@ _CPU = re.compile(r".*%[TR]X\b")
 _OTHER = re.compile(r"(\s*|nuttcp(-[rt])?: .*|nohup: .*)\Z")
 _UDP = re.compile(r"nuttcp-[rt]: buflen=(\d+),.* udp\b")
 _MSS = re.compile(r"nuttcp-[rt]: .*\bmss=(\d+)")
+_TOTAL = re.compile(r"nuttcp-(?P<end>[rt]): .* in +(?P<length>\d+\.\d+) real seconds\b")
 _BEGINS = re.compile(r"nuttcp-(?P<end>[rt]): v[\d.]+: (?!Error)")
 
 
@@ -42,8 +43,8 @@ def _read(path: Path) -> base.Recording:
             raise log.refuse(number, f"{line[:60]!r} is no line of nuttcp", "give the whole text")
         elif begins and not rates.rate_bps:
             end = end or begins["end"]  # this end's own lines come first
-        elif " real seconds" in line and line.startswith(f"nuttcp-{end}:") and rates.rate_bps:
-            summary_s = float(line.split(" real seconds")[0].split()[-1])
+        elif (total := _TOTAL.match(line)) and total["end"] == end and rates.rate_bps:
+            summary_s = float(total["length"])
         else:
             _take(log, line)
     log.rates[_direction(log, end)] = rates

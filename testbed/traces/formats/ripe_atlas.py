@@ -20,6 +20,10 @@ from testbed.units import format_duration
 
 _LONGEST_PAUSE_NS = 30 * 86400 * 10**9
 _APART_NS = 10**9
+_MOST_PACKETS = 1000
+"""More than any measurement orders in one result."""
+_FROM_S, _TO_S = 1_262_304_000, 4_102_444_800
+"""RIPE Atlas began in 2010."""
 
 
 @dataclass(frozen=True, order=True)
@@ -111,11 +115,15 @@ def _recording(
 
 def _packets(path: Path, number: int, result: Mapping[str, Any]) -> list[_Packet]:
     """Return the packets of one result. Raises InputError where it does not have as many as were sent."""
+    if not _FROM_S <= int(result["timestamp"]) <= _TO_S:
+        raise _refuse(path, number, f"timestamp {result['timestamp']}", "an epoch in s, after 2010")
     at = int(result["timestamp"]) * 10**9
     items = [item for item in result["result"] if not item.get("dup") and "late" not in item]
     sent = int(result.get("sent", len(items)))
     if sent == 0:
         return []
+    if not 0 < sent <= _MOST_PACKETS:
+        raise _refuse(path, number, f"{sent} packets sent", "give the result as RIPE Atlas wrote it")
     if not items and sent:
         if int(result.get("rcvd", 0)):
             found = f"{result['rcvd']} answers and no single RTTs, as of a built-in measurement"

@@ -167,6 +167,8 @@ def test_a_zone_by_name_is_not_read(tmp_path):
         ("time,rtt_ms\n2025-10-26 02:00:00,1\n2025-10-26 02:59:59,1\n2025-10-26 02:00:00,1\n",
          ":4: the clock leaps back by 59.98 min, as at the end of summer time; write the times as UTC"),
         ("t_s,rtt_ms\n0,30\n1,\"31\n2,32\n", ":3: no row of CSV"),
+        ("time,rtt_ms\n2025-02-30 02:00:00,1\n", ":2: time is '2025-02-30 02:00:00'; write a date that there was"),
+        ("time,rtt_ms\n9999-02-03 02:00:00,1\n", ":2: time is '9999-02-03 02:00:00'; write a date that there was"),
         ("t_s,rtt_ms,rtt_us\n0,30,1\n", "rtt_ms and rtt_us are the same (rtt); keep one of them"),
         ("t_s,t_ms,rtt_ms\n0,0,30\n", ":1: columns t_s, t_ms, rtt_ms: t_s and t_ms are times; keep one of them"),
         ("t_s,rtt_ms\n0,0\n", "column rtt_ms has no value; take it out"),
@@ -238,3 +240,18 @@ def test_wetlinks_rates_are_bit_s(tmp_path):
     assert [round(2e8 + n) for n in range(10)] == trace.series[SeriesName.DOWN_RATE].value.tolist()
     assert [15_000_000] == trace.series[SeriesName.UP_RATE].value.tolist()
     assert any("pauses between rates" in note for note in trace.provenance.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("t_s,mood\n0,1\n", ":1: columns t_s, mood: none is known as a value; name one rtt_ms or"),
+        ("when,rtt_ms\n0,1\n", ":1: columns when, rtt_ms: none are times; name one t_s or"),
+    ],
+)
+def test_a_table_that_is_said_to_be_csv_needs_a_time_and_a_value(text, message, tmp_path):
+    """What --format says cannot make up for a column."""
+    with pytest.raises(InputError) as error:
+        store.import_file(written(tmp_path, text), "csv")
+
+    assert message in str(error.value)

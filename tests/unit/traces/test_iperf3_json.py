@@ -93,6 +93,7 @@ def test_the_intervals_before_an_error_are_kept(tmp_path):
         ([result([], error="error - unable to connect to server: No route to host")],
          "iperf3 failed: unable to connect to server: No route to host"),
         ([DOWNLOAD, DOWNLOAD], "file.txt:2: 2 results in one file; split them: one result a file"),
+        ([[DOWNLOAD, DOWNLOAD]], "file.txt:1: 2 results in one file; split them: one result a file"),
         (["hello", DOWNLOAD], "file.txt:1: 'hello' is no JSON; give iperf3's JSON alone"),
         ([result([{"sum": total(n, 1)} for n in (0, 2)])], "interval 1: begins at 2 s, the one before ends at 1 s"),
         ([result([{"sum": total(0, 1, bits_per_second=None, bytes=None)}])], "interval 0: no rate"),

@@ -46,3 +46,10 @@ def test_intervals_that_are_missing_before_the_summary_are_noted(tmp_path):
         "the intervals make 3 s, the summary says 6.05 s"
         in store.import_file(written(tmp_path, text)).provenance.notes
     )
+
+
+def test_a_summary_without_its_time_is_none(tmp_path):
+    """The line is one of nuttcp's end, and tells no length."""
+    text = NUTTCP.replace("in 3.00 real", "in  real")
+
+    assert any("no summary" in note for note in store.import_file(written(tmp_path, text)).provenance.notes)

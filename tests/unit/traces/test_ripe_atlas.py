@@ -66,6 +66,8 @@ def test_two_measurements_of_a_probe_are_two_paths(tmp_path):
         ),
         ([result(0, {"rtt": 0})], "record 0: rtt 0 ms; a round trip takes more than 0"),
         ([result(0, {"rtt": 30}, type="traceroute")], "record 0: type 'traceroute'; give a ping measurement"),
+        ([result(0, sent=10**9, rcvd=0)], "record 0: 1000000000 packets sent"),
+        ([result(10**20)], "record 0: timestamp 24000000000001700000000; an epoch in s"),
         ([result(0, None)], "record 0: not a RIPE Atlas ping result"),
     ],
 )
