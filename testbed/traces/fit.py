@@ -1,185 +1,213 @@
-"""A profile from a recording: the same statistics, in the generator's terms.
+"""A profile from a recording: its distribution, levels and steps, gaps, losses and outages, in the generator's terms.
 
-What is read off a recording is not what the generator needs: its probes keep order, which lengthens jitter, and
-a level is hidden below the jitter. So a first reading is corrected until what is read off its synthesis equals
-what was read off the recording (indirect inference: Gourieroux, Monfort and Renault, 1993).
+The RTT's quantiles and its step at boundaries are read off as they are, and the generator keeps both (spread.py).
+Shares of the variance are read off normal scores. Lengths are counted in probes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import InputError
-from testbed.model.trace import FRAMES, EventKind, Loss, Series, SeriesName, Trace, TraceEvent
-from testbed.traces import synth
+from testbed.model.trace import FRAMES, EventKind, Series, SeriesName, Trace, TraceEvent
+from testbed.traces import likeness
 from testbed.traces.handover import Handovers, gaps_of, handovers
 from testbed.traces.losses import LossRuns, loss_runs
 from testbed.traces.profile import (
     Bursts,
     DurationQuantiles,
     Handover,
-    Jitter,
-    Level,
     Outage,
     Profile,
     RateModel,
     RateQuantiles,
+    Spread,
+    Stretch,
 )
-from testbed.traces.slots import SLOT_NS
-from testbed.units import format_duration, format_rate, format_share
+from testbed.traces.round_trips import round_trips
+from testbed.traces.slots import SLOT_NS, first_boundary
+from testbed.traces.spread import scores_of
+from testbed.traces.waits import waits
+from testbed.units import format_duration, format_share
 
+Int = NDArray[np.int64]
+Floats = NDArray[np.float64]
 _LEVEL_EVERY_NS = 5 * 10**9  # of a path without slots
 _FEWEST = 100
-_FEWEST_A_LEVEL = 5
+_FEWEST_A_LEVEL = 20  # probes
+_FEWEST_BOUNDARIES = 4
+_MOST_LOST = 0.5
 _STEP_NS = 10_000
 _OUTAGE_NS = 10**9
 """Nothing for this long is an outage, not a burst; gaps at handovers are shorter."""
-_CORRECTIONS = 5
-_TRIAL_LEVELS = 240
-_TRIAL_SEED = 1
+_PERCENT = np.linspace(0, 100, 101)
+_TAIL = np.linspace(99.1, 99.9, 9)
+_CLOCK_CLEAR = 1.3
+_OTHER_PHASES_NS = (5 * 10**9, 75 * 10**8, 10 * 10**9)
 
 
 def fit(trace: Trace) -> Profile:
     """Return a profile whose synthesis has this trace's statistics. Raises InputError for too little of it.
 
-    The level of a slot is a low quantile of its RTTs, jitter what lies above it; gaps, peaks and losses
-    away from boundaries are counted, outages by the causes that the trace has marked. Without round trips
-    the sum of the one-way delays is taken.
+    RTTs have the recording's quantiles and steps; gaps, losses and outages its lengths and numbers, outages by the
+    causes that the trace has marked. Without round trips the sum of the one-way delays is taken. Where the trace has a
+    clock its boundaries are known; they count where steps at them are larger than between them.
     """
-    probes = _round_trips(trace)
+    probes = _enough(trace)
     cycle = handovers(trace)
-    slots = cycle is not None and cycle.clear
-    every, phase = (SLOT_NS, cycle.phase_ns) if cycle is not None and slots else (_LEVEL_EVERY_NS, 0)
-    every = max(every, 4 * _FEWEST_A_LEVEL * probes.cadence_ns)
+    phase = boundary(trace, probes, cycle)
     source = f"fit on {trace.name} ({format_duration(trace.duration_ns)})"
-    found = _handover(probes, cycle, source) if cycle is not None and slots else None
-    level, jitter = _level_and_jitter(probes, every, phase, found is not None, source)
+    cadence = _cadence(trace, probes)
     runs = loss_runs(probes)
-    absent = _absent(trace, runs, gaps_of(runs, cycle.phase_ns) if cycle is not None and slots else None)
-    first = Profile(
+    # In probes, not in time: a prober that waits sends nothing for a while behind a loss.
+    runs = replace(runs, lasted_ns=runs.length * cadence)
+    gaps = gaps_of(runs, phase) if phase is not None else np.zeros(len(runs.length), np.bool_)
+    absent = _absent(trace, runs, gaps)
+    probed_ns = len(probes) * cadence
+    return Profile(
         about=source,
-        cadence=max(1, round(probes.cadence_ns / 10**6)) * 10**6,
-        level=level,
-        jitter=jitter,
+        cadence=cadence,
+        spread=_spread(probes, cadence, phase, source),
         rate=_rate(trace, source),
-        handover=found,
-        bursts=_bursts(trace, runs, ~absent, cycle if slots else None, source),
-        outages=_outages(trace, runs, absent, source),
+        handover=None if phase is None else _handover(trace, probes, runs, gaps, phase, cycle, source),
+        bursts=_bursts(runs, ~gaps & ~absent, probed_ns, source),
+        outages=_outages(trace, runs, absent, probed_ns, source),
         name=trace.name,
     )
-    return _corrected(first)
 
 
-def _round_trips(trace: Trace) -> Series:
-    """Return the RTT probes, or the sum of both one-way delays."""
-    ways = [trace.series.get(name) for name in (SeriesName.UP_DELAY, SeriesName.DOWN_DELAY)]
-    probes = trace.series.get(SeriesName.RTT)
-    if probes is None and ways[0] is not None and ways[1] is not None and len(ways[0]) == len(ways[1]):
-        lost = np.where(ways[0].lost | ways[1].lost, Loss.UNKNOWN, Loss.NONE)
-        probes = Series.of(ways[0].t_ns, ways[0].value + ways[1].value, lost)
+def _enough(trace: Trace) -> Series:
+    """Return the round trips. Raises InputError where they cannot carry a profile."""
+    probes = round_trips(trace)
     if probes is None or (~probes.lost).sum() < _FEWEST:
-        raise InputError(
-            trace.name, "too few round-trip probes", f"fit on a recording with {_FEWEST} or more"
+        expected = f"fit on a recording with {_FEWEST} or more"
+        raise InputError(trace.name, "too few round-trip probes", expected)
+    if probes.lost.mean() > _MOST_LOST:
+        found = (
+            f"{format_share(float(probes.lost.mean()))} of its probes are lost: what answered is not the path"
         )
+        raise InputError(trace.name, found, "cut the part out that was connected (trace cut)")
     return probes
 
 
-def _corrected(first: Profile) -> Profile:
-    """Return the profile whose synthesis reads as the first one says."""
-    found = first
-    for _ in range(_CORRECTIONS):
-        trial = replace(found, rate=None, bursts=None, outages=())
-        made = synth.synthesise(trial, duration_ns=_TRIAL_LEVELS * first.level.every, seed=_TRIAL_SEED)
-        probes = made.series[SeriesName.RTT]
-        level, jitter = _level_and_jitter(probes, first.level.every, 0, first.handover is not None, "")
-        found = replace(
-            found,
-            level=replace(found.level, rtt=_towards(found.level.rtt, level.rtt, first.level.rtt)),
-            jitter=replace(
-                found.jitter, added=_towards(found.jitter.added, jitter.added, first.jitter.added)
-            ),
-        )
-    return found
+def _cadence(trace: Trace, probes: Series) -> int:
+    """Return the distance of probes, rounded; behind an answer, where the prober waits for answers."""
+    found = waits(trace)
+    exact = found.cadence_ns if found else probes.cadence_ns
+    unit = 10**6 if exact >= 10**7 else 10**5
+    return max(1, round(exact / unit)) * unit
 
 
-def _towards(used: DurationQuantiles, got: DurationQuantiles, wanted: DurationQuantiles) -> DurationQuantiles:
-    """Return the quantiles to use next, where ``used`` gave ``got`` and ``wanted`` was meant; in order."""
+def boundary(trace: Trace, probes: Series, cycle: Handovers | None) -> int | None:
+    """Return the first boundary of a trace with slots: as the data show it, else by its clock; None without slots."""
+    if cycle is not None and cycle.clear:
+        return cycle.phase_ns
+    known = first_boundary(trace.provenance)
+    if known is None:
+        return None
+    at = likeness.steps(probes, known)
+    between = [likeness.step(probes, known + away) or 0 for away in _OTHER_PHASES_NS]
+    if len(at) < _FEWEST_BOUNDARIES or float(np.median(at)) <= _CLOCK_CLEAR * max(between):
+        return None
+    return known
 
-    def one(of: Callable[[DurationQuantiles], int]) -> int:
-        return max(_STEP_NS, round(of(used) * of(wanted) / of(got) / _STEP_NS) * _STEP_NS)
 
-    p50 = one(lambda q: q.p50)
-    return DurationQuantiles(min(one(lambda q: q.p5), p50), p50, max(one(lambda q: q.p95), p50))
-
-
-def _level_and_jitter(
-    probes: Series, every: int, phase: int, boundaries: bool, source: str
-) -> tuple[Level, Jitter]:
+def _spread(probes: Series, cadence: int, phase: int | None, source: str) -> Spread:
+    """Return the distribution of the RTT, and how it is made of levels and of what happens inside them."""
     kept = ~probes.lost
-    t, value = probes.t_ns[kept], probes.value[kept].astype(np.float64)
-    slot = (t - phase) // every
-    inside = np.ones(len(t), np.bool_)
-    if boundaries:  # the queue behind a gap is the peak's, not the jitter's
-        after = (t - phase) % every
-        inside = (after > 10**9) & (after < every - 5 * 10**8)
-    levels, above, alike = [], [], []
-    for mine in _by_slot(slot[inside], value[inside]):
-        if len(mine) >= _FEWEST_A_LEVEL:
-            levels.append(float(np.percentile(mine, 5)))
-            above.append(np.maximum(mine - levels[-1], _STEP_NS))
-            alike.append(_correlated(mine))
-    level = Level(every, _memory(np.array(levels)), _durations(np.array(levels)), source)
-    correlation = int(np.clip(np.median(alike) * probes.cadence_ns, 2 * probes.cadence_ns, every))
-    return level, Jitter(_durations(np.concatenate(above)), correlation, source)
+    t, value = probes.t_ns[kept], probes.value[kept]
+    every = max(_LEVEL_EVERY_NS, _FEWEST_A_LEVEL * cadence) if phase is None else SLOT_NS
+    slot = (t - (phase or 0)) // every
+    scores = scores_of(value)
+    means, within = _parted(scores, slot)
+    alike = _autocorrelation(within, slot)
+    between = float(np.clip(np.var(means[slot - slot[0]]) / max(np.var(scores), 1e-9), 0, 0.99))
+    drift = float(np.clip(alike[0], 0, 0.99)) if len(alike) else 0.0
+    half = np.flatnonzero(alike <= drift / 2)
+    lag = int(half[0]) + 1 if len(half) else max(1, len(alike))
+    rounded = np.maximum(_STEP_NS, (np.percentile(value, [*_PERCENT, *_TAIL]) / _STEP_NS).round() * _STEP_NS)
+    in_order = np.maximum.accumulate(rounded.astype(np.int64)[np.argsort([*_PERCENT, *_TAIL])]).tolist()
+    step = likeness.step(probes, phase or 0)
+    return Spread(
+        every=every,
+        rtt=(*in_order[:100], in_order[-1]),
+        tail=tuple(in_order[100:-1]),
+        between=between,
+        step=_medians_step(value, slot) if step is None else step,
+        drift=drift,
+        correlation=int(np.clip(2 * lag * cadence, 2 * cadence, every)),
+        source=source,
+    )
 
 
-def _by_slot(slot: NDArray[np.int64], value: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    return np.split(value, np.flatnonzero(np.diff(slot)) + 1)
+def _parted(scores: Floats, slot: Int) -> tuple[Floats, Floats]:
+    """Return the mean score of each slot (0 where there is none), and the scores less it."""
+    at = slot - slot[0]
+    count = np.bincount(at)
+    means = np.bincount(at, scores) / np.maximum(count, 1)
+    return means, scores - means[at]
 
 
-def _memory(levels: NDArray[np.float64]) -> float:
-    if len(levels) < 4 or levels.std() == 0:
-        return 0.0
-    return round(float(np.clip(np.corrcoef(levels[1:], levels[:-1])[0, 1], 0, 0.95)), 2)
+def _autocorrelation(within: Floats, slot: Int) -> Floats:
+    """Return the correlation of scores inside slots, 1, 2 ... probes apart."""
+    variance = max(float(np.mean(within**2)), 1e-9)
+    found = []
+    for lag in range(1, min(400, len(within) // 2)):
+        same = slot[lag:] == slot[:-lag]
+        if not same.any():
+            break
+        found.append(float(np.mean((within[lag:] * within[:-lag])[same])) / variance)
+    return np.array(found)
 
 
-def _correlated(values: NDArray[np.float64]) -> int:
-    """Return after how many probes half of the variation inside a slot is another one."""
-    apart = values - np.median(values)
-    variance = float((apart**2).mean())
-    lags = range(1, min(100, len(values) // 2))
-    return next((lag for lag in lags if float((apart[lag:] * apart[:-lag]).mean()) <= variance / 2), 100)
+def _medians_step(value: Int, slot: Int) -> int:
+    medians = [float(np.median(mine)) for mine in np.split(value, np.flatnonzero(np.diff(slot)) + 1)]
+    return round(float(np.median(np.abs(np.diff(medians))))) if len(medians) > 1 else 0
 
 
-def _durations(values: NDArray[np.float64]) -> DurationQuantiles:
+def _durations(values: Floats) -> DurationQuantiles:
     p5, p50, p95 = (
         max(_STEP_NS, round(float(v) / _STEP_NS) * _STEP_NS) for v in np.percentile(values, [5, 50, 95])
     )
     return DurationQuantiles(p5, p50, p95)
 
 
-def _handover(probes: Series, cycle: Handovers, source: str) -> Handover:
-    runs = loss_runs(probes)
-    gaps = gaps_of(runs, cycle.phase_ns)
-    lengths = runs.lasted_ns[gaps].astype(np.float64)
+def _handover(
+    trace: Trace,
+    probes: Series,
+    runs: LossRuns,
+    gaps: NDArray[np.bool_],
+    phase: int,
+    cycle: Handovers | None,
+    source: str,
+) -> Handover:
+    lengths = runs.lasted_ns[gaps]
     level = float(np.median(probes.value[~probes.lost]))
-    peak = max(0, round(cycle.peak_ns - level)) if cycle.peak_ns else 0
-    # The cycle's phase, where gaps tell it, is where they begin: no lead before it.
+    first = runs.next_value[gaps & (runs.next_value > 0)]
+    peak = max(0, round(float(np.median(first)) - level)) if len(first) else 0
+    boundaries = max(1, (trace.duration_ns - 1 - phase) // SLOT_NS + 1)
     return Handover(
-        lead=0,
-        share=min(1.0, len(lengths) / max(1, cycle.boundaries)),
-        gap=_durations(lengths) if len(lengths) else DurationQuantiles(_STEP_NS, _STEP_NS, _STEP_NS),
+        lead=max(0, -cycle.gap_start_ns) if cycle is not None and len(lengths) else 0,
+        share=min(1.0, len(lengths) / boundaries),
+        gap=_durations(lengths.astype(np.float64))
+        if len(lengths)
+        else DurationQuantiles(_STEP_NS, _STEP_NS, _STEP_NS),
         peak=peak,
-        settle=_settle(probes, runs.begin_ns[gaps] + runs.lasted_ns[gaps], level, peak),
+        settle=_settle(probes, runs.begin_ns[gaps] + lengths, level, peak),
         source=source,
+        gaps=_stretches(lengths),
     )
 
 
-def _settle(probes: Series, ends: NDArray[np.int64], level: float, peak: int) -> int:
+def _stretches(lasted: Int) -> tuple[Stretch, ...]:
+    each, times = np.unique(lasted, return_counts=True)
+    return tuple(Stretch(int(one), int(count)) for one, count in zip(each, times, strict=True))
+
+
+def _settle(probes: Series, ends: Int, level: float, peak: int) -> int:
     """Return the median time that the RTT takes behind a gap to come within a third of its peak."""
     times = []
     for end in ends:
@@ -190,48 +218,65 @@ def _settle(probes: Series, ends: NDArray[np.int64], level: float, peak: int) ->
     return int(np.median(times)) if times and np.median(times) > 0 else 50 * 10**6
 
 
-def _absent(trace: Trace, runs: LossRuns, gaps: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+def _absent(trace: Trace, runs: LossRuns, gaps: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which runs of losses belong to an outage: long ones, and those that a marked outage explains."""
     absent = runs.lasted_ns >= _OUTAGE_NS
     for event in _marked(trace):
-        before_its_end = runs.begin_ns < event.t_ns + event.duration_ns
-        absent |= before_its_end & (runs.begin_ns + runs.lasted_ns > event.t_ns)
-    return np.asarray(absent if gaps is None else absent & ~gaps, np.bool_)
+        absent |= _inside(runs, event)
+    return np.asarray(absent & ~gaps, np.bool_)
+
+
+def _inside(runs: LossRuns, event: TraceEvent) -> NDArray[np.bool_]:
+    before_its_end = runs.begin_ns < event.t_ns + event.duration_ns
+    return np.asarray(before_its_end & (runs.begin_ns + runs.lasted_ns > event.t_ns), np.bool_)
 
 
 def _marked(trace: Trace) -> list[TraceEvent]:
     return [event for event in trace.events if event.kind is EventKind.OUTAGE and event.duration_ns]
 
 
-def _outages(trace: Trace, runs: LossRuns, absent: NDArray[np.bool_], source: str) -> tuple[Outage, ...]:
-    """Return outages by cause, as often and as long as marked; where none are, the long runs of losses."""
-    lasted: dict[str, list[int]] = {}
+def _outages(
+    trace: Trace, runs: LossRuns, absent: NDArray[np.bool_], probed_ns: int, source: str
+) -> tuple[Outage, ...]:
+    """Return outages by cause as marked, with what was lost in each; long runs of losses that no mark explains."""
+    found: dict[str, list[Stretch]] = {}
+    unexplained = absent.copy()
     for event in _marked(trace):
-        lasted.setdefault(event.cause, []).append(event.duration_ns)
-    if not lasted and absent.any():
-        lasted["UNANSWERED"] = runs.lasted_ns[absent].tolist()
-    return tuple(
-        Outage(cause, trace.duration_ns // len(each), int(np.median(each)), max(each), source)
-        for cause, each in sorted(lasted.items())
+        mine = _inside(runs, event) & unexplained
+        unexplained &= ~mine
+        lost = int(runs.lasted_ns[mine].sum())
+        found.setdefault(event.cause, []).append(Stretch(event.duration_ns, 1, lost))
+    every_ns = trace.duration_ns
+    if unexplained.any():
+        found.setdefault("UNANSWERED", []).extend(_stretches(runs.lasted_ns[unexplained]))
+        every_ns = probed_ns if not _marked(trace) else every_ns
+    return tuple(_outage(cause, found[cause], every_ns, source) for cause in sorted(found))
+
+
+def _outage(cause: str, recorded: list[Stretch], every_ns: int, source: str) -> Outage:
+    lasted = [one.lasted for one in recorded for _ in range(one.times)]
+    return Outage(
+        cause, every_ns // len(lasted), int(np.median(lasted)), max(lasted), source, recorded=tuple(recorded)
     )
 
 
-def _bursts(
-    trace: Trace, runs: LossRuns, present: NDArray[np.bool_], cycle: Handovers | None, source: str
-) -> Bursts | None:
-    other = present.copy()
-    if cycle is not None:
-        away = np.abs((runs.begin_ns - cycle.phase_ns + SLOT_NS // 2) % SLOT_NS - SLOT_NS // 2)
-        other &= (away > 10**9) | (runs.length < 3)
+def _bursts(runs: LossRuns, other: NDArray[np.bool_], probed_ns: int, source: str) -> Bursts | None:
     lengths = runs.length[other]
     if not len(lengths):
         return None
     return Bursts(
-        every=trace.duration_ns // len(lengths),
+        every=probed_ns // len(lengths),
         single=float((lengths == 1).mean()),
         longest=int(runs.lasted_ns[other].max()),
         source=source,
+        runs=_stretches(runs.lasted_ns[other]),
     )
+
+
+def _memory(values: Floats) -> float:
+    if len(values) < 4 or values.std() == 0:
+        return 0.0
+    return round(float(np.clip(np.corrcoef(values[1:], values[:-1])[0, 1], 0, 0.95)), 2)
 
 
 def _rate(trace: Trace, source: str) -> RateModel | None:
@@ -247,52 +292,3 @@ def _rate(trace: Trace, source: str) -> RateModel | None:
     return RateModel(
         every, round(sum(memory) / 2, 2), found[SeriesName.DOWN_RATE], found[SeriesName.UP_RATE], source
     )
-
-
-# --- as YAML
-
-
-def to_yaml(profile: Profile, comment: str) -> str:
-    """Return a profile as the YAML that `trace synth` reads."""
-    return "\n".join(line.rstrip() for line in (f"# {comment}", *_yaml(profile))) + "\n"
-
-
-def _yaml(profile: Profile) -> Iterator[str]:
-    yield f"about: {profile.about!r}"
-    yield f"cadence: {_exact(profile.cadence)}"
-    yield f"level: {{every: {_exact(profile.level.every)}, memory: {profile.level.memory}, "
-    yield f"  rtt: {_spread(profile.level.rtt)}, source: {profile.level.source!r}}}"
-    yield f"jitter: {{added: {_spread(profile.jitter.added)}, correlation: {_exact(profile.jitter.correlation)}, "
-    yield f"  source: {profile.jitter.source!r}}}"
-    if handover := profile.handover:
-        yield f"handover: {{lead: {_exact(handover.lead)}, share: {format_share(handover.share)}, "
-        yield f"  gap: {_spread(handover.gap)}, peak: {_exact(handover.peak)}, "
-        yield f"  settle: {_exact(handover.settle)}, source: {handover.source!r}}}"
-    if bursts := profile.bursts:
-        yield f"bursts: {{every: {_exact(bursts.every)}, single: {format_share(bursts.single)}, "
-        yield f"  longest: {_exact(bursts.longest)}, source: {bursts.source!r}}}"
-    if profile.outages:
-        yield "outages:"
-    for outage in profile.outages:
-        yield f"  - {{cause: {outage.cause!r}, every: {_exact(outage.every)}, median: {_exact(outage.median)}, "
-        yield f"    longest: {_exact(outage.longest)}, source: {outage.source!r}}}"
-    if rate := profile.rate:
-        yield f"rate: {{every: {_exact(rate.every)}, memory: {rate.memory}, "
-        yield f"  down: {_rates(rate.down)}, up: {_rates(rate.up)}, source: {rate.source!r}}}"
-
-
-def _exact(ns: int) -> str:
-    if ns % 10**9 == 0:
-        return f"{ns // 10**9} s"
-    return f"{ns // 1000 / 1000:g} ms" if ns < 10**12 else f"{ns / 1e9:.6g} s"
-
-
-def _spread(spread: DurationQuantiles) -> str:
-    return f"{{p5: {_exact(spread.p5)}, p50: {_exact(spread.p50)}, p95: {_exact(spread.p95)}}}"
-
-
-def _rates(spread: RateQuantiles) -> str:
-    spread_text = (
-        f"p5: {format_rate(spread.p5)}, p50: {format_rate(spread.p50)}, p95: {format_rate(spread.p95)}"
-    )
-    return f"{{{spread_text}, layer: {spread.layer}}}"

@@ -60,11 +60,40 @@ class Jitter:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """The RTT of a recording, in place of level and jitter: what `trace fit` reads off.
+
+    ``rtt``: its quantiles at even distances, from the least to the greatest; ``tail``: the same between the last two
+    of them. A level lasts ``every``; levels explain the share ``between`` of the variance (of normal scores), and
+    neighbouring ones are ``step`` apart (median). Of the rest the share ``drift`` drifts over ``correlation``.
+    """
+
+    every: Duration
+    rtt: tuple[Duration, ...]
+    between: Share
+    step: Duration
+    drift: Share
+    correlation: Duration
+    source: str
+    tail: tuple[Duration, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """So many ``times`` something ``lasted`` so long; probes were ``lost`` in it for less, where said."""
+
+    lasted: Duration
+    times: int = 1
+    lost: Duration | None = None
+
+
+@dataclass(frozen=True)
 class Handover:
     """What a reassignment of satellites does at the boundary of two levels.
 
     In ``share`` of them nothing passes for ``gap``, from ``lead`` before the boundary; the first RTT
-    after a gap is ``peak`` above the level, and falls back within ``settle`` (time constant).
+    after a gap is ``peak`` above the level, and falls back within ``settle`` (time constant). ``gaps`` are the recorded
+    ones, in place of ``gap``.
     """
 
     lead: Duration
@@ -73,27 +102,36 @@ class Handover:
     peak: Duration
     settle: Duration
     source: str
+    gaps: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True)
 class Bursts:
-    """Losses that no handover explains: one ``every`` so often, ``single`` of them one probe long."""
+    """Losses that no handover explains: one ``every`` so often, ``single`` of them one probe long.
+
+    ``runs`` are the recorded ones, in place of ``single`` and ``longest``.
+    """
 
     every: Duration
     single: Share
     longest: Duration
     source: str
+    runs: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Longer absences of one cause: how often, and how long (log-normal, cut at ``longest``)."""
+    """Longer absences of one cause: how often, and how long (log-normal, cut at ``longest``).
+
+    ``recorded`` are those of a recording, in place of ``median`` and ``longest``.
+    """
 
     cause: str
     every: Duration
     median: Duration
     longest: Duration
     source: str
+    recorded: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,12 +147,16 @@ class RateModel:
 
 @dataclass(frozen=True)
 class Profile:
-    """A kind of path. ``cadence`` is the distance of the probes in what is made from it."""
+    """A kind of path. ``cadence`` is the distance of the probes in what is made from it.
+
+    Its RTT is ``level`` and ``jitter``, or the ``spread`` of a recording.
+    """
 
     about: str
     cadence: Duration
-    level: Level
-    jitter: Jitter
+    level: Level | None = None
+    jitter: Jitter | None = None
+    spread: Spread | None = None
     rate: RateModel | None = None
     handover: Handover | None = None
     bursts: Bursts | None = None
@@ -123,7 +165,13 @@ class Profile:
     name: str = load.of_key()
 
     def problems(self) -> Iterable[Problem]:
-        if self.cadence <= 0 or self.level.every < self.cadence:
+        stated = (self.level is not None, self.jitter is not None, self.spread is not None)
+        if stated not in ((True, True, False), (False, False, True)):
+            yield Problem(self.place, "no RTT, or two", "write level and jitter, or spread")
+            return
+        if self.spread:
+            yield from self._spread_problems(self.spread)
+        if self.cadence <= 0 or self.every < self.cadence:
             yield Problem(
                 self.place.at("cadence"),
                 "cadence is longer than a level lasts, or 0",
@@ -137,15 +185,30 @@ class Profile:
                     "write p5 <= p50 <= p95, all above 0",
                 )
         for memory, key in (
-            (self.level.memory, "level"),
+            (self.level.memory if self.level else 0, "level"),
             (self.rate.memory if self.rate else 0, "rate"),
         ):
             if not 0 <= memory < 1:
                 yield Problem(self.place.at(key), f"memory is {memory}", "write 0 to less than 1")
 
+    def _spread_problems(self, spread: Spread) -> Iterator[Problem]:
+        rtt = (*spread.rtt[:-1], *spread.tail, *spread.rtt[-1:])
+        if len(spread.rtt) < 2 or sorted(rtt) != list(rtt) or rtt[0] <= 0:
+            yield Problem(
+                self.place.at("spread"), "rtt is not in order", "write two or more, rising, all above 0"
+            )
+        if spread.correlation <= 0:
+            yield Problem(self.place.at("spread"), "correlation is 0", "write the cadence or more")
+
+    @property
+    def every(self) -> int:
+        """How long a level lasts, ns."""
+        section = self.spread or self.level
+        return section.every if section else 0
+
     def _quantiles(self) -> Iterator[tuple[DurationQuantiles | RateQuantiles, str]]:
-        yield self.level.rtt, "level"
-        yield self.jitter.added, "jitter"
+        if self.level and self.jitter:
+            yield from ((self.level.rtt, "level"), (self.jitter.added, "jitter"))
         if self.handover:
             yield self.handover.gap, "handover"
         if self.rate:
@@ -154,7 +217,10 @@ class Profile:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """Every number of the profile with its source, for the provenance of what is made from it."""
-        sections = [(name, getattr(self, name)) for name in ("level", "jitter", "handover", "bursts", "rate")]
+        sections = [
+            (name, getattr(self, name))
+            for name in ("level", "jitter", "spread", "handover", "bursts", "rate")
+        ]
         sections += [(f"outage {outage.cause}", outage) for outage in self.outages]
         found = [Parameter("cadence", units.format_duration(self.cadence), _CADENCE)]
         return tuple(found + [p for name, section in sections if section for p in _parameters(name, section)])
@@ -171,7 +237,7 @@ def _leaves(name: str, section: Any) -> Iterator[tuple[str, str]]:
         value = getattr(section, item.name)
         if dataclasses.is_dataclass(value):
             yield from _leaves(f"{name}.{item.name}", value)
-        elif item.name not in ("source", "cause"):
+        elif item.name not in ("source", "cause") and value != ():
             yield f"{name}.{item.name}", _written(value, hints[item.name])
 
 
@@ -182,7 +248,16 @@ def _written(value: Any, hint: Any) -> str:
         Rate: units.format_rate,
         Share: units.format_share,
     }
+    if isinstance(value, tuple):
+        return ", ".join(
+            _stretch(one) if isinstance(one, Stretch) else units.format_duration(one) for one in value
+        )
     return writers[hint](value) if hint in writers else str(value)
+
+
+def _stretch(stretch: Stretch) -> str:
+    lost = "" if stretch.lost is None else f" ({units.format_duration(stretch.lost)} lost)"
+    return f"{stretch.times} x {units.format_duration(stretch.lasted)}{lost}"
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from testbed.model.trace import Framing, Layer, Provenance, Trace
 from testbed.traces.handover import Handovers
+from testbed.traces.judgement import FEWEST_SLOTS, Judgement
+from testbed.traces.likeness import Likeness
 from testbed.traces.lint import Finding
 from testbed.traces.mine import Window
 from testbed.traces.stats import Info, Losses, Rate
@@ -142,6 +144,28 @@ def lint_lines(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"  -> {finding.consequence}"
     if not findings:
         yield "nothing found that limits this trace"
+
+
+def fit_lines(judgement: Judgement) -> Iterator[str]:
+    """Yield what a fit is worth: the synthesis against the recording, and what the halves say of each other."""
+    yield f"{'':<26} {'KS':>6} {'p95':>6} {'step':>6}  {'lost':<18} {'loss runs'}"
+    yield _likeness("recording, synthesis", judgement.synthesis)
+    if judgement.halves:
+        yield _likeness("first half, second half", judgement.halves)
+    for half, found in zip(("second", "first"), judgement.unseen, strict=False):
+        yield _likeness(f"{half} half, fit on other", found)
+    yield "KS: distance of the distributions; p95 and step at boundaries: the second by the first; runs: two samples"
+    if judgement.why:
+        yield f"not judged on the half that it has not seen: {judgement.why}"
+    if judgement.slots < FEWEST_SLOTS:
+        yield f"{judgement.slots} slots of 15 s are few: nothing is asked of fewer than {FEWEST_SLOTS}"
+
+
+def _likeness(name: str, found: Likeness) -> str:
+    step = "-" if found.step_ratio is None else f"{found.step_ratio:.2f}"
+    lost = " / ".join(format_share(share) for share in found.loss)
+    runs = "-" if found.runs_p is None else f"p = {found.runs_p:.2f}"
+    return f"{name:<26} {found.ks:>6.3f} {found.p95_ratio:>6.2f} {step:>6}  {lost:<18} {runs}"
 
 
 def mine_lines(name: str, windows: Sequence[Window]) -> Iterator[str]:

@@ -2,11 +2,14 @@
 
 RTT = level + jitter (+ the peak after a gap). Levels and rates are drawn from two-piece log-normal
 distributions through the profile's quantiles, correlated from one to the next (AR(1) of the normal
-scores). A handover steps to the next level; without handovers levels run linearly. No probe overtakes
-another, as on a real path.
+scores). A handover steps to the next level; without handovers levels run linearly. What was fitted on a recording
+has its spread in place of both (see spread.py), and its losses (see placing.py). No probe overtakes another, as on a
+real path.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +27,19 @@ from testbed.model.trace import (
     Trace,
     TraceEvent,
 )
+from testbed.traces import placing
 from testbed.traces.profile import (
+    Bursts,
     DurationQuantiles,
     Handover,
+    Jitter,
+    Level,
     Profile,
     RateModel,
     RateQuantiles,
+    Spread,
 )
+from testbed.traces.spread import Raised, round_trips
 from testbed.units import format_duration
 
 Floats = NDArray[np.float64]
@@ -55,28 +64,32 @@ def synthesise(profile: Profile, *, duration_ns: int, seed: int, name: str = "")
     # One generator for each ingredient: a change of one does not shift the draws of the others.
     level, jitter, gap, burst, outage, rate = np.random.SeedSequence(seed).spawn(6)
     t = np.arange(0, duration_ns, profile.cadence, dtype=np.int64)
-    rtt = _levels(profile, t, np.random.default_rng(level)) + _jitter(
-        profile, t, np.random.default_rng(jitter)
-    )
     spans, events = _outages(profile, duration_ns, np.random.default_rng(outage))
-    spans += _bursts(profile, duration_ns, np.random.default_rng(burst))
+    if profile.bursts and not profile.bursts.runs:
+        spans += _bursts(profile.bursts, profile.cadence, duration_ns, np.random.default_rng(burst))
+    gaps: list[tuple[int, int]] = []
     if profile.handover:
         gaps = _gaps(
             profile.handover,
-            profile.level.every,
+            profile.every,
             duration_ns,
             np.random.default_rng(gap),
         )
-        for _, end in gaps:
-            _add_peak(rtt, t, end, profile.handover)
         spans += gaps
         events += [
-            TraceEvent(at, EventKind.HANDOVER)
-            for at in range(profile.level.every, duration_ns, profile.level.every)
+            TraceEvent(at, EventKind.HANDOVER) for at in range(profile.every, duration_ns, profile.every)
         ]
     lost = np.zeros(len(t), np.bool_)
     for begin, end in spans:
         lost[np.searchsorted(t, begin) : np.searchsorted(t, end)] = True
+    if profile.bursts and profile.bursts.runs:
+        lost[~lost] = _scattered(profile, int((~lost).sum()), duration_ns, np.random.default_rng(burst))
+    ends = [end for _, end in gaps]
+    if profile.spread:
+        rtt = np.zeros(len(t))
+        rtt[~lost] = _recorded(profile, profile.spread, t[~lost], ends, np.random.default_rng(level))
+    else:
+        rtt = _drawn(profile, t, ends, np.random.default_rng(level), np.random.default_rng(jitter))
     series = {SeriesName.RTT: Series.of(t, _in_order(t, rtt), np.where(lost, Loss.UNKNOWN, Loss.NONE))}
     framing = {}
     if profile.rate:
@@ -124,30 +137,73 @@ def _scores(count: int, memory: float, chance: np.random.Generator) -> Floats:
     return scores
 
 
-def _levels(profile: Profile, t: Int, chance: np.random.Generator) -> Floats:
-    every = profile.level.every
+def _drawn(
+    profile: Profile, t: Int, ends: Sequence[int], levels: np.random.Generator, jitter: np.random.Generator
+) -> Floats:
+    assert profile.level is not None and profile.jitter is not None  # see Profile.problems
+    rtt = _levels(profile, profile.level, t, levels) + _jitter(profile.jitter, t, jitter)
+    for end in ends:
+        assert profile.handover is not None  # without there are no gaps
+        _add_peak(rtt, t, end, profile.handover)
+    return rtt
+
+
+def _recorded(
+    profile: Profile, spread: Spread, t: Int, ends: Sequence[int], chance: np.random.Generator
+) -> Floats:
+    """Return RTTs of a recording's spread; those behind a gap are its highest, and fall as the queue does."""
+    raised = None
+    if profile.handover and len(ends) and profile.handover.peak:
+        share = np.zeros(len(t))
+        for end in ends:
+            first, last = np.searchsorted(t, (end, end + 20 * profile.handover.settle))
+            share[first:last] = np.exp(-(t[first:last] - end) / profile.handover.settle)
+        firsts = np.searchsorted(t, [end for end in ends if end <= t[-1]])
+        raised = (
+            Raised(share, firsts, spread.rtt[len(spread.rtt) // 2] + profile.handover.peak)
+            if len(firsts)
+            else None
+        )
+    return round_trips(spread, t, slots=profile.handover is not None, raised=raised, chance=chance)
+
+
+def _scattered(
+    profile: Profile, free: int, duration_ns: int, chance: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Return which of the probes that no gap or outage takes are lost: runs as recorded."""
+    assert profile.bursts is not None
+    runs = placing.drawn(profile.bursts.runs, duration_ns / profile.bursts.every, chance)
+    return placing.scattered([max(1, round(run.lasted / profile.cadence)) for run in runs], free, chance)
+
+
+def _levels(profile: Profile, level: Level, t: Int, chance: np.random.Generator) -> Floats:
+    every = level.every
     count = int(t[-1] // every) + 2
-    knots = _spread(profile.level.rtt, _scores(count, profile.level.memory, chance))
+    knots = _spread(level.rtt, _scores(count, level.memory, chance))
     if profile.handover:
         return np.asarray(knots[t // every], np.float64)
     return np.interp(t, np.arange(count) * every, knots)
 
 
-def _jitter(profile: Profile, t: Int, chance: np.random.Generator) -> Floats:
-    every = profile.jitter.correlation
+def _jitter(jitter: Jitter, t: Int, chance: np.random.Generator) -> Floats:
+    every = jitter.correlation
     count = int(t[-1] // every) + 2
     drift = np.interp(t, np.arange(count) * every, chance.standard_normal(count))
     drift *= np.sqrt(1.5)  # interpolation between knots leaves 2/3 of their variance
-    return _spread(profile.jitter.added, (drift + chance.standard_normal(len(t))) / np.sqrt(2))
+    return _spread(jitter.added, (drift + chance.standard_normal(len(t))) / np.sqrt(2))
 
 
 def _gaps(
     handover: Handover, every: int, duration_ns: int, chance: np.random.Generator
 ) -> list[tuple[int, int]]:
     boundaries = np.arange(every, duration_ns + 1, every)
+    begins = boundaries - handover.lead
+    if handover.gaps:
+        gaps = placing.drawn(handover.gaps, handover.share * len(boundaries), chance)[: len(boundaries)]
+        chosen = chance.permutation(begins)[: len(gaps)]
+        return [(int(begin), int(begin + gap.lasted)) for begin, gap in zip(chosen, gaps, strict=True)]
     hit = chance.random(len(boundaries)) < handover.share
     lengths = _spread(handover.gap, chance.standard_normal(len(boundaries)))
-    begins = boundaries - handover.lead
     return [(int(b), int(b + n)) for b, n, there in zip(begins, lengths, hit, strict=True) if there]
 
 
@@ -163,30 +219,47 @@ def _times(every: int, duration_ns: int, chance: np.random.Generator) -> Int:
     return np.sort(chance.integers(0, duration_ns, count))
 
 
-def _bursts(profile: Profile, duration_ns: int, chance: np.random.Generator) -> list[tuple[int, int]]:
-    if not profile.bursts:
-        return []
-    begins = _times(profile.bursts.every, duration_ns, chance)
-    one, most = (
-        float(profile.cadence),
-        float(max(profile.bursts.longest, 2 * profile.cadence)),
-    )
+def _bursts(
+    bursts: Bursts, cadence: int, duration_ns: int, chance: np.random.Generator
+) -> list[tuple[int, int]]:
+    begins = _times(bursts.every, duration_ns, chance)
+    one, most = float(cadence), float(max(bursts.longest, 2 * cadence))
     several = np.exp(chance.uniform(np.log(2 * one), np.log(most), len(begins)))
-    lengths = np.where(chance.random(len(begins)) < profile.bursts.single, one, several)
+    lengths = np.where(chance.random(len(begins)) < bursts.single, one, several)
     return [(int(begin), int(begin + length)) for begin, length in zip(begins, lengths, strict=True)]
 
 
 def _outages(
     profile: Profile, duration_ns: int, chance: np.random.Generator
 ) -> tuple[list[tuple[int, int]], list[TraceEvent]]:
-    events = []
+    spans, events = _recorded_outages(profile, duration_ns, chance)
     for outage in profile.outages:
+        if outage.recorded:
+            continue
         for begin in _times(outage.every, duration_ns, chance):
             # The longest seen is taken for the 99.9th percentile: three standard deviations.
             length = outage.median * (outage.longest / outage.median) ** (chance.standard_normal() / 3)
             length = min(int(length), outage.longest, duration_ns - int(begin))
             events.append(TraceEvent(int(begin), EventKind.OUTAGE, length, outage.cause))
-    return [(event.t_ns, event.t_ns + event.duration_ns) for event in events], events
+            spans.append((int(begin), int(begin) + length))
+    return spans, events
+
+
+def _recorded_outages(
+    profile: Profile, duration_ns: int, chance: np.random.Generator
+) -> tuple[list[tuple[int, int]], list[TraceEvent]]:
+    """Return outages as recorded, apart from each other."""
+    found = [
+        (outage.cause, one)
+        for outage in profile.outages
+        if outage.recorded
+        for one in placing.drawn(outage.recorded, duration_ns / outage.every, chance)
+    ]
+    order = chance.permutation(len(found))
+    begins = placing.apart([found[i][1].lasted for i in order], duration_ns, chance)
+    placed = [(begin, *found[i]) for i, begin in zip(order, begins, strict=False)]
+    spans = [(begin, begin + (one.lasted if one.lost is None else one.lost)) for begin, _, one in placed]
+    return spans, [TraceEvent(begin, EventKind.OUTAGE, one.lasted, cause) for begin, cause, one in placed]
 
 
 def _in_order(t: Int, rtt: Floats) -> Int:

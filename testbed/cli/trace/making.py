@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from testbed.cli.trace.common import DURATION, OUT, Subparsers, T, command, duration, load, save, target
-from testbed.traces import profile, synth
+from testbed.cli.trace.common import DURATION, OUT, Subparsers, T, command, duration, load, save, show, target
+from testbed.traces import profile, render, synth
+from testbed.traces.fit_yaml import to_yaml
+from testbed.traces.judgement import fitted
 
 
 def add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -25,6 +27,7 @@ def add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:
     add = command(commands, "fit", _fit, "Make a profile from a recording.", "fit ping.txt -o mine.yaml")
     add.add_argument("trace", metavar="T", help=T)
     add.add_argument("-o", "--out", required=True, help="the profile to write, YAML")
+    add.add_argument("--json", action="store_true", help="what the fit is worth, as JSON")
 
 
 def _synth(args: argparse.Namespace) -> int:
@@ -34,9 +37,11 @@ def _synth(args: argparse.Namespace) -> int:
 
 
 def _fit(args: argparse.Namespace) -> int:
-    from testbed.traces import fit
-
+    out = target(args.out)
     trace, parent = load(args.trace)
-    target(args.out).write_text(fit.to_yaml(fit.fit(trace), f"Fit on {parent.name}, sha256 {parent.sha256}"))
-    print(f"wrote {args.out}; try it: testbed trace synth {args.out} --duration 5min --seed 1 -o try.parquet")
-    return 0
+    found, judgement = fitted(trace)
+    out.write_text(to_yaml(found, f"Fit on {parent.name}, sha256 {parent.sha256}"))
+    tried = (
+        f"wrote {args.out}; try it: testbed trace synth {args.out} --duration 5min --seed 1 -o try.parquet"
+    )
+    return show([*render.fit_lines(judgement), tried], judgement.as_dict(), args.json)

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import pytest
 
+from testbed.errors import InputError
 from testbed.model.trace import Layer, SeriesName
 from testbed.traces import profile, stats, synth
+from testbed.yaml import load
 
 S, MS, MBIT = 10**9, 10**6, 10**6
 
@@ -99,3 +101,20 @@ def test_no_geostationary_answer_outruns_light():
     made = synth.synthesise(profile.read("geo"), duration_ns=3600 * S, seed=1)
 
     assert 568 * MS < stats.info(made).rtt_ns["min"]
+
+
+SPREAD = "spread: {every: 15 s, rtt: [%s], between: 50 %%, step: 1 ms, drift: 0 %%, correlation: 1 s, source: a test}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no RTT, or two; write level and jitter, or spread"),
+        (SPREAD % "20 ms, 10 ms", "rtt is not in order; write two or more, rising, all above 0"),
+        (SPREAD % "20 ms", "rtt is not in order; write two or more, rising, all above 0"),
+    ],
+)
+def test_a_profile_needs_one_distribution_of_the_rtt(text, message):
+    """Neither none nor one that falls."""
+    with pytest.raises(InputError, match=message):
+        load.parse(f"about: a test\ncadence: 10 ms\n{text}\n", profile.Profile, "p.yaml")
