@@ -220,15 +220,14 @@ def _source(trace: Trace) -> Iterator[Finding]:
             + ("the path's only where a transfer filled it" if rates else "kept as context"),
         )
     if Trait.SENDER_SIDE in traits:
-        zeros = (
-            trace.series[SeriesName.UP_RATE].value == 0
-            if SeriesName.UP_RATE in trace.series
-            else np.array([])
-        )
+        name, what = SeriesName.UP_RATE, "an upload"
+        if name not in trace.series:  # a server that sent
+            name, what = SeriesName.DOWN_RATE, "a download"
+        zeros = trace.series[name].value == 0 if name in trace.series else np.array([])
         share = format_share(float(zeros.mean())) if len(zeros) else "0 %"
         yield Finding(
             "sender-side",
-            f"an upload seen by its sender; {share} of intervals are 0",
+            f"{what} seen by its sender; {share} of intervals are 0",
             "zeros are write() batches",
         )
     if Trait.WHOLE_MS in traits:

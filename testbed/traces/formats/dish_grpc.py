@@ -128,9 +128,11 @@ class _Replies:
 
 
 def _read_status(path: Path) -> base.Recording:
-    lines = base.lines(path)
+    lines, rest, _ = base.ended(path)
+    cut = rest is not None and not _STATUS.match(rest)
+    lines += [rest] if rest is not None and not cut else []
     if not any(line.startswith("req: ") for line in lines):
-        raise _readings_alone(path, lines)
+        raise _readings_alone(path, base.lines(path))
     replies = _Replies()
     for number, line in enumerate(lines, 1):
         if prefixed_ping.START.match(line) or prefixed_ping.END.match(line) or not line.strip():
@@ -143,7 +145,7 @@ def _read_status(path: Path) -> base.Recording:
     if len(replies.t_ns) < 2:
         raise _readings_alone(path, ["{}"])
     stamp = np.array(replies.t_ns, np.int64)
-    notes = clock.checked(path, stamp, replies.lines)
+    notes = clock.checked(path, stamp, replies.lines) + (base.unfinished(len(lines) + 1) if cut else ())
     t = base.increasing(stamp - stamp[0])
     latency, drop, down, up = (replies.rings[key] for key in _RINGS)
     with documents.shape(path, "a get_status recording"):

@@ -33,8 +33,8 @@ def _numbers(path: Path, most: int, what: str) -> NDArray[np.int64]:
         lines.pop()
     for number, line in enumerate(lines, 1):
         if not _WHOLE.match(line) or int(line) > most:
-            text = line[:40].decode("utf-8", "replace")
-            raise InputError(Place(str(path), number), f"{text!r}", f"write {what}, one a line")
+            found = repr(line[:40].decode("utf-8", "replace")) if line.strip() else "an empty line"
+            raise InputError(Place(str(path), number), found, f"write {what}, one a line")
     return np.array([int(line) for line in lines], np.int64)
 
 

@@ -101,6 +101,7 @@ UNCUT = {
     "csv": "an empty cell is a lost probe",
     **dict.fromkeys(("iputils-ping", "windows-ping", "fping", "owping", "probe-tsv"), "as irtt-lines"),
     "irtt-lines": "written as it comes: the unfinished line is left out and noted",
+    "dish-status": "written as it comes: the unfinished line is left out and noted",
 }
 """What cannot be told from a good file, and why."""
 

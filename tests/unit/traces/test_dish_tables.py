@@ -152,3 +152,13 @@ def test_what_is_no_recording_of_one_dish_is_refused(text, message, tmp_path):
         store.import_file(written(tmp_path, text))
 
     assert message in str(error.value)
+
+
+def test_a_reply_that_was_cut_short_is_left_out(tmp_path):
+    """A recorder that was killed leaves half a line; a whole one without its end counts."""
+    text = "".join(status(n, popPingLatencyMs=30) for n in range(3))
+
+    cut, whole = (store.import_file(written(tmp_path, text[:-n])) for n in (20, 1))
+
+    assert [2, 3] == [len(cut.probes), len(whole.probes)]
+    assert any("line 3 is unfinished and left out" in note for note in cut.provenance.notes)

@@ -234,7 +234,7 @@ def damaged(data: bytes) -> dict[str, bytes]:
 
 DAMAGES = ("empty", "blank", "binary", "huge", "cut")
 UNTOLD = {  # damage that leaves a good file, or finds nothing to damage
-    "cut": {"iputils-ping", "probe-tsv", "leocc-delay", "mahimahi", "csv"},
+    "cut": {"iputils-ping", "probe-tsv", "dish-status", "leocc-delay", "mahimahi", "csv"},
     "huge": {"nuttcp", "dish-status", "dish-history", "iperf3-json", "ripe-atlas", *BINARY},
 }
 

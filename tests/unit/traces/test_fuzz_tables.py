@@ -163,6 +163,11 @@ def count_iperf_json(text):
     return Count(len(found), 0, sum(map(float, found)))
 
 
+def loaded(text):
+    """Return JSON in which C wrote nan."""
+    return json.loads(re.sub(r"-?\bnan\b", "null", text, flags=re.IGNORECASE))
+
+
 def ripe(n):
     packets = [[{"rtt": 40.5 + i}, {"x": "*"}] if i % 3 else [{"rtt": 30.5}] for i in range(n)]
     rows = [{"prb_id": 1, "msm_id": 2, "type": "ping", "timestamp": START + 900 * i, "sent": len(p), "result": p}
@@ -171,7 +176,7 @@ def ripe(n):
 
 
 def count_ripe(text):
-    rtts = [packet.get("rtt") for result in json.loads(text) for packet in result["result"]]
+    rtts = [packet.get("rtt") for result in loaded(text) for packet in result["result"]]
     lost = [rtt is None or rtt == -1 for rtt in rtts]
     return Count(
         len(rtts), sum(lost), sum(rtt * 1e6 for rtt, gone in zip(rtts, lost, strict=True) if not gone)
@@ -208,7 +213,7 @@ def number(text):
 
 
 def count_history(text):
-    ring = json.loads(re.sub(r"-?\bnan\b", "null", text, flags=re.IGNORECASE))["dishGetHistory"]
+    ring = loaded(text)["dishGetHistory"]
     size = len(ring["popPingLatencyMs"])
     filled = range(max(0, int(ring["current"]) - size), int(ring["current"]))
     order = [i % size for i in filled]
@@ -301,7 +306,7 @@ def flent(n):
 
 
 def count_flent(text):
-    raw = json.loads(text)["raw_values"]["Ping (ms) ICMP"]
+    raw = loaded(text)["raw_values"]["Ping (ms) ICMP"]
     numbers = [row["seq"] for row in raw]
     sent = int(max(numbers)) - int(min(numbers)) + 1
     answered = [row["val"] for row in raw if row.get("val") is not None and row["val"] != -1e-6]

@@ -4,7 +4,7 @@ import pytest
 
 from testbed.errors import InputError
 from testbed.model.trace import SeriesName, Trait
-from testbed.traces import store
+from testbed.traces import lint, store
 from tests.unit.traces.samples import written
 
 UP, DOWN = SeriesName.UP_RATE, SeriesName.DOWN_RATE
@@ -153,3 +153,19 @@ def test_what_is_not_one_whole_test_is_refused(text, message, tmp_path):
         imported(tmp_path, text)
 
     assert f"file.txt{message}" in str(error.value)
+
+
+def test_lint_names_the_direction_that_its_sender_saw(tmp_path):
+    """A client's upload, or a server's download."""
+    head = HEAD.replace("Bitrate", "Bitrate         Retr  Cwnd")
+    down = imported(tmp_path, SERVER + LOCAL + head + line(0, 20))
+    up = imported(tmp_path, CLIENT.split("Reverse")[0] + LOCAL + head + line(0, 20))
+
+    said = [
+        found.evidence for trace in (down, up) for found in lint.lint(trace) if found.code == "sender-side"
+    ]
+
+    assert [
+        "a download seen by its sender; 0 % of intervals are 0",
+        "an upload seen by its sender; 0 % of intervals are 0",
+    ] == said
