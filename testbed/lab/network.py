@@ -162,7 +162,8 @@ def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
         "--no-ping",
         "--dhcp-authoritative",
     ]
-    command += [f"--dhcp-range={node.lease.address},{node.lease.address},1h", "--dhcp-leasefile=/run/leases"]
+    leased = f"{node.lease.address},{node.lease.address},{node.lease.time // 10**9}"
+    command += [f"--dhcp-range={leased}", "--dhcp-leasefile=/run/leases"]
     return [*command, f"--dhcp-option=option:router,{node.address(node.lease.port)}", "--log-dhcp"]
 
 

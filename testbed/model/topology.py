@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
-from testbed.model.quantities import Price
+from testbed.model.quantities import Duration, Price
+from testbed.units import format_duration
 from testbed.yaml import load
 
 INTERFACE_NAME_LIMIT = 15  # bytes: IFNAMSIZ - 1
@@ -56,10 +57,14 @@ class End(NamedTuple):
 
 @dataclass(frozen=True)
 class Lease:
-    """A DHCP service on a port: the one address it leases; router and DNS are the node itself."""
+    """A DHCP service on a port: the one address it leases, and for how long; router and DNS are the node itself.
+
+    Five minutes are a Starlink terminal's (starlink-enterprise-guide.readme.io, DHCP configuration).
+    """
 
     port: str
     address: str
+    time: Duration = 300 * 10**9
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,9 @@ class Node:
                 )
             if len(port) > INTERFACE_NAME_LIMIT:
                 yield Problem(self.place, f"port name {port!r} is too long", "use at most 15 characters")
+        if self.lease and self.lease.time < 120 * 10**9:
+            found = f"the lease's time is {format_duration(self.lease.time)}"
+            yield Problem(self.place.at("lease"), found, "write 2 min, the shortest that dnsmasq knows, or more")
         named = [*self.nat, *([self.lease.port] if self.lease else [])]
         for port in named:
             if port not in self.ports:
