@@ -97,7 +97,9 @@ class Node:
                 yield Problem(self.place, f"port name {port!r} is too long", "use at most 15 characters")
         if self.lease and self.lease.time < 120 * 10**9:
             found = f"the lease's time is {format_duration(self.lease.time)}"
-            yield Problem(self.place.at("lease"), found, "write 2 min, the shortest that dnsmasq knows, or more")
+            yield Problem(
+                self.place.at("lease"), found, "write 2 min, the shortest that dnsmasq knows, or more"
+            )
         named = [*self.nat, *([self.lease.port] if self.lease else [])]
         for port in named:
             if port not in self.ports:
