@@ -57,6 +57,11 @@ class Actor(ABC):
         self.stand_ins: Sequence[StandIn] = ()
 
     @property
+    def apply_ns(self) -> int:
+        """When ``apply`` is due, in ns since the run's start."""
+        return self.event.at
+
+    @property
     def undo_ns(self) -> int:
         """When ``undo`` is due, in ns since the run's start."""
         return self.event.end_ns

@@ -65,7 +65,7 @@ class Player:
         for actor in self._actors:
             steps.append((actor.undo_ns, actor, actor.undo, self._undone))
         for actor in self._actors:
-            steps.append((actor.event.at, actor, actor.apply, self._applied))
+            steps.append((actor.apply_ns, actor, actor.apply, self._applied))
         return sorted(steps, key=lambda step: step[0])
 
     def _play(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from testbed.errors import RunError
 from testbed.faults.actor import Actor
-from testbed.model.topology import End
+from testbed.model.topology import End, Lease
 
 
 class Reboot(Actor):
     """Port, leases and name service of the uplink's CPE; its sky is cut by the link's own schedule.
 
-    The hub gets the same address again: Starlink keeps it for a terminal that was away for less than a
+    The hub gets the same address again in the end: Starlink keeps it for a terminal that was away for less than a
     day (starlink-enterprise-guide.readme.io, DHCP configuration). Translations (NAT) are forgotten.
     """
 
@@ -32,6 +32,34 @@ class Reboot(Actor):
         self.site.network.stop_service(self.port.node)
         self.run(cpe, "sh", "-c", "rm -f /run/leases; conntrack --flush")
 
+    @property
+    def boot_lease(self) -> Lease | None:
+        """The CPE's lease, where it has another one while it boots."""
+        lease = self.site.topology.nodes[self.port.node].lease
+        return lease if lease and lease.boot else None
+
     def undo(self) -> None:
         self.run(self.site.devices[self.port.node], "ip", "link", "set", self.port.port, "up")
-        self.site.network.start_service(self.port.node)
+        if self.boot_lease is None:
+            self.site.network.start_service(self.port.node)
+
+
+class Boot(Reboot):
+    """What a CPE without a sky leases, from when its port is up until the sky is back, where it has such a lease."""
+
+    @property
+    def apply_ns(self) -> int:
+        return self.event.port_up_ns
+
+    @property
+    def undo_ns(self) -> int:
+        return self.event.end_ns
+
+    def apply(self) -> None:
+        if self.boot_lease is not None:
+            self.site.network.start_boot_service(self.port.node)
+
+    def undo(self) -> None:
+        if self.boot_lease is not None:
+            self.site.network.stop_boot_service(self.port.node)
+            self.site.network.start_service(self.port.node)

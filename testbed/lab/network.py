@@ -23,11 +23,12 @@ from testbed.errors import HostError, RunError
 from testbed.lab.bench import BenchHub
 from testbed.lab.devices import PRIVATE_FILES, DeviceAccess, NamespaceAccess
 from testbed.lab.parts import Part, last_line
-from testbed.model.topology import EMULATOR, Node, NodeKind, Topology
+from testbed.model.topology import EMULATOR, Lease, Node, NodeKind, Topology
 
 CONGESTION_CONTROL = "cubic"
 """Of all TCP that leaves a node's own network: the kernel's own default (RFC 9438)."""
 _SCRIPT_TIMEOUT_S = 60.0
+_BOOT = "/run/boot.conf"
 _PRIVATE = "/run/testbed"  # on the sandbox's tmpfs: what the devices write to their /etc, /var and /root
 
 
@@ -75,6 +76,22 @@ class Network:
         if node in self._commands:
             with self._log(node).open("ab") as log:
                 self._services[node] = self.devices[node].popen(self._commands[node], stdout=log, stderr=log)
+
+    def start_boot_service(self, node: str) -> None:
+        """Start what leases the node's boot address, which it gives itself the router of. Raises RunError."""
+        lease = self.topology.nodes[node].lease
+        if lease is None:
+            return
+        _run(self.devices[node], "\n".join(boot_configuration(lease)))
+        command = ["busybox", "udhcpd", "-f", "-a", "100", "-I", lease.boot_router, _BOOT]
+        with self._log(node).open("ab") as log:
+            self._services[node] = self.devices[node].popen(command, stdout=log, stderr=log)
+
+    def stop_boot_service(self, node: str) -> None:
+        """End it, and take its router's address away. Raises RunError."""
+        self.stop_service(node)
+        if (lease := self.topology.nodes[node].lease) is not None:
+            _run(self.devices[node], f"ip address delete {lease.boot_router}/24 dev {lease.port}")
 
     def stop_service(self, node: str) -> None:
         """End the service of a node, as a loss of power does."""
@@ -165,6 +182,16 @@ def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
     leased = f"{node.lease.address},{node.lease.address},{node.lease.time // 10**9}"
     command += [f"--dhcp-range={leased}", "--dhcp-leasefile=/run/leases"]
     return [*command, f"--dhcp-option=option:router,{node.address(node.lease.port)}", "--log-dhcp"]
+
+
+def boot_configuration(lease: Lease) -> Iterator[str]:
+    """Yield the shell lines that prepare a node to lease its boot address; dnsmasq leases none for under 2 min."""
+    yield f"ip address replace {lease.boot_router}/24 dev {lease.port}"
+    yield f"cat > {_BOOT} << END"
+    yield f"interface {lease.port}\nstart {lease.boot}\nend {lease.boot}\nmax_leases 1"
+    yield "lease_file /run/boot.leases\npidfile /run/boot.pid\nmin_lease 10\noption lease 10"
+    yield f"option subnet 255.255.255.0\noption router {lease.boot_router}\noption dns {lease.boot_router}"
+    yield "END\n: > /run/boot.leases"
 
 
 def _masquerade(ports: tuple[str, ...]) -> Iterator[str]:

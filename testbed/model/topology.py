@@ -59,12 +59,19 @@ class End(NamedTuple):
 class Lease:
     """A DHCP service on a port: the one address it leases, and for how long; router and DNS are the node itself.
 
-    Five minutes are a Starlink terminal's (starlink-enterprise-guide.readme.io, DHCP configuration).
+    Five minutes are a Starlink terminal's (starlink-enterprise-guide.readme.io, DHCP configuration). While it boots
+    and has no sky yet it leases ``boot`` for ten seconds, itself the first address of that /24; empty: as ever.
     """
 
     port: str
     address: str
     time: Duration = 300 * 10**9
+    boot: str = ""
+
+    @property
+    def boot_router(self) -> str:
+        """The node's own address while it leases ``boot``."""
+        return str(next(ipaddress.ip_network(f"{self.boot}/24", strict=False).hosts()))
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ class Node:
             yield Problem(
                 self.place.at("lease"), found, "write 2 min, the shortest that dnsmasq knows, or more"
             )
+        if self.lease and self.lease.boot and not is_interface(self.lease.boot):
+            yield Problem(self.place.at("lease"), f"boot is {self.lease.boot!r}", "write an IP address")
         named = [*self.nat, *([self.lease.port] if self.lease else [])]
         for port in named:
             if port not in self.ports:

@@ -86,7 +86,7 @@ def python(site: Site, device: str, script: str, **values: object) -> str:
 @contextmanager
 def applied(event: Event, site: Site) -> Iterator[Actor]:
     """The event's fault while the block lasts."""
-    (actor,) = actors_for([event], site)
+    actor, *_ = actors_for([event], site)
     actor.open()
     actor.apply()
     try:
@@ -196,7 +196,26 @@ def test_a_rebooting_dish_takes_its_port_and_its_leases_along(site: Site) -> Non
         assert "ip=" not in sh(hub, f"{lease} || true")
 
     assert "1\n" == sh(hub, "cat /sys/class/net/wan0/carrier")
+    assert "ip=" not in sh(hub, f"{lease} || true")
+    site.network.start_service("dish")
     assert "ip=100.64.10.100" in sh(hub, lease)
+
+
+def test_a_dish_without_a_sky_leases_another_address(site: Site) -> None:
+    """From when its port is up until the sky is back it leases 192.168.100.100 for seconds; then the ordinary one."""
+    hub = site.devices["hub"]
+    lease = "udhcpc -i wan0 -n -q -f -t 5 -T 1 -s /run/lease"
+    reboot, boot = actors_for([Event(0, "starlink", reboot=60 * S, port_down=20 * S)], site)
+    reboot.apply()
+    reboot.undo()
+    boot.apply()
+    booting = sh(hub, lease)
+    boot.undo()
+    booted = sh(hub, lease)
+
+    assert [0, 20 * S, 20 * S, 60 * S] == [reboot.apply_ns, reboot.undo_ns, boot.apply_ns, boot.undo_ns]
+    assert {"ip=192.168.100.100", "router=192.168.100.1", "lease=10"} <= set(booting.splitlines())
+    assert {"ip=100.64.10.100", "router=100.64.10.1", "lease=300"} <= set(booted.splitlines())
     assert [] == [part.name for part in site.network.parts() if part.ended(0)]
 
 

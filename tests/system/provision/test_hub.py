@@ -224,6 +224,14 @@ def test_a_renewed_lease_leaves_the_tunnels_rules(lab: Lab, steps: list[Step]) -
     assert 1 == rules.count("from 100.64.10.100 lookup 101")
 
 
+@pytest.mark.parametrize("daemon", ["keepalived.pid", "hub/watch.pid", "hub/wan0.pid"])
+def test_what_was_started_outlives_its_task(lab: Lab, steps: list[Step], daemon: str) -> None:
+    """Each daemon has a session of its own: Ansible ends its workers by their process group, late ones at any time."""
+    pid = lab.sh("hub", f"cat /run/{daemon}").strip()
+
+    assert pid == lab.sh("hub", f"ps -o sid= -p {pid}").strip()
+
+
 def test_a_second_run_changes_nothing_but_runs_again(lab: Lab, steps: list[Step]) -> None:
     """Provisioning again installs no file that is there already, and the hub works afterwards."""
     again: list[Step] = []
