@@ -34,9 +34,10 @@ class Reboot(Actor):
 
     @property
     def boot_lease(self) -> Lease | None:
-        """The CPE's lease, where it has another one while it boots."""
+        """The CPE's lease, where it has another one while it boots, and the port is up before the sky is back."""
         lease = self.site.topology.nodes[self.port.node].lease
-        return lease if lease and lease.boot else None
+        boots = self.event.port_up_ns < self.event.end_ns
+        return lease if lease and lease.boot and boots else None
 
     def undo(self) -> None:
         self.run(self.site.devices[self.port.node], "ip", "link", "set", self.port.port, "up")
