@@ -77,7 +77,9 @@ def play(folder: Path, bench_path: Path | None, show: Callable[[Event], None]) -
             process.wait()
             _give_back(folder)
     if status is None:
-        raise RunError(f"the run died; the end of {paths.shown(log_path)} says:\n{_tail(log_path)}")
+        raise RunError(
+            f"the run died; the end of {paths.shown(log_path)} says:\n{_tail(log_path) or 'nothing'}"
+        )
     return status
 
 
