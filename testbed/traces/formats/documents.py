@@ -14,6 +14,7 @@ from testbed.errors import InputError, Place
 from testbed.traces.formats import base
 
 _NAN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[-+]?\b(?:nan|inf(?:inity)?)\b', re.IGNORECASE)
+_MAY_BE_NAN = re.compile(r"[:,\[]\s*[-+]?(?:nan|inf)", re.IGNORECASE)
 _DECODER = json.JSONDecoder(object_pairs_hook=lambda pairs: _numbered(pairs))
 
 
@@ -56,7 +57,9 @@ def documents(path: Path, lines: Sequence[str]) -> tuple[list[Document], list[tu
     ``nan`` and ``inf``, as C prints them, are null; of a key's repetitions the second is ``key#2``, and
     so on. Raises InputError with the line of what is broken.
     """
-    text = _NAN.sub(lambda found: found[0] if found[0][0] == '"' else "null", "\n".join(lines))
+    text = "\n".join(lines)
+    if _MAY_BE_NAN.search(text):
+        text = _NAN.sub(lambda found: found[0] if found[0][0] == '"' else "null", text)
     at, found, around = 0, list[Document](), list[tuple[int, str]]()
     while at < len(text):
         end = text.find("\n", at) % (len(text) + 1)

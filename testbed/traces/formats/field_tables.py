@@ -200,7 +200,7 @@ DISH_SQLITE = base.Format(
     lambda path: _dish(*_sqlite(path)),
     sign="an SQLite file",
     tool="starlink-grpc-tools, dish_grpc_sqlite.py (schema 1 to 3)",
-    record="dish_grpc_sqlite.py -t 30 dish.db bulk_history: a row a second, of one dish",
+    record="dish_grpc_sqlite.py -t 30 bulk_history dish.db: a row a second, of one dish",
     cannot_tell=f"{_SMOOTHED}; with the status alone, what lies between its polls",
 )
 DISH_CSV = base.Format(
@@ -211,6 +211,6 @@ DISH_CSV = base.Format(
     by_line=True,
     sign="a header with `pop_ping_latency_ms` or `popPingLatencyMs`",
     tool="starlink-grpc-tools, dish_grpc_text.py; LEOViz, GRPC_STATUS-*.csv",
-    record="dish_grpc_text.py -H status > dish.csv; dish_grpc_text.py -t 1 status >> dish.csv",
+    record="dish_grpc_text.py -H bulk_history > dish.csv; dish_grpc_text.py -t 30 bulk_history >> dish.csv",
     cannot_tell=f"{_SMOOTHED}; losses without `pop_ping_drop_rate` (LEOViz)",
 )

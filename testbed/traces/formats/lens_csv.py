@@ -31,7 +31,7 @@ def _read(path: Path) -> base.Recording:
 
 
 def _irtt(path: Path, table: tables.Table) -> base.Recording:
-    stamp = table.integers("timestamp")
+    stamp = clock.epochs(table, "timestamp", "ns")
     up, down = table.scaled("uplink", 10**6, low=-1), table.scaled("downlink", 10**6, low=-1)
     rtt = table.scaled("rtt", 10**6, low=-1)
     notes = clock.checked(path, stamp, table.lines)

@@ -74,8 +74,9 @@ def body(path: Path, log: RateLog) -> list[tuple[int, str]]:
     lines = base.lines(path)
     if prefixed_ping.START.match(lines[0]):
         return _wrapped(path, log, lines)
+    written = [line for line in lines if line.strip()]
     front = next(
-        (front for front in _FRONTS if all(front.match(line) for line in lines if line.strip())), None
+        (front for front in _FRONTS if 2 * sum(map(bool, map(front.match, written))) > len(written)), None
     )
     if front is None:
         return list(enumerate(lines, 1))

@@ -120,9 +120,9 @@ def _packets(path: Path, number: int, result: Mapping[str, Any]) -> list[_Packet
     at = int(result["timestamp"]) * 10**9
     items = [item for item in result["result"] if not item.get("dup") and "late" not in item]
     sent = int(result.get("sent", len(items)))
-    if sent == 0:
+    if sent == 0 and all("error" in item for item in items):
         return []
-    if not 0 < sent <= _MOST_PACKETS:
+    if not 0 <= sent <= _MOST_PACKETS:
         raise _refuse(path, number, f"{sent} packets sent", "give the result as RIPE Atlas wrote it")
     if not items and sent:
         if int(result.get("rcvd", 0)):

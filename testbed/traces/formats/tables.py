@@ -21,7 +21,6 @@ from testbed.traces.formats import base
 
 UNKNOWN = frozenset(("", "nan", "-nan", "null", "none", "na", "n/a", "-", "--", "inf", "-inf"))
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\Z")
-_INTEGER = re.compile(r"[+-]?\d{1,19}\Z")
 _COMMENT = re.compile(r"\s*(#.*|sep=.)?\Z")
 _COMMA = re.compile(r"[+-]?\d+,\d+\Z")
 
@@ -56,13 +55,6 @@ class Table:
     def known(self, name: str) -> NDArray[np.bool_]:
         """Return which cells of a column say anything, shape (rows,)."""
         return np.array([cell.lower() not in UNKNOWN for cell in self.column(name)], np.bool_)
-
-    def integers(self, name: str) -> NDArray[np.int64]:
-        """Return a column of whole numbers. Raises InputError with the line of what is none."""
-        for row, text in enumerate(self.column(name)):
-            if not _INTEGER.match(text) or abs(int(text)) >= 2**63:
-                raise self.refuse(row, f"{name} is {text!r}", "write a whole number")
-        return np.array([int(text) for text in self.columns[name]], np.int64)
 
     def scaled(
         self, name: str, scale: int, *, low: float = 0, where: NDArray[np.bool_] | None = None

@@ -161,6 +161,7 @@ def test_a_zone_by_name_is_not_read(tmp_path):
         ("timestamp,rtt_ms\n1753380000123,30\n", ":2: timestamp is 1753380000123; timestamp is in s; call it epoch_ms"),
         ("epoch_ns,rtt_ms\n1753380000,30\n", ":2: epoch_ns is 1753380000; epoch_ns is in ns; call it epoch_s"),
         ("timestamp,rtt\n1753380000123,30\n", ":2: timestamp is 1753380000123; timestamp is in s; call it epoch_ms"),
+        ("timestamp,rtt,uplink,downlink\n1753380000123,30,20,10\n", "timestamp is in ns; call it epoch_ms"),
         ("time,rtt_ms\n0.5,30\n", ":2: time is 0.5: no epoch; call a time since the start t_s or t_ms"),
         ("t_s,rtt_ms\n0,30\n1,31\nt_s,rtt_ms\n0,30\n", ":4: the header again: a second recording begins"),
         ("t_ms,rtt_ms\n0,30\n10,31\n0,30\n", ":4: the clock leaps back by 10 ms: its times begin again"),

@@ -5,6 +5,7 @@ text encoded anew. What is still read has as many readings, losses and as large 
 itself, counted here without the importers; all else is an input error that names the file. Nothing is silent.
 """
 
+import gzip
 import json
 import math
 import re
@@ -390,6 +391,8 @@ ENCODINGS: Mapping[str, Callable[[str], bytes]] = {
     "mark": lambda text: text.encode("utf-8-sig"),
     "utf-16": lambda text: text.encode("utf-16"),
     "windows": lambda text: text.replace("\n", "\r\n").encode(),
+    "macintosh": lambda text: text.replace("\n", "\r").encode(),
+    "gzip": lambda text: gzip.compress(text.encode()),
     "latin-1": lambda text: text.encode("latin-1", "replace"),
 }
 
@@ -420,6 +423,7 @@ def damaged(draw, kind):
                     lines = [*lines]
                     lines[at] = lines[at][: figure.start()] + said + lines[at][figure.end() :]
     text = "\n".join(lines) + draw(st.sampled_from(("", "\n")))
+    text = text[: len(text) - draw(st.sampled_from((0, 0, 0, 1, 2, 5, 9, 20)))]
     return text, draw(st.sampled_from(sorted(ENCODINGS)))
 
 

@@ -169,3 +169,14 @@ def test_lint_names_the_direction_that_its_sender_saw(tmp_path):
         "a download seen by its sender; 0 % of intervals are 0",
         "an upload seen by its sender; 0 % of intervals are 0",
     ] == said
+
+
+def test_a_line_without_a_time_among_those_with_one_is_read(tmp_path):
+    """The shell writes ^C by itself."""
+    lines = [f"18:00:0{n % 10} {part}" for n, part in enumerate((CLIENT + LOCAL + HEAD + ROWS).splitlines())]
+
+    trace = imported(
+        tmp_path, "\n".join([*lines, "^C", "18:00:09 iperf3: interrupt - the client has terminated\n"])
+    )
+
+    assert {DOWN: [181_000_000, 203_000_000, 0]} == rates(trace)

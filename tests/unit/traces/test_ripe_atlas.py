@@ -59,6 +59,7 @@ def test_two_measurements_of_a_probe_are_two_paths(tmp_path):
             [result(0, sent=0, dnserr="no such name")],
             "no packet was sent (no such name); give a measurement that ran",
         ),
+        ([result(0, {"rtt": 30}, sent=0)], "record 0: 0 packets sent, 1 listed"),
         ([result(0, {"rtt": 30}, sent=3)], "record 0: 3 packets sent, 1 listed"),
         (
             [result(0, {"rtt": 30}), result(0, {"rtt": 30})],
