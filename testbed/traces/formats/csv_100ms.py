@@ -17,16 +17,21 @@ from numpy.typing import NDArray
 from testbed.model.trace import FRAMINGS, Layer, Series, SeriesName
 from testbed.traces.formats import base, tables
 from testbed.traces.slots import PHASE_NS, SLOT_NS
+from testbed.units import format_duration
 
 _SCALES = {"up_rate": 10**6, "down_rate": 10**6, "up_delay": 10**6, "down_delay": 10**6}
 _SHARES = {"up_loss": 10**6, "down_loss": 10**6}
 _LINE = re.compile(r"((\d+(\.\d+)?,){4}|(\d+(\.\d+)?,){6})\d+\Z")
 _EPOCH_NS = 10**18
+_CADENCE_MS = 100
 
 
 def _recognises(head: base.Head) -> bool:
-    lines = head.lines[:3]
-    return len(lines) > 0 and all(_LINE.match(line.strip()) for line in lines)
+    lines = [line.strip() for line in head.lines[:20]]
+    if not lines or not all(map(_LINE.match, lines)):
+        return False
+    steps = np.diff([float(line.rsplit(",", 1)[1]) for line in lines])
+    return not len(steps) or bool(abs(float(np.median(steps)) - _CADENCE_MS) < _CADENCE_MS / 2)
 
 
 def _read(path: Path) -> base.Recording:
@@ -44,8 +49,18 @@ def _read(path: Path) -> base.Recording:
         duration_ns=base.end_of(t),
         start_ns=int(stamp[0]) if epoch else None,
         slot_ns=None if epoch else int((PHASE_NS - stamp[0]) % SLOT_NS),
+        notes=_holes(stamp),
         framing=dict.fromkeys((SeriesName.UP_RATE, SeriesName.DOWN_RATE), FRAMINGS[Layer.TCP]),
     )
+
+
+def _holes(stamp: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return a note on rows that are missing: nothing is known there, and the one in front is held."""
+    steps = np.diff(stamp)
+    holes = steps[steps > 1.5 * np.median(steps)] if len(steps) else steps
+    if not len(holes):
+        return ()
+    return (f"{len(holes)} times rows are missing, for {format_duration(int(holes.max()))} at the longest",)
 
 
 def _series(table: tables.Table, name: str, scale: int, t: NDArray[np.int64]) -> Series:

@@ -18,6 +18,8 @@ from testbed.traces.formats import base, clock, tables
 
 _IRTT = ["timestamp", "rtt", "uplink", "downlink"]
 _PING = ["timestamp", "rtt"]
+_LEAST_NS = 500_000
+"""The headers name no unit: RTTs below half a millisecond are in another one than ms."""
 _LEONETEM = ["timestamp", "relative", "rtt"]
 
 
@@ -54,6 +56,10 @@ def _known(
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Return which rows say anything: no path takes no time. Raises InputError where none does."""
     known = np.asarray((loss != Loss.NONE) | (rtt > 0))
+    answered = rtt[(loss == Loss.NONE) & (rtt > 0)]
+    if len(answered) and np.median(answered) < _LEAST_NS:
+        found = f"rtt is {float(np.median(answered)) / 1e6:g} at the median: no ms of a radio link"
+        raise InputError(str(path), found, "name its unit in the header: rtt_ms, rtt_us or rtt_ns")
     if not known.any():
         raise InputError(str(path), "no RTT is above 0", "give the RTTs that were measured")
     left = int((~known).sum())

@@ -162,6 +162,8 @@ def test_a_zone_by_name_is_not_read(tmp_path):
         ("epoch_ns,rtt_ms\n1753380000,30\n", ":2: epoch_ns is 1753380000; epoch_ns is in ns; call it epoch_s"),
         ("timestamp,rtt\n1753380000123,30\n", ":2: timestamp is 1753380000123; timestamp is in s; call it epoch_ms"),
         ("timestamp,rtt,uplink,downlink\n1753380000123,30,20,10\n", "timestamp is in ns; call it epoch_ms"),
+        ("timestamp,rtt\n1753380000,0.0305\n", "rtt is 0.0305 at the median: no ms of a radio link; name its unit"),
+        ("1753380000,1,2,3,5\n1753380001,1,2,3,5\n", ":1: 5 columns of numbers without a header; add a first line"),
         ("time,rtt_ms\n0.5,30\n", ":2: time is 0.5: no epoch; call a time since the start t_s or t_ms"),
         ("t_s,rtt_ms\n0,30\n1,31\nt_s,rtt_ms\n0,30\n", ":4: the header again: a second recording begins"),
         ("t_ms,rtt_ms\n0,30\n10,31\n0,30\n", ":4: the clock leaps back by 10 ms: its times begin again"),
@@ -256,3 +258,12 @@ def test_a_table_that_is_said_to_be_csv_needs_a_time_and_a_value(text, message, 
         store.import_file(written(tmp_path, text), "csv")
 
     assert message in str(error.value)
+
+
+def test_rows_that_are_missing_every_100_ms_are_noted(tmp_path):
+    """The row in front is held there."""
+    notes = store.import_file(
+        written(tmp_path, "1,2,3,4,0\n1,2,3,4,100\n1,2,3,4,500\n1,2,3,4,600\n")
+    ).provenance.notes
+
+    assert "1 times rows are missing, for 400 ms at the longest" in notes
