@@ -58,6 +58,8 @@ def iso(table: tables.Table, name: str) -> tuple[Int, tuple[str, ...] | None]:
     for row, text in enumerate(table.column(name)):
         if not (match := _ISO.match(text)):
             raise table.refuse(row, f"{name} is {text!r}", "write ISO 8601, with a zone in all rows or none")
+        if (match["name"] or "").strip().upper() in ("AM", "PM"):
+            raise table.refuse(row, f"{name} is {text!r}", "write hours from 0 to 23")
         if (stamp := iso_ns(match)) is None:
             raise table.refuse(row, f"{name} is {text!r}", "write a date that there was")
         found.append(stamp)

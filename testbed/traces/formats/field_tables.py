@@ -71,8 +71,9 @@ def parquet_names(head: base.Head) -> list[str]:
 
 
 def is_row_without_header(cells: Sequence[str]) -> bool:
-    """Say whether a table's first line is a row of starlink-grpc-tools: a time, and a state of the dish."""
-    return len(cells) > 5 and bool(_ISO_START.match(cells[0])) and bool(_STATES & set(cells))
+    """Say whether a table's first line is a row as starlink-grpc-tools writes it: a time, then figures."""
+    figures = [cell for cell in cells[1:] if cell.lower() in tables.UNKNOWN or tables.is_number(cell)]
+    return bool(_ISO_START.match(cells[0])) and (bool(figures) or bool(_STATES & set(cells)))
 
 
 def stamps(table: tables.Table) -> tuple[np.ndarray[Any, np.dtype[np.int64]], bool, tuple[str, ...]]:

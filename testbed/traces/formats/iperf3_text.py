@@ -57,7 +57,12 @@ def _recognises(head: base.Head) -> bool:
 
 def _read(path: Path) -> base.Recording:
     log, test = RateLog(path), _Test()
-    for number, line in rate_text.body(path, log):
+    lines = rate_text.body(path, log)
+    for place, (number, line) in enumerate(lines):
+        if line.startswith("Server output:"):  # --get-server-output
+            log.notes.append("the server's own output is left out")
+            test.done = any(after.startswith("iperf Done") for _, after in lines[place:])
+            break
         _take(log, test, number, line)
     _check_sums(log, test)
     for number, row in _without_last(test, log):

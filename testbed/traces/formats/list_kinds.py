@@ -86,7 +86,9 @@ def _delays(numbers: Sequence[int]) -> str:
 def _are_losses(numbers: Sequence[int], named: bool, deliveries: bool) -> bool:
     if max(numbers) > 1:
         return False
-    return named or max(numbers) == 0 or not _rises(numbers) or (len(numbers) >= _MANY and not deliveries)
+    if named or max(numbers) == 0 or not _rises(numbers):
+        return True
+    return not deliveries and (numbers[0] == 0 or len(numbers) >= _MANY)
 
 
 def _losses(head: base.Head, numbers: Sequence[int]) -> Verdict:
@@ -99,7 +101,9 @@ def _losses(head: base.Head, numbers: Sequence[int]) -> Verdict:
     )
     at_least = "at least " if len(head.data) >= base.HEAD_BYTES else ""
     return Verdict(
-        "", f"a list of losses: {at_least}{sum(numbers)} ones of {len(numbers)}", f"import {named}"
+        "",
+        f"a list of losses: {at_least}{sum(numbers)} ones of {len(numbers)}",
+        f"import {named} (deliveries: --format {MAHIMAHI})",
     )
 
 

@@ -49,8 +49,9 @@ def _table(head: base.Head) -> InputError | None:
         found = f"{len(cells)} columns of numbers without a header"
         return InputError(place, found, f"add a first line that names them, such as {example}")
     if field_tables.is_row_without_header(cells):
-        found = "a row of starlink-grpc-tools' CSV without its header"
-        return InputError(place, found, "put the header in front: the same command with -H prints it")
+        found = f"{len(cells)} columns without a header, the first of them times"
+        expected = "add a first line that names them; starlink-grpc-tools' own is printed with -H"
+        return InputError(place, found, expected)
     if line.count(",") + line.count(";") + line.count("\t") == 0 or not all(map(_NAME.match, cells)):
         return None
     return InputError(

@@ -164,6 +164,8 @@ def test_a_zone_by_name_is_not_read(tmp_path):
         ("timestamp,rtt,uplink,downlink\n1753380000123,30,20,10\n", "timestamp is in ns; call it epoch_ms"),
         ("timestamp,rtt\n1753380000,0.0305\n", "rtt is 0.0305 at the median: no ms of a radio link; name its unit"),
         ("1753380000,1,2,3,5\n1753380001,1,2,3,5\n", ":1: 5 columns of numbers without a header; add a first line"),
+        ("time,rtt_ms\n2025-07-24 07:15:00 PM,1\n", "time is '2025-07-24 07:15:00 PM'; write hours from 0 to 23"),
+        ("2025-07-24T19:15:00,20,\n", ":1: 3 columns without a header, the first of them times"),
         ("time,rtt_ms\n0.5,30\n", ":2: time is 0.5: no epoch; call a time since the start t_s or t_ms"),
         ("t_s,rtt_ms\n0,30\n1,31\nt_s,rtt_ms\n0,30\n", ":4: the header again: a second recording begins"),
         ("t_ms,rtt_ms\n0,30\n10,31\n0,30\n", ":4: the clock leaps back by 10 ms: its times begin again"),

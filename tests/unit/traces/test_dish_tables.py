@@ -142,7 +142,7 @@ def test_a_dish_that_is_off_at_night_leaves_a_gap(tmp_path):
          ":1: columns timestamp, rtt, pop_ping_latency_ms: round trips in rtt and in pop_ping_latency_ms, and no "
          "pop_ping_drop_rate; keep one of them"),
         ("2024-11-24T10:00:00,ut0,rev2,2024.11,CONNECTED,65470,,0.0,0.0,1.0,1.0,27.1\n",
-         ":1: a row of starlink-grpc-tools' CSV without its header"),
+         ":1: 12 columns without a header, the first of them times; add a first line that names them"),
         (csv(DISH_COLUMNS).decode() * 2, ":8: the header again: a second recording begins"),
     ],
 )  # fmt: skip

@@ -180,3 +180,13 @@ def test_a_line_without_a_time_among_those_with_one_is_read(tmp_path):
     )
 
     assert {DOWN: [181_000_000, 203_000_000, 0]} == rates(trace)
+
+
+def test_what_the_server_said_is_left_out(tmp_path):
+    """--get-server-output repeats the intervals as the server saw them."""
+    text = CLIENT + LOCAL + HEAD + ROWS + "Server output:\n" + SERVER + LOCAL + HEAD + ROWS + END
+
+    trace = imported(tmp_path, text)
+
+    assert {DOWN: [181_000_000, 203_000_000, 0]} == rates(trace)
+    assert ("the server's own output is left out",) == trace.provenance.notes

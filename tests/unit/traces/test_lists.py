@@ -49,6 +49,7 @@ def test_a_list_is_taken_for_what_its_numbers_or_its_name_say(name, numbers, tak
         ("a", (25, 25, 25), "numbers that never fall, from 25 to 25"),
         ("a", (0, 1, 0), "a list of losses: 1 ones of 3; import the list of delays beside it"),
         ("a", (0, 0, 0), "a list of losses: 0 ones of 3"),
+        ("a", (0, 0, 1), "a list of losses: 1 ones of 3"),
         ("up_loss.txt", (0, 1), "a list of losses: 1 ones of 2"),
         ("a", TRACE + TRACE, "a:6: 0 follows 131: a second list of deliveries begins"),
         ("a.up", TRACE + TRACE, "a.up:6: 0 follows 131; deliveries come in order"),
