@@ -14,6 +14,7 @@ S = 10**9
 MIB = 2**20
 MOST_PATIENCE = 120 * S
 _LOCK, _READ, _UPLOAD = 10 * S, 3 * S, 8 * S
+_SHARED_BY = 10
 _SENT_AHEAD = 4 * MIB
 """What Linux takes from a sender at most before any of it has left (tcp_wmem)."""
 
@@ -46,12 +47,12 @@ class Cache:
     def patience(self, down_bps: int, up_bps: int) -> Patience:
         """Return the waits that suit uplinks of these rates, in bit/s; 0 where none is known.
 
-        Nothing is as long as a slice takes that others share the uplink with: the lock is four times that. A
-        congested uplink stands still for as long as one slice takes. An upload is sent when the kernel has
-        taken it, long before it has left.
+        A class that opens ten lessons at once has each of their slices take ten times as long: so long the lock is. A
+        fetch that fails gives it up at once. A congested uplink stands still for as long as one slice takes. An
+        upload is sent when the kernel has taken it, long before it has left.
         """
         return Patience(
-            lock_ns=self.lock or _at_least(_LOCK, 4 * _taken_ns(self.slice, down_bps)),
+            lock_ns=self.lock or _at_least(_LOCK, _SHARED_BY * _taken_ns(self.slice, down_bps)),
             read_ns=self.read_timeout or _at_least(_READ, _taken_ns(self.slice, down_bps)),
             upload_ns=_at_least(_UPLOAD, _taken_ns(_SENT_AHEAD, up_bps) + S),
         )

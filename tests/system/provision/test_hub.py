@@ -7,12 +7,18 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from testbed import paths
 from testbed.errors import RunError
 from testbed.lab.provision import Step, StepState
 from testbed.model.failover import PingTracking
+from testbed.model.scenario import Scenario
+from testbed.model.topology import Topology
+from testbed.run import notes
+from testbed.yaml import load
 from tests.system.provision.conftest import SAS, Lab
 
 LAN_CLIENT_PINGS = "ping -n -D -i 0.05 -W 1 203.0.113.10 > /run/pings"
@@ -207,6 +213,25 @@ def test_a_dead_target_is_told_from_dead_uplinks(lab: Lab, steps: list[Step]) ->
     until(lambda: best_route(lab) == "wan0", 6)
 
     lab.provision()
+
+
+def test_an_only_target_that_is_dead_is_noted(lab: Lab, steps: list[Step]) -> None:
+    """Every uplink is avoided, the preferred one goes on carrying, and a run that begins so says it."""
+    topology = load.read(paths.TOPOLOGIES / "hub-two-uplinks.yaml", Topology)
+    network = SimpleNamespace(topology=topology, devices={"hub": lab["hub"]})
+
+    def noted() -> list[str]:
+        return list(notes.of_hub(Scenario("t", 9, {}, ()), network))  # type: ignore[arg-type]
+
+    assert [] == noted()
+    lab.provision(failover_targets=["203.0.113.99"], hub_cache=False)
+    until(lambda: len(noted()) == 1, 10)
+    (note,) = noted()
+    route = best_route(lab)
+    lab.provision()
+
+    assert note.startswith("the run begins with every uplink avoided: none of the hub's targets answers it")
+    assert "wan0" == route
 
 
 def states(lab: Lab) -> str:

@@ -21,10 +21,10 @@ def test_fast_or_unknown_uplinks_leave_the_defaults(rate_bps: int) -> None:
 
 
 def test_a_slow_uplink_is_waited_for() -> None:
-    """A slice of 1 MiB takes 8.4 s at 1 Mbit/s: all wait for four times that, and nobody takes it for dark before."""
+    """A slice of 1 MiB takes 8.4 s at 1 Mbit/s: all wait for ten times that, and nobody takes it for dark before."""
     patience = Cache().patience(MBIT, 2 * MBIT)
 
-    assert (33_554_432_000, 8_388_608_000) == (patience.lock_ns, patience.read_ns)
+    assert (83_886_080_000, 8_388_608_000) == (patience.lock_ns, patience.read_ns)
     assert 4 * MIB * 8 * S // (2 * MBIT) + S == patience.upload_ns
 
 
