@@ -193,6 +193,7 @@ def test_with_nowhere_to_go_an_outage_is_sat_out(lab: Lab, undecided: None, carr
     first, last = ("lte", "starlink") if carrier == "starlink" else ("starlink", "lte")
     decide(lab, f"avoid {first}")
     lab.sh("client", "ping -q -c 1 -W 2 203.0.113.10")
+    time.sleep(5.5)  # it has carried for a while
     route, before = best_route(lab), tracked(lab, carrier)
     decide(lab, f"avoid {last}")
     during = best_route(lab), tracked(lab, carrier)
