@@ -7,6 +7,7 @@ direction an interval counts is said by `sender` (since 3.7) and by which end wr
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ def _recognises(head: base.Head) -> bool:
 
 
 def _read(path: Path) -> base.Recording:
-    lines, notes = base.finished(path)
+    lines, notes = _finished(path)
     streamed = any(re.match(r'\s*\{"event": *"', line) for line in lines[:20])
     found, around = documents.documents(path, lines if streamed else base.lines(path))
     if len(found) == 1 and isinstance(found[0].value, list):
@@ -71,6 +72,18 @@ def _read(path: Path) -> base.Recording:
         result = found[0].value
     with documents.shape(path, "an iperf3 result"):
         return _recording(path, result, notes)
+
+
+def _finished(path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Return a stream's lines, without a last one that was cut short, and a note on it."""
+    lines, rest, _ = base.ended(path)
+    if rest is None or not rest.strip():
+        return lines, ()
+    try:
+        json.loads(rest)
+    except ValueError:
+        return lines, base.unfinished(len(lines) + 1)
+    return [*lines, rest], ()
 
 
 def _said(path: Path, around: Sequence[tuple[int, str]]) -> tuple[str, ...]:

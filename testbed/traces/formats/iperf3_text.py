@@ -21,11 +21,11 @@ _INTERVAL = re.compile(
     rf"(?:{NUMBER}) [KMGT]?(?:Bytes|bits) +(?P<rate>{NUMBER}) (?P<unit>[KMGT]?(?:bits|Bytes))/sec(?P<rest>.*)\Z"
 )
 _OTHER = re.compile(
-    r"(\s*|\^?C?-[ -]*|- - .*"
+    r"(\s*|-[ -]*|- - .*"
     r"|Connecting to host .*|Reverse mode, .*|Accepted connection .*|Server listening .*"
     r"|\[ *(ID|\d+|SUM)\](\[[\w-]+\])? +(Interval|local|Sent|\(sender).*"
     r"|\[ *(\d+|SUM)\](\[[\w-]+\])? +[\d.]+- *[\d.]+ +sec +\d+ datagrams received out-of-order\s*"
-    r"|iperf (Done|3).*|iperf3: .*|nohup: .*|\^C.*"
+    r"|iperf (Done|3).*|iperf3: .*|nohup: .*"
     r"|(?i:warning): .*|OUT OF ORDER - .*|CPU Utilization.*|(snd|rcv)_tcp_congestion .*|Control connection .*|Time: .*"
     r"|(Linux|Darwin|FreeBSD|OpenBSD|NetBSD|SunOS|CYGWIN|MSYS|Android)\S* .*"
     r"|\s*Cookie: .*|\s*Target Bitrate: .*|Test Complete.*|Starting Test: .*|\s*TCP MSS: .*)\Z"

@@ -36,6 +36,8 @@ def _read(path: Path) -> base.Recording:
         if interval and _CPU.match(interval["rest"]) and summary_s is None:
             summary_s = float(interval["length"])
         elif interval and summary_s is None:
+            if "drop/pkt" in interval["rest"]:
+                log.layer = Layer.UDP
             log.add(number, rates, interval["length"], interval["rate"], f"{interval['unit']}bits")
         elif interval or (begins and begins["end"] == end and rates.rate_bps):
             raise log.refuse(number, "a second test begins", "split the text: one test a file")

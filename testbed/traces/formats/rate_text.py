@@ -71,7 +71,7 @@ class RateLog:
 
 def body(path: Path, log: RateLog) -> list[tuple[int, str]]:
     """Return numbered lines without times in front, Start and End; notes the start in ``log``."""
-    lines = base.lines(path)
+    lines = [line.removeprefix("^C") for line in base.lines(path)]  # as a terminal echoes it
     if prefixed_ping.START.match(lines[0]):
         return _wrapped(path, log, lines)
     written = [line for line in lines if line.strip()]

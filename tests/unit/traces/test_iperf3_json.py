@@ -173,3 +173,11 @@ def test_omitted_intervals_put_the_start_off(tmp_path):
 
     assert {DOWN: [21, 21]} == rates(trace)
     assert 1_700_000_002 * 10**9 == trace.provenance.start_ns
+
+
+def test_the_last_event_needs_no_end_of_line(tmp_path):
+    """It is whole where it is JSON."""
+    events = [{"event": "start", "data": DOWNLOAD["start"]}]
+    events += [{"event": "interval", "data": item} for item in DOWNLOAD["intervals"]]
+
+    assert {DOWN: [181, 0, 95]} == rates(imported(tmp_path, *events))

@@ -190,3 +190,18 @@ def test_what_the_server_said_is_left_out(tmp_path):
 
     assert {DOWN: [181_000_000, 203_000_000, 0]} == rates(trace)
     assert ("the server's own output is left out",) == trace.provenance.notes
+
+
+def test_the_interval_behind_ctrl_c_is_read(tmp_path):
+    """A terminal echoes ^C in front of the line that follows."""
+    text = (
+        CLIENT
+        + LOCAL
+        + HEAD
+        + line(0, 181)
+        + "^C"
+        + line(1, 203)
+        + "- - - -\niperf3: interrupt - the client has ended\n"
+    )
+
+    assert {DOWN: [181_000_000, 203_000_000]} == rates(imported(tmp_path, text))

@@ -3,7 +3,7 @@
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.trace import SeriesName
+from testbed.model.trace import Layer, SeriesName
 from testbed.traces import store
 from tests.unit.traces.samples import NUTTCP, written
 
@@ -53,3 +53,10 @@ def test_a_summary_without_its_time_is_none(tmp_path):
     text = NUTTCP.replace("in 3.00 real", "in  real")
 
     assert any("no summary" in note for note in store.import_file(written(tmp_path, text)).provenance.notes)
+
+
+def test_drops_tell_datagrams(tmp_path):
+    """Terse text of UDP has no other sign of it."""
+    text = TERSE.replace("0 retrans", "0 /   192 ~drop/pkt  0.00 ~%loss")
+
+    assert Layer.UDP is store.import_file(written(tmp_path, text)).framing[SeriesName.UP_RATE].layer
