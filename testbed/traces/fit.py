@@ -152,7 +152,7 @@ def _parted(scores: Floats, slot: Int) -> tuple[Floats, Floats]:
 
 
 def _autocorrelation(within: Floats, slot: Int) -> Floats:
-    """Return the correlation of scores inside slots, 1, 2 ... probes apart."""
+    """Return the correlation of scores inside slots, 1, 2 ... probes apart, until it has halved."""
     variance = max(float(np.mean(within**2)), 1e-9)
     found = []
     for lag in range(1, min(400, len(within) // 2)):
@@ -160,6 +160,8 @@ def _autocorrelation(within: Floats, slot: Int) -> Floats:
         if not same.any():
             break
         found.append(float(np.mean((within[lag:] * within[:-lag])[same])) / variance)
+        if found[-1] <= found[0] / 2:
+            break
     return np.array(found)
 
 

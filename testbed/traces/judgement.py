@@ -19,6 +19,8 @@ from testbed.traces.slots import SLOT_NS
 SEED = 1
 FEWEST_SLOTS = 10
 """Of fewer slots no statistics are asked for: the halves tell nothing."""
+_ONE_PATH = 0.8
+"""Halves that hardly overlap are a path that changed for good: a profile would go to and fro."""
 STEP_WITHIN, P95_WITHIN, LOSS_FACTOR, RUNS_CHANCE = 0.2, 0.1, 1.3, 0.01
 
 
@@ -52,7 +54,8 @@ class Judgement:
 def judge(trace: Trace, profile: Profile) -> Judgement:
     """Return how a profile that was fitted on a trace compares with it. Raises InputError where it has no delays."""
     probes = _probes(trace)
-    phase = boundary(trace, probes, handovers(trace)) or 0
+    known = boundary(trace, probes, handovers(trace))
+    phase = known or 0
     synthesis = likeness(probes, _made(profile, trace.duration_ns), (phase, 0))
     half = trace.duration_ns // 2
     parts = edit.cut(trace, 0, half), edit.cut(trace, half, trace.duration_ns)
@@ -66,7 +69,8 @@ def judge(trace: Trace, profile: Profile) -> Judgement:
     except (InputError, ValueError) as error:
         why = str(error)
     slots = trace.duration_ns // SLOT_NS
-    return Judgement(synthesis, halves, tuple(unseen), why, slots, tuple(_missed(synthesis, halves, slots)))
+    missed = tuple(_missed(synthesis, halves, known is not None)) if slots >= FEWEST_SLOTS else ()
+    return Judgement(synthesis, halves, tuple(unseen), why, slots, missed)
 
 
 def fitted(trace: Trace) -> tuple[Profile, Judgement]:
@@ -93,15 +97,16 @@ def _made(profile: Profile, duration_ns: int) -> Series:
     return _probes(synth.synthesise(profile, duration_ns=duration_ns, seed=SEED))
 
 
-def _missed(found: Likeness, halves: Likeness | None, slots: int) -> Iterator[str]:
-    """Yield what misses its bar, where the recording is long enough to ask."""
-    if slots < FEWEST_SLOTS:
+def _missed(found: Likeness, halves: Likeness | None, steps: bool) -> Iterator[str]:
+    """Yield what misses its bar; of ``steps`` only where there are slots."""
+    if halves is not None and halves.ks > _ONE_PATH:
+        yield f"nothing can be asked: its halves are two paths ({halves.ks:.2f} apart, Kolmogorov-Smirnov)"
         return
     if halves is not None and found.ks > max(halves.ks, 0.02):  # nearer than any two halves of one path
         yield f"the distribution is {found.ks:.3f} off (Kolmogorov-Smirnov), the halves {halves.ks:.3f}"
     if abs(found.p95_ratio - 1) > P95_WITHIN:
         yield f"p95 is {found.p95_ratio:.2f} times the recorded one"
-    if found.step_ratio is not None and abs(found.step_ratio - 1) > STEP_WITHIN:
+    if steps and found.step_ratio is not None and abs(found.step_ratio - 1) > STEP_WITHIN:
         yield f"the step at boundaries is {found.step_ratio:.2f} times the recorded one"
     if found.loss_factor > LOSS_FACTOR:
         yield f"{found.loss[1]:.2%} are lost, recorded {found.loss[0]:.2%}"

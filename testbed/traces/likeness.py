@@ -44,7 +44,9 @@ class Likeness:
     @property
     def step_ratio(self) -> float | None:
         """The second's step by the first's."""
-        return None if self.step_ns is None else self.step_ns[1] / max(1, self.step_ns[0])
+        if self.step_ns is None:
+            return None
+        return 1.0 if self.step_ns[0] == self.step_ns[1] else self.step_ns[1] / max(1, self.step_ns[0])
 
     @property
     def loss_factor(self) -> float:

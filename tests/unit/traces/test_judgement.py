@@ -177,6 +177,26 @@ def test_what_is_mostly_lost_is_not_fitted():
         fit.fit(dataclasses.replace(trace, series={SeriesName.RTT: away}))
 
 
+def test_a_path_that_changed_for_good_is_not_fitted():
+    """Halves that do not overlap are two paths; one profile would go to and fro between them."""
+    trace = bent_pipe()
+    rtt = trace.probes.value + np.where(np.arange(30_000) < 15_000, 0, 200 * MS)
+    series = Series.of(trace.probes.t_ns, rtt, trace.probes.loss)
+
+    with pytest.raises(InputError, match="its halves are two paths"):
+        judgement.fitted(dataclasses.replace(trace, series={SeriesName.RTT: series}))
+
+
+@pytest.mark.parametrize("rtt_ms", [[30.0], [30.0, 31.0, 31.0]])
+def test_a_path_that_hardly_moves_is_fitted(rtt_ms):
+    """A constant, and two values of a rounding clock, come back as they are."""
+    t = np.arange(20_000) * 10 * MS
+
+    _, found = judgement.fitted(made(t, np.resize(rtt_ms, len(t)), t < 0))
+
+    assert (1.0, 1.0) == (found.synthesis.p95_ratio, found.synthesis.step_ratio)
+
+
 def test_a_fit_is_reported_as_text_and_as_json(tmp_path, monkeypatch, capsys):
     """The figures of the synthesis, of the halves, and of each half not seen."""
     monkeypatch.chdir(tmp_path)
