@@ -28,6 +28,9 @@ _FROM_NS, _TO_NS = 946_684_800 * S, 4_102_444_800 * S
 _LONGEST_GAP_NS = 7 * 86400 * S
 """A table may pause for a night; where it leaps by more, a clock was set."""
 _HOUR_NS = 3600 * S
+_EXPONENT = re.compile(r"[\d.]+[eE][+-]?\d+\Z")
+_DIGITS = 13
+"""An epoch to the millisecond has that many."""
 _ISO = re.compile(
     r"(?P<day>\d{4}[-/]\d\d[-/]\d\d)[T _](?P<time>\d\d:\d\d(?::\d\d)?)(?:[.,](?P<part>\d{1,9}))?"
     r" ?(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?P<name> ?\[?[A-Za-z]{2,}(?:/\w+)*\]?)?\Z"
@@ -43,6 +46,10 @@ def unit_of(text: str) -> str | None:
 def epochs(table: tables.Table, name: str, unit: str) -> Int:
     """Return a column of epochs in ns. Raises InputError where they are in another unit than ``unit``."""
     for row, text in enumerate(table.column(name)):
+        if _EXPONENT.match(text) and sum(map(str.isdigit, text.lower().split("e")[0])) < _DIGITS:
+            raise table.refuse(
+                row, f"{name} is {text}: its last digits are lost", "write it without an exponent"
+            )
         if tables.is_number(text) and (found := unit_of(text)) not in (None, unit):
             raise table.refuse(row, f"{name} is {text}", f"{name} is in {unit}; call it epoch_{found}")
     return table.scaled(name, UNITS[unit])

@@ -228,6 +228,10 @@ def _pauses(path: Path, table: tables.Table, columns: Mapping[str, _Column], sta
     if len(steps) < 2:
         return ()
     rates = any(column.series in _RATES for column in columns.values())
+    same = int((steps == 0).sum())
+    if len(stamp) >= _FLUSHED_ROWS and 2 * same > len(stamp):
+        found = f"{same} of {len(stamp)} rows have the very time of the row in front"
+        raise InputError(str(path), found, "write times finer than the rows are apart")
     together = int((steps < float(steps.mean()) / 50).sum())
     if len(stamp) >= _FLUSHED_ROWS and together > (_FLUSHED_RATES if rates else _FLUSHED_PROBES) * len(stamp):
         found = (
