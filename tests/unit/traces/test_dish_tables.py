@@ -162,3 +162,18 @@ def test_a_reply_that_was_cut_short_is_left_out(tmp_path):
 
     assert [2, 3] == [len(cut.probes), len(whole.probes)]
     assert any("line 3 is unfinished and left out" in note for note in cut.provenance.notes)
+
+
+def test_a_history_without_a_zone_is_read_as_plain_csv_is(tmp_path):
+    """The start is unknown; losses too, where no column tells them; fields are known by either spelling."""
+    text = "timestamp,pop_ping_latency_ms,downlinkThroughputBps\n"
+    text += "".join(f"2023-09-18 21:13:{25 + 10 * n}.295013,4{n}.5,1000\n" for n in range(3))
+
+    trace = store.import_file(written(tmp_path, text))
+
+    assert trace.provenance.start_ns is None
+    assert [40_500_000, 41_500_000, 42_500_000] == trace.probes.value.tolist()
+    assert {"times without a zone: the start is unknown", "no drop rate: losses are unknown"} == set(
+        trace.provenance.notes
+    )
+    assert ["downlink usage bit/s"] == list(trace.context)
