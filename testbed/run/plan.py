@@ -97,7 +97,9 @@ def make(
     Raises InputError with every problem found.
     """
     scenario = read_scenario(path, changes)
-    topology_path = _find(scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"))
+    topology_path = _find(
+        scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"), path.parent
+    )
     topology = load.read(topology_path, Topology)
     bench = benches.read(bench_path) if bench_path else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
@@ -118,7 +120,9 @@ def make(
         if isinstance(traffic, HttpGet):
             place = traffic.place.at("catalogue")
             try:
-                catalogues[traffic.name] = _find(traffic.catalogue, paths.CATALOGUES, "catalogue", place)
+                catalogues[traffic.name] = _find(
+                    traffic.catalogue, paths.CATALOGUES, "catalogue", place, path.parent
+                )
             except InputError as error:
                 problems += error.problems
     if problems:
@@ -151,10 +155,11 @@ def timeline(plan: Plan) -> list[tuple[int, str]]:
     return sorted(rows, key=lambda row: row[0])
 
 
-def _find(name: str, folder: Path, noun: str, place: Place | str) -> Path:
+def _find(name: str, folder: Path, noun: str, place: Place | str, beside: Path = Path()) -> Path:
+    """Return a file by its name in ``folder``, or by its path: from ``beside``, the folder of what names it, first."""
     candidates = [folder / f"{name}.yaml"] if "/" not in name else []
     if name.endswith((".yaml", ".yml")):
-        candidates += [Path(name), folder / name]
+        candidates += [beside / name, Path(name), folder / name]
     for candidate in candidates:
         if candidate.is_file():
             return candidate.resolve()
