@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from testbed.errors import InputError
 from testbed.model.trace import FRAMES, EventKind, Series, SeriesName, Trace, TraceEvent
-from testbed.traces import likeness
+from testbed.traces import fit_handover, likeness
+from testbed.traces.fit_handover import stretches
 from testbed.traces.handover import Handovers, gaps_of, handovers
 from testbed.traces.losses import LossRuns, loss_runs
 from testbed.traces.profile import (
     Bursts,
-    DurationQuantiles,
-    Handover,
     Outage,
     Profile,
     RateModel,
@@ -43,8 +42,8 @@ _MOST_LOST = 0.5
 _STEP_NS = 10_000
 _OUTAGE_NS = 10**9
 """Nothing for this long is an outage, not a burst; gaps at handovers are shorter."""
-_PERCENT = np.linspace(0, 100, 101)
-_TAIL = np.linspace(99.1, 99.9, 9)
+_PERCENT = np.linspace(0, 100, 201)
+_TAIL = np.linspace(99.55, 99.95, 9)
 _CLOCK_CLEAR = 1.3
 _OTHER_PHASES_NS = (5 * 10**9, 75 * 10**8, 10 * 10**9)
 
@@ -72,7 +71,7 @@ def fit(trace: Trace) -> Profile:
         cadence=cadence,
         spread=_spread(probes, cadence, phase, source),
         rate=_rate(trace, source),
-        handover=None if phase is None else _handover(trace, probes, runs, gaps, phase, cycle, source),
+        handover=None if phase is None else fit_handover.handover(trace, probes, runs, gaps, phase, source),
         bursts=_bursts(runs, ~gaps & ~absent, probed_ns, source),
         outages=_outages(trace, runs, absent, probed_ns, source),
         name=trace.name,
@@ -133,8 +132,8 @@ def _spread(probes: Series, cadence: int, phase: int | None, source: str) -> Spr
     step = likeness.step(probes, phase or 0)
     return Spread(
         every=every,
-        rtt=(*in_order[:100], in_order[-1]),
-        tail=tuple(in_order[100:-1]),
+        rtt=(*in_order[:200], in_order[-1]),
+        tail=tuple(in_order[200:-1]),
         between=between,
         step=_medians_step(value, slot) if step is None else step,
         drift=drift,
@@ -170,56 +169,6 @@ def _medians_step(value: Int, slot: Int) -> int:
     return round(float(np.median(np.abs(np.diff(medians))))) if len(medians) > 1 else 0
 
 
-def _durations(values: Floats) -> DurationQuantiles:
-    p5, p50, p95 = (
-        max(_STEP_NS, round(float(v) / _STEP_NS) * _STEP_NS) for v in np.percentile(values, [5, 50, 95])
-    )
-    return DurationQuantiles(p5, p50, p95)
-
-
-def _handover(
-    trace: Trace,
-    probes: Series,
-    runs: LossRuns,
-    gaps: NDArray[np.bool_],
-    phase: int,
-    cycle: Handovers | None,
-    source: str,
-) -> Handover:
-    lengths = runs.lasted_ns[gaps]
-    level = float(np.median(probes.value[~probes.lost]))
-    first = runs.next_value[gaps & (runs.next_value > 0)]
-    peak = max(0, round(float(np.median(first)) - level)) if len(first) else 0
-    boundaries = max(1, (trace.duration_ns - 1 - phase) // SLOT_NS + 1)
-    return Handover(
-        lead=max(0, -cycle.gap_start_ns) if cycle is not None and len(lengths) else 0,
-        share=min(1.0, len(lengths) / boundaries),
-        gap=_durations(lengths.astype(np.float64))
-        if len(lengths)
-        else DurationQuantiles(_STEP_NS, _STEP_NS, _STEP_NS),
-        peak=peak,
-        settle=_settle(probes, runs.begin_ns[gaps] + lengths, level, peak),
-        source=source,
-        gaps=_stretches(lengths),
-    )
-
-
-def _stretches(lasted: Int) -> tuple[Stretch, ...]:
-    each, times = np.unique(lasted, return_counts=True)
-    return tuple(Stretch(int(one), int(count)) for one, count in zip(each, times, strict=True))
-
-
-def _settle(probes: Series, ends: Int, level: float, peak: int) -> int:
-    """Return the median time that the RTT takes behind a gap to come within a third of its peak."""
-    times = []
-    for end in ends:
-        after = (probes.t_ns >= end) & (probes.t_ns < end + 10**9) & ~probes.lost
-        low = np.flatnonzero(probes.value[after] < level + peak / np.e)
-        if len(low):
-            times.append(int(probes.t_ns[after][low[0]] - end))
-    return int(np.median(times)) if times and np.median(times) > 0 else 50 * 10**6
-
-
 def _absent(trace: Trace, runs: LossRuns, gaps: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which runs of losses belong to an outage: long ones, and those that a marked outage explains."""
     absent = runs.lasted_ns >= _OUTAGE_NS
@@ -250,7 +199,7 @@ def _outages(
         found.setdefault(event.cause, []).append(Stretch(event.duration_ns, 1, lost))
     every_ns = trace.duration_ns
     if unexplained.any():
-        found.setdefault("UNANSWERED", []).extend(_stretches(runs.lasted_ns[unexplained]))
+        found.setdefault("UNANSWERED", []).extend(stretches(runs.lasted_ns[unexplained]))
         every_ns = probed_ns if not _marked(trace) else every_ns
     return tuple(_outage(cause, found[cause], every_ns, source) for cause in sorted(found))
 
@@ -271,7 +220,7 @@ def _bursts(runs: LossRuns, other: NDArray[np.bool_], probed_ns: int, source: st
         single=float((lengths == 1).mean()),
         longest=int(runs.lasted_ns[other].max()),
         source=source,
-        runs=_stretches(runs.lasted_ns[other]),
+        runs=stretches(runs.lasted_ns[other]),
     )
 
 

@@ -158,6 +158,22 @@ def test_a_synthesis_steps_at_its_boundaries_and_not_elsewhere():
     assert step(probes, 0) > 1.5 * step(probes, 7 * S)
 
 
+def test_spikes_at_boundaries_stay_there():
+    """A queue at each boundary that loses nothing is made again: half of the highest RTTs are behind boundaries."""
+    chance = np.random.default_rng(7)
+    t = np.arange(20_000) * 10 * MS
+    queue = 80 * np.exp(-(t % (15 * S)) / (60 * MS)) * (t >= 15 * S)
+    trace = made(t, levels(chance, t, 8) + chance.exponential(4, len(t)) + queue, t < 0, start_ns=12 * S)
+
+    profile = fit.fit(trace)
+    again = synth.synthesise(profile, duration_ns=trace.duration_ns, seed=3).probes
+
+    assert 0 == profile.handover.gaps[0].lasted
+    for probes in (trace.probes, again):
+        high = probes.t_ns[probes.value > np.percentile(probes.value, 99.8)]
+        assert (high % (15 * S) < S).mean() > 0.5
+
+
 def test_lost_probes_of_a_prober_that_waits_are_no_time_outs():
     """The synthesis loses as many of its probes as the recording, and none for seconds."""
     trace = stop_and_wait()
