@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from testbed.errors import InputError
-from testbed.model.trace import Parent, Series, SeriesName, Trace
+from testbed.model.trace import Parent, Series, SeriesName, Trace, Trait
 from testbed.traces.edit import descended
 from testbed.traces.waits import waits
 
@@ -36,18 +35,16 @@ class Steps:
 
 
 def steps(trace: Trace) -> Steps | None:
-    """Return how regular a trace's times are; None for too few RTTs, and where each probe waits for an answer."""
+    """Return how regular a trace's times are; None for too few RTTs, and where no clock of the prober's made them."""
     probes = trace.series.get(SeriesName.RTT)
-    if probes is None or (~probes.lost).sum() < _FEWEST or waits(trace) is not None:
+    if probes is None or Trait.NO_SEND_TIMES in trace.provenance.traits or waits(trace) is not None:
         return None
-    t, rtt = probes.t_ns[~probes.lost], probes.value[~probes.lost]
-    return Steps(_spread(t), _spread(np.sort(t - rtt)))
-
-
-def _spread(times: NDArray[np.int64]) -> int:
-    """Return the standard deviation of steps without the longest hundredth: holes are not the clock's."""
-    found = np.diff(times)
-    return round(float(found[found <= np.percentile(found, 99)].std()))
+    pairs = ~probes.lost[1:] & ~probes.lost[:-1]
+    if pairs.sum() < _FEWEST:
+        return None
+    recorded, sent = np.diff(probes.t_ns)[pairs], np.diff(probes.t_ns - probes.value)[pairs]
+    usual = recorded <= np.percentile(recorded, 99)  # holes are not the clock's
+    return Steps(round(float(recorded[usual].std())), round(float(sent[usual].std())))
 
 
 def as_sent(trace: Trace, parents: Sequence[Parent] = ()) -> Trace:

@@ -16,6 +16,8 @@ from testbed.model.trace import PROBES, Loss, Series, Trace, Trait
 
 _HOLE = 3
 """A hole is this many times the cadence, or more."""
+_LONGEST_NS = 30 * 10**9
+"""No prober waits longer for an answer: what is longer is the pause between two measurements."""
 _ALIKE = 0.1
 _FEWEST_ALIKE = 3
 Int = NDArray[np.int64]
@@ -66,7 +68,7 @@ def _shown(probes: Series, cadence: int) -> bool:
     """
     steps, after_loss = np.diff(probes.t_ns), probes.lost[:-1]
     holes, others = steps[after_loss], steps[~after_loss]
-    if not len(holes) or np.median(holes) < _HOLE * cadence:
+    if not len(holes) or not _HOLE * cadence <= np.median(holes) <= _LONGEST_NS:
         return False
     usual = float(np.median(holes))
     alike = np.abs(holes - usual) <= max(_ALIKE * usual, cadence)

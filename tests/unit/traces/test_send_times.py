@@ -1,10 +1,12 @@
 """A recording whose times are those of the answers is recognised, and corrected."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace
+from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace, Trait
 from testbed.traces.lint import lint
 from testbed.traces.send_times import as_sent, steps
 
@@ -16,6 +18,7 @@ def recording(received, jitter_ms=8.0, lost=()):
     chance = np.random.default_rng(2)
     sent = np.arange(3000) * 10 * MS + chance.integers(0, MS, 3000)
     rtt = ((30 + chance.exponential(jitter_ms, 3000)) * MS).astype(np.int64)
+    rtt = np.maximum.accumulate(sent + rtt + np.arange(3000)) - sent  # no answer overtakes another
     loss = np.where(np.isin(np.arange(3000), lost), Loss.UNKNOWN, Loss.NONE)
     t = sent + rtt if received else sent
     order = np.argsort(t, kind="stable")
@@ -42,6 +45,18 @@ def test_receive_times_are_recognised_with_their_numbers():
 def test_send_times_are_not_taken_for_receive_times(jitter_ms):
     """Whatever the jitter, a recording of send times is not faulted."""
     assert "receive-times" not in codes(recording(False, jitter_ms))
+
+
+def test_lost_probes_and_placed_times_show_nothing():
+    """Steps over a loss are twice as long whatever the times are, and times that were placed were not recorded."""
+    t = np.arange(600) * S
+    rtt = np.random.default_rng(1).normal(40, 8, 600) * MS
+    loss = np.where(np.arange(600) % 40 == 7, Loss.UNKNOWN, Loss.NONE)
+    even = Trace("t", Provenance(Kind.MEASURED, "a test"), {SeriesName.RTT: Series.of(t, rtt, loss)}, 600 * S)
+
+    assert not steps(even).received
+    placed = dataclasses.replace(even.provenance, traits=(Trait.NO_SEND_TIMES,))
+    assert steps(dataclasses.replace(even, provenance=placed)) is None
 
 
 def test_a_corrected_recording_has_its_probes_when_they_were_sent():

@@ -88,6 +88,16 @@ def test_losses_in_a_row_may_be_one_outage():
     )
 
 
+def test_the_pause_between_two_measurements_is_no_time_out():
+    """Three pings each four minutes, of which the third is lost, are no prober that waits four minutes."""
+    t = (np.arange(12) // 3 * 240 + np.arange(12) % 3) * S
+    loss = np.where(np.arange(12) % 3 == 2, Loss.UNKNOWN, Loss.NONE)
+    provenance = Provenance(Kind.MEASURED, "a test")
+    sparse = Trace("t", provenance, {SeriesName.RTT: Series.of(t, np.full(12, 40 * MS), loss)}, 1000 * S)
+
+    assert waits(sparse) is None
+
+
 @pytest.mark.parametrize("lost", [[31], [31, 61, 95], [30, 31, 32, 33, 80]])
 def test_a_prober_with_a_beat_does_not_wait(lost):
     """Probes that go on during a loss are no stop-and-wait, nor is one hole behind a loss among many losses."""
