@@ -18,7 +18,8 @@ def recording(received, jitter_ms=8.0, lost=()):
     chance = np.random.default_rng(2)
     sent = np.arange(3000) * 10 * MS + chance.integers(0, MS, 3000)
     rtt = ((30 + chance.exponential(jitter_ms, 3000)) * MS).astype(np.int64)
-    rtt = np.maximum.accumulate(sent + rtt + np.arange(3000)) - sent  # no answer overtakes another
+    place = np.arange(3000)
+    rtt = np.maximum.accumulate(sent + rtt - place) + place - sent  # no answer overtakes another
     loss = np.where(np.isin(np.arange(3000), lost), Loss.UNKNOWN, Loss.NONE)
     t = sent + rtt if received else sent
     order = np.argsort(t, kind="stable")
