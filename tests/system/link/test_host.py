@@ -15,7 +15,7 @@ import pytest
 
 from testbed.link import pair
 from testbed.link.backend import LinkSpec
-from testbed.link.native import NativeBackend
+from testbed.link.native import NativeBackend, Spawn
 from testbed.model.link import Direction, LinkSchedule
 
 MS = 10**6
@@ -158,6 +158,28 @@ def stepped(tmp_path: Path) -> Sequence[str]:
     source.write_text(STEPPED_CLOCK)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
     return "env", f"LD_PRELOAD={library}", f"STEPPED={tmp_path / 'stepped'}"
+
+
+def test_a_frame_too_large_for_its_exit_is_lost_and_counted() -> None:
+    """From an MTU of 9000 to one of 1500 it has no way; the frames around it go on, and the engine too."""
+    with pair.emulated([pair.spec(up=DELAY, down=DELAY)], jumbo) as lab:
+        lab.left.run("ip", "link", "set", "e0", "mtu", "9000")
+        lab.backend.start(time.time_ns())
+        large = lab.left.spawn(
+            ["ping", "-q", "-M", "do", "-s", "8000", "-c", "50", "-i", "0.01", "-W", "1", "10.0.0.2"]
+        )
+        assert min(rtts(lab)) >= 10
+        large.communicate(timeout=60)
+        certificate = lab.backend.close()
+
+    assert () == certificate.faults
+    assert {"send_failed": 50} == certificate.directions[0].causes
+
+
+def jumbo(folder: Path, spawn: Spawn) -> NativeBackend:
+    """Make the left end's MTU 9000, and the middle's towards it."""
+    assert 0 == spawn(["ip", "link", "set", "l0", "mtu", "9000"]).wait()
+    return NativeBackend(folder, spawn)
 
 
 def test_a_stepped_wall_clock_moves_nothing(stepped: Sequence[str], tmp_path: Path) -> None:
