@@ -92,7 +92,16 @@ def _sessions(path: Path, packets: Iterable[_Packet]) -> tuple[list[dict[int, _P
                 place, f"number {packet.number} comes for the third time", "split the file there"
             )
         sessions[-1][packet.number] = packet
+    if len(sessions) == len(_NAMES) and not _beside(*sessions):
+        place = Place(str(path), next(iter(sessions[1].values())).line)
+        raise InputError(place, "a second recording begins here", "split the file there, import each")
     return sessions, duplicates
+
+
+def _beside(one: dict[int, _Packet], other: dict[int, _Packet]) -> bool:
+    """Say whether two sessions are the two ways of one test: both from the same number on, and at the same time."""
+    times = [[packet.sent_ns for packet in session.values()] for session in (one, other)]
+    return min(one) == min(other) and max(map(min, times)) < min(map(max, times))
 
 
 def _recording(path: Path, sessions: list[dict[int, _Packet]], notes: tuple[str, ...]) -> base.Recording:

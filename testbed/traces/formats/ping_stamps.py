@@ -35,7 +35,7 @@ _KINDS = (
     (re.compile(_DATE), Clock.LOCAL),
     (re.compile(r"\[?(\d\d:\d\d:\d\d[.,]\d{3,9})\]? "), Clock.DAY),  # --apple-time
 )
-FOREIGN = re.compile(r"([^=]{0,60}?(?:\d\d?:\d\d|\d{9,10}\b)[^=]{0,40}?)(?=PING |\d+ \S+ .*seq=\d)")
+FOREIGN = re.compile(r"([^=]{0,60}?(?:\d\d?:\d\d|\d{9,10}\b)[^=]{0,40}?)(?=PING |\d+ [^\W\d]\S* .*seq=\d)")
 """A time in front of ping's own words, of any kind."""
 
 
