@@ -46,17 +46,18 @@ def handover(
 
 def _spikes(probes: Series, boundaries: Int, gaps_begin_ns: Int) -> Int:
     """Return the index of the highest RTT near each boundary that has a spike and no gap; none where few have one."""
-    kept = ~probes.lost
+    answered = np.flatnonzero(~probes.lost)
+    t, ordered = probes.t_ns[answered], np.sort(probes.value[answered])
     found, free = [], 0
     for at in boundaries:
         if np.any(np.abs(gaps_begin_ns - at) <= SLOT_NS // 2):
             continue
         free += 1
-        near = np.flatnonzero(kept & (np.abs(probes.t_ns - at) <= _NEAR_NS))
+        near = answered[np.searchsorted(t, at - _NEAR_NS) : np.searchsorted(t, at + _NEAR_NS)]
         if len(near):
             highest = near[np.argmax(probes.value[near])]
-            rank = 100 * (1 - _BY_CHANCE / len(near))
-            if probes.value[highest] > np.percentile(probes.value[kept], rank):
+            rank = int(len(ordered) * (1 - _BY_CHANCE / len(near)))
+            if probes.value[highest] > ordered[rank]:
                 found.append(int(highest))
     return np.array(found if len(found) >= max(_FEWEST_SPIKES, free / 2) else [], np.int64)
 
