@@ -59,6 +59,7 @@ class PingLog:
     number: array[int] = field(default_factory=_longs)
     rtt_ns: array[int] = field(default_factory=_longs)
     stamp_ns: array[int] = field(default_factory=_longs)
+    header: bool = False
     counted_from: int | None = None
     summary: Summary | None = None
     summary_line: int = 0
@@ -102,9 +103,10 @@ def _take(log: PingLog, at: int, time_ns: int | None, said: Said) -> None:
     if log.summary and said.kind is not Kind.HEADER:
         raise log.another(at, "it goes on behind ping's summary")
     if said.kind is Kind.HEADER:
-        if log.counted_from is not None or log.line or log.summary:
+        if log.header or log.line or log.summary:
             raise log.another(at, "a second PING header")
-        log.counted_from = 0 if said.from_0 else 1
+        log.header = True
+        log.counted_from = None if said.from_0 is None else 0 if said.from_0 else 1
     elif said.kind is Kind.SUMMARY:
         log.summary, log.summary_line = Summary(said.number, said.received, said.took_ns), at
     else:
@@ -328,7 +330,9 @@ def _notes(log: PingLog, found: _Columns, first: int, *, stamped: bool, zoned: b
     if duplicates:
         notes.append(f"{duplicates} duplicate replies left out: the first of each counts")
     if log.counted_from is None:
-        notes.append(f"no header: probes before sequence number {first} are unknown")
+        notes.append(
+            f"no {'whole ' if log.header else ''}header: probes before sequence number {first} are unknown"
+        )
     if log.summary is None:
         notes.append("no summary: probes lost after the last reply are unknown")
     if not stamped and not (log.summary and log.summary.took_ns):

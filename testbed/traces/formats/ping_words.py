@@ -29,6 +29,7 @@ _TIMELESS = re.compile(rf"\d+ [^\[=]+[: ]{_SEQ}=\d+ (?:ident=\d+ )?(?:ttl|hlim)=
 _REPORT = re.compile(rf"(?!\d|.*(?:ttl|hlim)=|.* bytes )[^=\[]*\b{_SEQ}[= ](\d+)(?!.*seq)(?!\S)(.*)\Z")
 _HEADER = re.compile(r"(?:PING|Ping)6?[ (](?!.*(?:PING|seq=))")
 _FROM_0 = re.compile(r"PING6\(|PING \S+ \([^()]+\): ")
+_FROM_1 = re.compile(r"\d\(\d+\) |\d data bytes")
 _FENCE = re.compile(r"--- (?!.*---.*---).* ---\Z")
 _SUMMARY = re.compile(
     r"(\d+) packets transmitted, (\d+) (?:packets )?received(?:, \+?\d+ \w+)*, (?:-- somebody.*|[\d.]+% packet loss)"
@@ -68,7 +69,7 @@ class Said:
     rtt_ns: int = 0
     received: int = 0
     took_ns: int | None = None
-    from_0: bool | None = None  # whether the header's ping counts from 0
+    from_0: bool | None = None  # whether the header's ping counts from 0; None where the header is cut
 
 
 def said(text: str, *, fenced: bool = False) -> Said | None:
@@ -81,7 +82,8 @@ def said(text: str, *, fenced: bool = False) -> Said | None:
     if report := _REPORT.match(text):
         return Said(Kind.REPORT, min(int(report[1]), MOST))
     if _HEADER.match(text):
-        return Said(Kind.HEADER, from_0=bool(_FROM_0.match(text)))
+        from_0 = bool(_FROM_0.match(text))
+        return Said(Kind.HEADER, from_0=from_0 if from_0 or _FROM_1.search(text) else None)
     if _FENCE.match(text):
         return Said(Kind.FENCE)
     if summary := _SUMMARY.match(text):

@@ -166,9 +166,10 @@ def by_ping(lines: Sequence[str]) -> Count:
     partial = any(("bytes from" in line or "ttl=" in line) and not REPLY.fullmatch(line) for line in lines)
     if len(headers) > 1 or len(sent) > 1 or partial or len(set(answered)) < len(answered):
         return None
-    first = min([*answered, *told]) if not headers else 0 if "data bytes" in headers[0] else 1
-    if headers and not re.search(r"\(192.0.2.1\)(: | 5)", headers[0]):  # cut: which ping it was is not known
-        first = min([first, *answered])
+    whole = headers and re.search(r"\(192.0.2.1\)(: 56 data bytes| 56\(84\) )", headers[0])
+    first = min([*answered, *told])
+    if whole:  # a cut header does not say which ping it was
+        first = 0 if "data bytes" in headers[0] else min(1, first)
     probes = max([*answered, *told, *(first + n - 1 for n in sent)]) - first + 1
     return probes, probes - len(answered)
 
