@@ -18,7 +18,7 @@ from testbed.traces.formats import base, ping_lines, text
 
 _REPLY = re.compile(r"(\D*)[\d.]+(\D*?)[:：] ?[^=<]+= ?\d+ [^=<]+([=<]) ?(\d{1,12}) ?\D{0,6} TTL=\d+\Z")
 _REPLY_6 = re.compile(r"([^=<:]* )[\da-fA-F:%]+(): [^=<\d]+([=<]) ?(\d{1,12}) ?m?\D{0,4}\Z")
-_HEADER = re.compile(r"\D.*\b\d+ \D*[:：]\Z")
+_HEADER = re.compile(r".*\b\d+ \D*[:：]\Z")
 _PACKETS = re.compile(r"[^=]*= ?(\d+)\s*[,，、][^=]*= ?(\d+)\s*[,，、][^=]*= ?(\d+)\s*\D")
 _TIMED_OUT = {
     "Request timed out.",
@@ -64,7 +64,7 @@ class _Log:
     strange: list[int] = field(default_factory=list)
     answered: int = 0  # by an address, if only to say that another cannot be reached
     below_ms: int = 0
-    header: bool = False
+    header: str = ""
     end: list[tuple[int, str]] = field(default_factory=list)
 
     def refuse(self, line: int, found: str, expected: str) -> InputError:
@@ -76,7 +76,7 @@ def _read(path: Path) -> base.Recording:
     log = _Log(path)
     at = next((n for n, line in enumerate(lines) if line), 0)
     if at < len(lines) and _HEADER.match(lines[at]) and not _is_probe(lines[at]):
-        log.header, at = True, at + 1
+        log.header, at = lines[at], at + 1
     while at < len(lines) and lines[at]:
         _take(log, at + 1, lines[at])
         at += 1
@@ -134,7 +134,13 @@ def _drop_last(log: _Log, at: int, line: str) -> tuple[str, ...]:
 
 def _recording(log: _Log, notes: tuple[str, ...]) -> base.Recording:
     for at, line in log.end:
-        if _is_probe(line) or _HEADER.match(line) and "=" not in line and _next_is_probe(log, at):
+        if (
+            line == log.header
+            or _is_probe(line)
+            or _HEADER.match(line)
+            and "=" not in line
+            and _next_is_probe(log, at)
+        ):
             raise log.refuse(at, "a second recording begins here", "split the file there, import each")
     if len(log.end) > _LONGEST_END:
         raise log.refuse(log.end[_LONGEST_END][0], "it goes on behind the statistics", "split the file there")

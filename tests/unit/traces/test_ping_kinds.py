@@ -267,13 +267,18 @@ def test_summer_time_is_no_clock_that_leaps(date, hour, then, tmp_path):
 WINDOWS = {
     "English": (
         "Pinging 192.0.2.1 with 32 bytes of data:",
-        "Reply from 192.0.2.1: bytes=32 time{} TTL=114",
+        "Reply from 192.0.2.1: bytes=32 time{}ms TTL=114",
         "Request timed out.",
     ),
     "German": (
         "Ping wird ausgeführt für 192.0.2.1 mit 32 Bytes Daten:",
-        "Antwort von 192.0.2.1: Bytes=32 Zeit{} TTL=114",
+        "Antwort von 192.0.2.1: Bytes=32 Zeit{}ms TTL=114",
         "Zeitüberschreitung der Anforderung.",
+    ),
+    "Japanese": (
+        "192.0.2.1 に ping を送信しています 32 バイトのデータ:",
+        "192.0.2.1 からの応答: バイト数 =32 時間 {}ms TTL=114",
+        "要求がタイムアウトしました。",
     ),
     "Russian": (
         "Обмен пакетами с 192.0.2.1 по с 32 байтами данных:",
@@ -287,9 +292,8 @@ WINDOWS = {
 def test_windows_is_read_in_any_language(language, tmp_path):
     """Replies are known by their numbers; whole ms, and within 1 ms is taken for 0.5."""
     header, answer, lost = WINDOWS[language]
-    unit = "" if "мс" in answer else "ms"
 
-    trace = imported(tmp_path, "", header, answer.format(f"=33{unit}"), lost, answer.format(f"<1{unit}"))
+    trace = imported(tmp_path, "", header, answer.format("=33"), lost, answer.format("<1"))
 
     assert [33_000_000, 0, 500_000] == trace.probes.value.tolist()
     assert [False, True, False] == trace.probes.lost.tolist()
