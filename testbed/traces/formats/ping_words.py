@@ -26,7 +26,9 @@ _REPLY = re.compile(
 )
 _UNITS = {"ms", "msec", "мс", "мсек", "毫秒", "ミリ秒", "밀리초"}
 _TIMELESS = re.compile(rf"\d+ [^\[=]+[: ]{_SEQ}=\d+ (?:ident=\d+ )?(?:ttl|hlim)=\d+{_TAIL}")
-_REPORT = re.compile(rf"(?!\d|.*(?:ttl|hlim)=|.* bytes )[^=\[]*\b{_SEQ}[= ](\d+)(?!.*seq)(?!\S)(.*)\Z")
+_REPORT = re.compile(
+    rf"(?!\d|.*(?:ttl|hlim)=|.* bytes |.*: ?{_SEQ}=\d+\Z)[^=\[]*\b{_SEQ}[= ](\d+)(?!.*seq)(?!\S)(.*)\Z"
+)
 _HEADER = re.compile(r"(?:PING|Ping)6?[ (](?!.*(?:PING|seq=))")
 _FROM_0 = re.compile(r"PING6\(|PING \S+ \([^()]+\): ")
 _FROM_1 = re.compile(r"\d\(\d+\) |\d data bytes")
