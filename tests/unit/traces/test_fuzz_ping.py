@@ -164,7 +164,13 @@ def by_ping(lines: Sequence[str]) -> Count:
     headers = [line for line in lines if re.search(r"(?:^|\] )PING ", line)]
     sent = [int(n) for line in lines for n in re.findall(r"^(\d+) packets transmitted, \d+ received", line)]
     partial = any(("bytes from" in line or "ttl=" in line) and not REPLY.fullmatch(line) for line in lines)
-    if len(headers) > 1 or len(sent) > 1 or partial or len(set(answered)) < len(answered):
+    if (
+        not [*answered, *told]
+        or len(headers) > 1
+        or len(sent) > 1
+        or partial
+        or len(set(answered)) < len(answered)
+    ):
         return None
     whole = headers and re.search(r"\(192.0.2.1\)(: 56 data bytes| 56\(84\) )", headers[0])
     first = min([*answered, *told])
@@ -175,9 +181,9 @@ def by_ping(lines: Sequence[str]) -> Count:
 
 
 def by_windows(lines: Sequence[str]) -> Count:
-    replies = sum(bool(re.fullmatch(r"Reply from \S+: bytes=\d+ time=\d+ms TTL=\d+", line)) for line in lines)
+    replies = sum(bool(re.fullmatch(r"\D*[\d.]+: bytes=\d+ time=\d+ms TTL=\d+", line)) for line in lines)
     lost = sum(line == "Request timed out." for line in lines)
-    headers = sum(line.startswith("Pinging") for line in lines)
+    headers = sum("32 bytes of data:" in line for line in lines)
     told = [re.fullmatch(r" +Packets: Sent = (\d+), Received = \d+, Lost = (\d+) .*", line) for line in lines]
     for counted in filter(None, told):  # one line a probe, whatever it says
         replies, lost = int(counted[1]) - int(counted[2]), int(counted[2])
