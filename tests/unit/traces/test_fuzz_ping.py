@@ -184,7 +184,7 @@ def by_windows(lines: Sequence[str]) -> Count:
     replies = sum(bool(re.fullmatch(r"\D*[\d.]+: bytes=\d+ time=\d+ms TTL=\d+", line)) for line in lines)
     lost = sum(line == "Request timed out." for line in lines)
     headers = sum("32 bytes of data:" in line for line in lines)
-    told = [re.fullmatch(r" +Packets: Sent = (\d+), Received = \d+, Lost = (\d+) .*", line) for line in lines]
+    told = [re.search(r"Sent = (\d+), Received = \d+, Lost = (\d+) ", line) for line in lines]
     for counted in filter(None, told):  # one line a probe, whatever it says
         replies, lost = int(counted[1]) - int(counted[2]), int(counted[2])
     return None if headers > 1 else (replies + lost, lost)
