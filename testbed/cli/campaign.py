@@ -17,7 +17,7 @@ from testbed.cli import screen
 from testbed.errors import InputError
 from testbed.lab import bench
 from testbed.result.campaign import Campaign
-from testbed.run import launch, plan
+from testbed.run import launch, owner, plan
 from testbed.run.progress import Event
 from testbed.units import format_duration
 
@@ -98,10 +98,15 @@ def _command(options: argparse.Namespace) -> int:
         with screen.choose(matrix.path.stem, options.json) as shown:
             yield shown.show
 
-    campaign = run(matrix, folder, watch)
-    from testbed.plots import sweep as figure  # matplotlib takes longer to load than other commands to run
+    try:
+        campaign = run(matrix, folder, watch)
+        from testbed.plots import (
+            sweep as figure,
+        )  # matplotlib takes longer to load than other commands to run
 
-    figure.write(campaign)
+        figure.write(campaign)
+    finally:
+        owner.give(folder)
     if not options.json:
         console.rule(align="left")
         console.print(table(campaign))

@@ -119,6 +119,9 @@ class _Shelf:
                 if (port := nics.named_by_alias(nic.name, inside=there)) is not None:
                     move = ["name", nic.name, "netns", f"/proc/self/fd/{self._home}"]
                     nics.ip("link", "set", "dev", port, *move, inside=there, fds=[self._home])
+                nics.ip(
+                    "link", "set", "dev", nic.name, "alias", nic.alias
+                )  # a batch has no way to quote ' or #
                 nics.ip("-batch", "-", stdin="\n".join(nic.settings))
             except HostError as error:
                 faults.append(f"{nic.name}: {error}")

@@ -146,7 +146,7 @@ def _asked(*question: str, inside: int | None = None) -> list[dict[str, Any]]:
 
 def _settings(link: Mapping[str, Any], routes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     name = link["ifname"]
-    yield f"link set dev {name} mtu {link['mtu']} alias '{link.get('ifalias', '')}'"
+    yield f"link set dev {name} mtu {link['mtu']}"
     yield f"link set dev {name} {'up' if 'UP' in link['flags'] else 'down'}"
     for address in link["addr_info"]:
         if address["scope"] == "link" or address.get("temporary"):

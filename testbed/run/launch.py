@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from testbed import paths
 from testbed.errors import HostError, RunError
 from testbed.lab import bench, cores, lender, sandbox
 from testbed.link.backends import BACKENDS
-from testbed.run import job, progress
+from testbed.run import job, owner, progress
 from testbed.run.guard import carry_on
 from testbed.run.placement import END, Placement
 from testbed.run.plan import Plan
@@ -38,14 +37,14 @@ def new_folder(results: Path, name: str, now: datetime) -> Path:
     for number in range(1, 100):
         folder = results / (stem if number == 1 else f"{stem}-{number}")
         try:
-            folder.mkdir(parents=True)
+            owner.make(folder)
         except FileExistsError:
             continue
         except OSError as error:
             raise HostError(
                 f"{folder} cannot be made ({error.strerror}); choose another --results"
             ) from error
-        (folder / "logs").mkdir()
+        owner.make(folder / "logs")
         return folder
     raise HostError(f"{results / stem} and 98 more exist already; choose another --results")
 
@@ -75,7 +74,7 @@ def play(folder: Path, bench_path: Path | None, show: Callable[[Event], None]) -
         finally:
             process.kill()  # unshare's child dies with it, and with that child all of the run
             process.wait()
-            _give_back(folder)
+            owner.give(folder)
     if status is None:
         raise RunError(
             f"the run died; the end of {paths.shown(log_path)} says:\n{_tail(log_path) or 'nothing'}"
@@ -146,15 +145,6 @@ class _Audience:
 
     def _fail(self, error: Exception) -> None:
         self.failed = error
-
-
-def _give_back(folder: Path) -> None:
-    """Give the results to the user who called sudo."""
-    if (uid := os.environ.get("SUDO_UID")) is None or os.geteuid() != 0:
-        return
-    gid = int(os.environ.get("SUDO_GID", uid))
-    for path in (folder.parent, folder, *folder.rglob("*")):
-        os.chown(path, int(uid), gid, follow_symlinks=False)
 
 
 def _tail(path: Path, lines: int = 15) -> str:

@@ -74,7 +74,8 @@ class Plan:
         for name, path in self.catalogue_paths.items():
             yield f"catalogue of {name}", path
         for path in sorted(p for p in paths.PLAYBOOKS.rglob("*") if p.is_file()):
-            yield "playbook", path
+            if "__pycache__" not in path.parts:  # what Python makes of its own accord changes no outcome
+                yield "playbook", path
 
 
 def find_scenario(name: str) -> Path:

@@ -21,7 +21,7 @@ from tests.system.run.conftest import ENDS_S
 NIC = "nicL"
 SETTINGS = (
     f"link add {NIC} type veth peer name peerL",
-    f"link set {NIC} mtu 1400 alias mine",
+    f"link set {NIC} mtu 1400 alias dad's#1",
     f"address add 10.6.0.1/24 dev {NIC}",
     f"address add 2001:db8:6::1/64 dev {NIC} nodad",
     f"link set {NIC} up",

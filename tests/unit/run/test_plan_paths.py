@@ -33,3 +33,16 @@ def test_paths_are_relative_to_the_scenario(tmp_path: Path, monkeypatch: pytest.
 
     assert tmp_path / "theirs/t.yaml" == made.topology_path
     assert {"pages": tmp_path / "theirs/c.yaml"} == made.catalogue_paths
+
+
+def test_what_python_leaves_beside_playbooks_is_no_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte code appears on its own: the hashes of a run's inputs are the same before and after."""
+    (tmp_path / "plugins" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "plugins" / "links.py").touch()
+    (tmp_path / "plugins" / "__pycache__" / "links.cpython-313.pyc").touch()
+    monkeypatch.setattr(paths, "PLAYBOOKS", tmp_path)
+    made = plan.make(paths.SCENARIOS / "smoke.yaml")
+
+    assert [tmp_path / "plugins/links.py"] == [path for role, path in made.inputs() if role == "playbook"]

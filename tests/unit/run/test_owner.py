@@ -1,0 +1,55 @@
+"""Whose the results of a run are that was started with sudo."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from testbed.run import launch, owner
+
+USER, GROUP = 4711, 4712
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[Path, tuple[int, int]]:
+    """What changes hands when the user 4711 has called sudo: path -> (user, group)."""
+    found: dict[Path, tuple[int, int]] = {}
+    monkeypatch.setenv("SUDO_UID", str(USER))
+    monkeypatch.setenv("SUDO_GID", str(GROUP))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid, **_: found.update({Path(path): (uid, gid)}))
+    return found
+
+
+def test_a_folder_that_was_there_does_not_change_hands(
+    tmp_path: Path, given: dict[Path, tuple[int, int]]
+) -> None:
+    """``--results /tmp`` gives the run's own folder to the user, and not /tmp."""
+    folder = launch.new_folder(tmp_path, "smoke", datetime(2026, 5, 4, tzinfo=UTC))
+    (folder / "result.json").touch()
+    owner.give(folder)
+
+    assert set(given) == {folder, folder / "logs", folder / "result.json"}
+    assert set(given.values()) == {(USER, GROUP)}
+
+
+def test_folders_that_the_run_has_made_are_the_users(
+    tmp_path: Path, given: dict[Path, tuple[int, int]]
+) -> None:
+    """A results folder that did not exist yet is the user's too, or the next run without sudo could not write."""
+    folder = launch.new_folder(tmp_path / "a" / "b", "smoke", datetime(2026, 5, 4, tzinfo=UTC))
+
+    assert set(given) == {tmp_path / "a", tmp_path / "a" / "b", folder, folder / "logs"}
+
+
+def test_without_sudo_nothing_changes_hands(
+    tmp_path: Path, given: dict[Path, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's own results stay root's."""
+    monkeypatch.delenv("SUDO_UID")
+    owner.make(tmp_path / "mine")
+
+    assert {} == given
