@@ -36,6 +36,7 @@ _TOOLS = {
     "mnexec": "mininet",
     "tini": "tini",
     "dnsmasq": "dnsmasq-base",
+    "busybox": "busybox",
     "udhcpc": "udhcpc",
     "keepalived": "keepalived",
     "nginx": "nginx",
