@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from testbed.metrics.columns import integers, texts
 from testbed.metrics.evidence import Evidence
+from testbed.metrics.kinds import kind_of
 from testbed.metrics.window import Window
 from testbed.model.event import Kind
 from testbed.model.facts import Happening
@@ -73,7 +74,7 @@ def flows(evidence: Evidence, of: str = "") -> dict[str, tuple[Session, ...]]:
     """Return the sessions of each flow in the order of their numbers; of one flow where ``of`` names it."""
     found = {}
     for name, table in evidence.samples.items():
-        if of in ("", name) and (read := _reader(table)):
+        if of in ("", name) and (read := _READERS.get(kind_of(table))):
             found[name] = tuple(read(name, table, evidence))
     return found
 
@@ -105,15 +106,6 @@ def silence(tracks: tuple[Track, ...], window: Window) -> int:
 def rhythm(tracks: tuple[Track, ...]) -> int:
     """Return the usual time between two arrivals of the slowest direction, in ns; 0 where that cannot be told."""
     return max((int(np.median(np.diff(t.t_ns))) for t in tracks if len(t.t_ns) > 1), default=0)
-
-
-def _reader(table: pa.Table) -> Reader | None:
-    columns = set(table.column_names)
-    if {"session", "end", "direction", "event"} <= columns:
-        return _transfers
-    if {"session", "event", "latency_ns"} <= columns:
-        return _connections
-    return _calls if {"direction", "seq", "delay_ns"} <= columns else None
 
 
 def _transfers(name: str, table: pa.Table, evidence: Evidence) -> Iterator[Session]:
@@ -190,3 +182,10 @@ def _calls(name: str, table: pa.Table, _: Evidence) -> Iterator[Session]:
         tracks.append(Track(direction, arrived[order], integers(mine, "bytes")[order] + UDP_OVERHEAD_BYTES))
     if table.num_rows:
         yield Session(name, 0, int(integers(table, "t_ns").min()), tuple(tracks))
+
+
+_READERS: Mapping[str, Reader] = {
+    "tcp-transfer": _transfers,
+    "https-keepalive": _connections,
+    "udp-call": _calls,
+}

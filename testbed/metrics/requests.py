@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from testbed.metrics.columns import integers, texts
 from testbed.metrics.evidence import Evidence
+from testbed.metrics.kinds import kind_of
 from testbed.metrics.measurement import Ask
 
 # nginx's $upstream_cache_status when the body came from the hub's store. REVALIDATED counts: the origin
@@ -81,7 +82,7 @@ class Requests:
 
 def requests(evidence: Evidence, ask: Ask) -> Requests:
     """Return the requests of the window; with ``content: cached`` those for objects in the store."""
-    tables = [t for name, t in evidence.samples.items() if ask.of in ("", name) and "cache" in t.column_names]
+    tables = [t for name, t in evidence.samples.items() if ask.of in ("", name) and kind_of(t) == "http-get"]
     if not tables:
         return _NONE
     everything = Requests.of(pa.concat_tables(tables, promote_options="default"))

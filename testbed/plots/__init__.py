@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from testbed.metrics.flows import flows as sessions_of
+from testbed.metrics.kinds import kind_of
 from testbed.plots import bounds, flows, style, timeline, words
 from testbed.result.store import Result
 
@@ -68,15 +69,15 @@ class _Drawing:
 
 
 def _drawings(result: Result) -> Iterator[tuple[str, _Drawing]]:
-    """Yield the panel of each stream of samples, by what its columns say it is; sessions share one."""
+    """Yield the panel of each stream of samples, by its kind; sessions share one."""
     rows = len(sessions_of(result.evidence))
     for name, table in result.evidence.samples.items():
-        columns = set(table.column_names)
-        if "ttfb_ns" in columns:
+        kind = kind_of(table)
+        if kind == "http-get":
             yield name, _Drawing(1.9, partial(timeline.requests, result=result, name=name, table=table))
-        elif "acknowledged_ns" in columns:
+        elif kind == "http-put":
             yield name, _Drawing(1.5, partial(flows.stored, result=result, name=name))
-        elif {"direction", "delay_ns"} <= columns:
+        elif kind == "udp-call":
             yield name, _Drawing(1.1, partial(flows.call, result=result, name=name, table=table))
     if rows:
         yield SESSIONS, _Drawing(0.25 + 0.3 * rows, partial(flows.sessions, result=result))

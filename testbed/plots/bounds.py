@@ -24,7 +24,8 @@ def mark(axes: Mapping[str, Axes], result: Result) -> None:
 
 
 def _interruption(axes: Mapping[str, Axes], verdict: Verdict) -> None:
-    start = verdict.details.get("last_good_ns") or verdict.window_ns[0]
+    last_good_ns = verdict.details.get("last_good_ns")
+    start = verdict.window_ns[0] if last_good_ns is None else last_good_ns
     _stretch(axes["rtt"], int(str(start)), verdict, 0.93)
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from testbed.metrics.decomposition import Decomposition
+from testbed.metrics.kinds import kind_of
 from testbed.model.objective import Unit, format_value
 from testbed.plots import style
 from testbed.result.record import Record, State, iso
@@ -96,7 +97,7 @@ def _signed(value: float, unit: Unit) -> str:
 def sequence(axes: Axes, result: Result) -> None:
     """Write what followed the first event, step by step, with the time since the event."""
     record = result.record
-    asked = any("ttfb_ns" in table.column_names for table in result.evidence.samples.values())
+    asked = any(kind_of(table) == "http-get" for table in result.evidence.samples.values())
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     if not record.decomposition:

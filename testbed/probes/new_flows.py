@@ -19,9 +19,9 @@ ON_THE_WAY_NS = SECOND_NS
 
 
 class NewFlows(ScriptedProbe):
-    """A packet from a new port at each beat, and its answer; it writes ``samples.HEARTBEAT``."""
+    """A packet from a new port at each beat, and its answer; it writes ``samples.NEW_FLOWS``."""
 
-    schema = samples.HEARTBEAT
+    schema = samples.NEW_FLOWS
     noun = "the stream of new flows"
 
     def __init__(self, traffic: UdpFlows, site: Site) -> None:

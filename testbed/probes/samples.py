@@ -1,4 +1,4 @@
-"""The samples that probes write: one Parquet file a probe, its columns here."""
+"""The samples that probes write: one Parquet file a probe, its columns and the name of its kind here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from testbed.metrics import kinds
+
 HEARTBEAT = pa.schema(
     [
         pa.field("seq", pa.int64(), nullable=False),
         pa.field("t_ns", pa.int64(), nullable=False),  # sent, since the run's start
         pa.field("rtt_ns", pa.int64()),  # null: no answer
         pa.field("lost", pa.string(), nullable=False),  # none | up | down | unknown direction
-    ]
+    ],
+    kinds.said("udp-echo"),
 )
+NEW_FLOWS = HEARTBEAT.with_metadata(kinds.said("udp-flows"))
 REQUESTS = pa.schema(
     [
         pa.field("t_ns", pa.int64(), nullable=False),  # when it was to be sent, since the run's start
@@ -31,7 +35,8 @@ REQUESTS = pa.schema(
         pa.field("error", pa.string()),  # null: the response came whole
         pa.field("sha256_ok", pa.bool_()),  # null: not 200, or not whole
         pa.field("age_ns", pa.int64()),  # of the content, by the response's Age or Date; null: it has neither
-    ]
+    ],
+    kinds.said("http-get"),
 )
 TRANSFER = pa.schema(
     [
@@ -42,7 +47,8 @@ TRANSFER = pa.schema(
         pa.field("event", pa.string(), nullable=False),  # connected | progress | unreachable | SESSION_ENDS
         pa.field("bytes", pa.int64(), nullable=False),  # of this session, arrived at the receiver so far
         pa.field("reason", pa.string()),
-    ]
+    ],
+    kinds.said("tcp-transfer"),
 )
 KEEPALIVE = pa.schema(
     [
@@ -54,7 +60,8 @@ KEEPALIVE = pa.schema(
         pa.field("latency_ns", pa.int64()),  # from sending until the answer, or until it went wrong
         pa.field("bytes", pa.int64(), nullable=False),  # of the request, before TLS
         pa.field("reason", pa.string()),
-    ]
+    ],
+    kinds.said("https-keepalive"),
 )
 CALL = pa.schema(
     [
@@ -63,7 +70,8 @@ CALL = pa.schema(
         pa.field("t_ns", pa.int64(), nullable=False),  # sent
         pa.field("delay_ns", pa.int64()),  # one way, to the receiving kernel; null: lost
         pa.field("bytes", pa.int32(), nullable=False),  # of UDP's payload
-    ]
+    ],
+    kinds.said("udp-call"),
 )
 UPLOADS = pa.schema(
     [
@@ -80,7 +88,8 @@ UPLOADS = pa.schema(
         pa.field(
             "durable", pa.bool_()
         ),  # the tenant has these bytes; null: not acknowledged, or not read back
-    ]
+    ],
+    kinds.said("http-put"),
 )
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from testbed.errors import InputError
+from testbed.metrics import kinds
 from testbed.metrics.evidence import Evidence
 from testbed.result.record import Record, State, Step, from_json, to_json
 from testbed.result.verdict import Verdict
@@ -47,7 +48,9 @@ class ResultWriter:
             self.update(steps=(*self.record.steps[:-1], last))
 
     def keep(self, name: str, table: pa.Table) -> None:
-        """Keep samples as samples/<name>.parquet, whole or not at all."""
+        """Keep samples as samples/<name>.parquet, whole or not at all; of those of links the name is the kind."""
+        if name in (LINKS, SCHEDULE):
+            table = table.replace_schema_metadata(kinds.said(name))
         samples = self.folder / "samples"
         samples.mkdir(exist_ok=True)
         partial = samples / f"{name}.partial"
