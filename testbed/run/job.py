@@ -28,6 +28,7 @@ from testbed.model.link import Direction, LinkSchedule, QueueLimit
 from testbed.model.scenario import Scenario, read_scenario
 from testbed.model.topology import Topology
 from testbed.result.record import Input
+from testbed.run import unplayed
 from testbed.run.plan import Plan
 from testbed.traces.compile import LinkPair
 from testbed.yaml import load, overrides
@@ -110,6 +111,8 @@ def unpack(folder: Path, bench_path: Path | None = None) -> Job:
             )
     catalogues = {path.stem: load.read(path, Catalogue) for path in sorted((job / "catalogues").iterdir())}
     scenario = read_scenario(job / "scenario.yaml")
+    if problems := list(unplayed.problems(scenario, schedules)):
+        raise InputError.of(problems)
     return Job(manifest, scenario, bench.fit(topology) if bench else topology, schedules, catalogues, bench)
 
 

@@ -22,6 +22,7 @@ from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
 from testbed.model.traffic import HttpGet
 from testbed.model.uplink import UplinkProfile
+from testbed.run import unplayed
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
 from testbed.yaml import load
@@ -126,6 +127,8 @@ def make(
                 )
             except InputError as error:
                 problems += error.problems
+    if not problems:  # of links that could not be compiled there is nothing to say
+        problems += unplayed.problems(scenario, {name: link.pair for name, link in links.items()})
     if problems:
         raise InputError.of(problems)
     read = {name: load.read(found, Catalogue) for name, found in catalogues.items()}
