@@ -43,14 +43,18 @@ def table(campaign: Campaign) -> Table:
     for key in campaign.keys:
         shown.add_column(key, no_wrap=True)
     shown.add_column("exit", justify="right")
-    for title in campaign.titles:
+    for title in campaign.titles.values():
         shown.add_column(title)
     for result in campaign.results:
         record = result.record
-        measured = [f"{screen.MARKS[str(v.outcome)]} {v.measured}" for v in record.verdicts]
+        verdicts = campaign.verdicts(result)
+        measured = [
+            f"{screen.MARKS[str(v.outcome)]} {v.measured}" if (v := verdicts.get(key)) else "–"
+            for key in campaign.titles
+        ]
         values = campaign.values(result)
         cells = [*(values.get(key, "") for key in campaign.keys), str(record.exit_status)]
-        shown.add_row(*cells, *measured, *["–"] * (len(campaign.titles) - len(measured)))
+        shown.add_row(*cells, *measured)
     return shown
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -142,7 +143,8 @@ class Objective:
     ``of`` names the traffic that is measured; it may be left out where only one traffic fits.
     ``window`` is [from, to] since the scenario's start; without it the whole scenario counts.
     ``content: cached`` looks only at objects that were in the cache when the window began; ``uplink``
-    restricts a metric of the uplinks to one of them.
+    restricts a metric of the uplinks to one of them. ``id`` is its name in reports that are compared, in
+    place of one made of what it asks.
     """
 
     metric: str = field(metadata={"choices": METRICS})
@@ -153,6 +155,7 @@ class Objective:
     content: Literal["all", "cached"] = "all"
     status: Literal["any", "hit", "miss"] = "any"
     uplink: str = ""
+    id: str = ""
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -166,6 +169,23 @@ class Objective:
         return parse_value(self.at_most or self.at_least, self.unit)
 
     @property
+    def key(self) -> str:
+        """What the objective is known by from run to run, whatever its bound and the shift of its window."""
+        if self.id:
+            return self.id
+        window = "-".join(units.format_duration(edge).replace(" ", "") for edge in self.window or ())
+        asked = (
+            self.metric,
+            self.of,
+            self.uplink,
+            "cached" if self.content == "cached" else "",
+            self.status if self.status != "any" else "",
+            "at_most" if self.at_most else "at_least",
+            window,
+        )
+        return ":".join(filter(None, asked))
+
+    @property
     def title(self) -> str:
         """The objective in one line, as it is written in reports."""
         relation = "at most" if self.at_most else "at least"
@@ -177,10 +197,10 @@ class Objective:
         return f"{self.metric}{of}{over}{content}{status} {relation} {format_value(self.bound, self.unit)}{window}"
 
     def shifted(self, by_ns: int) -> Objective:
-        """Return the objective with its window moved to a later time."""
-        if self.window is None:
+        """Return the objective with its window moved to a later time; it is the same objective, by its key."""
+        if self.window is None or by_ns == 0:
             return self
-        return replace(self, window=(self.window[0] + by_ns, self.window[1] + by_ns))
+        return replace(self, window=(self.window[0] + by_ns, self.window[1] + by_ns), id=self.key)
 
     def holds(self, value: float) -> bool:
         """Whether a measured value (base unit) keeps the bound."""
@@ -208,6 +228,8 @@ class Objective:
             key = "at_most" if self.at_most else "at_least"
             found = f"{key} of {self.metric} is {self.at_most or self.at_least!r}"
             yield Problem(self.place.at(key), found, f"write {error}")
+        if self.id and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.id):
+            yield Problem(self.place.at("id"), f"id is {self.id!r}", "use letters, digits and _ . -")
         if self.window and self.window[0] >= self.window[1]:
             found = f"window [{_span(self.window)}] ends before it begins"
             yield Problem(self.place.at("window"), found, "write [from, to]")

@@ -122,6 +122,7 @@ class Scenario:
             yield from self._mutation_problems(self.mutation)
         for objective in self.objectives:
             yield from self._objective_problems(objective)
+        yield from self._key_problems()
 
     def shifted(self) -> Scenario:
         """Return the scenario with its ``shift`` carried out."""
@@ -161,6 +162,14 @@ class Scenario:
                     )
                     expected = f"begin at {units.format_duration(first.end_ns)} or later"
                     yield Problem(second.place.at("at"), found, expected)
+
+    def _key_problems(self) -> Iterator[Problem]:
+        """Runs are compared objective by objective: two of one key could not be told apart."""
+        seen: dict[str, Objective] = {}
+        for objective in self.objectives:
+            if (first := seen.setdefault(objective.key, objective)) is not objective:
+                found = f"a second objective {objective.key!r}, beside line {first.place.line}"
+                yield Problem(objective.place, found, "give one an 'id: ...' of its own, or keep one")
 
     def _mutation_problems(self, mutation: Mutation) -> Iterator[Problem]:
         known = [objective.metric for objective in self.objectives]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -45,9 +46,15 @@ def draw(campaign: Campaign) -> Figure:
     key, groups = _groups(campaign)
     first = figure.add_subplot(grid[0])
     panels = [first, *(figure.add_subplot(grid[row], sharex=first) for row in range(1, len(titles)))]
-    for place, (axes, title) in enumerate(zip(panels, titles, strict=False)):
+    for axes, (objective, title) in zip(panels, titles.items(), strict=False):
         axes.set_title(title, loc="left", fontsize=8.5)
-        _panel(axes, place, groups)
+        judged = {
+            name: [
+                (at, verdict) for at, result in runs if (verdict := campaign.verdicts(result).get(objective))
+            ]
+            for name, runs in groups.items()
+        }
+        _panel(axes, judged)
     if not titles:
         style.empty(panels[0], "no run was judged")
     for axes in panels[:-1]:
@@ -86,16 +93,12 @@ def _is_timed(campaign: Campaign, key: str) -> bool:
         return False
 
 
-def _panel(axes: Axes, place: int, groups: _Groups) -> None:
+def _panel(axes: Axes, groups: Mapping[str, Sequence[tuple[float | str, Verdict]]]) -> None:
+    """Draw an objective's verdicts: of each group, with their places on the axis."""
     unit = Unit.COUNT
     looks = zip(itertools.cycle(style.UPLINK_COLOURS), itertools.cycle("osD^v"), groups.items(), strict=False)
     for colour, shape, (name, runs) in looks:
-        found = [
-            (at, verdict)
-            for at, result in runs
-            for verdict in result.record.verdicts[place : place + 1]
-            if verdict.value is not None
-        ]
+        found = [(at, verdict) for at, verdict in runs if verdict.value is not None]
         if not found:
             continue
         unit = found[0][1].unit

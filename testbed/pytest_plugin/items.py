@@ -63,7 +63,7 @@ class ScenarioFile(pytest.File):
     def _items(self, scenario: Scenario, play: Play, suffix: str) -> Iterable[ScenarioItem]:
         if not self.config.getoption("testbed_mutated"):
             for index, objective in enumerate(scenario.objectives):
-                name = objective.title + suffix
+                name = objective.key + suffix
                 yield ObjectiveItem.from_parent(self, name=name, play=play, index=index, objective=objective)
         elif scenario.mutation is not None:
             changed = ", ".join(map(str, scenario.mutation.changes))
@@ -146,7 +146,7 @@ class ObjectiveItem(ScenarioItem):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where the objective is written, lines counted from 0."""
-        return self.path, self._objective.place.line - 1, f"{self.path.stem}: {self.name}"
+        return self.path, self._objective.place.line - 1, f"{self.path.stem}: {self._objective.title}"
 
 
 def nth(repetition: int, count: int) -> str:

@@ -5,7 +5,6 @@ Its folder holds campaign.json, written anew after each run, a folder for each r
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -79,12 +78,18 @@ class Campaign:
             Result.load(run) for run in left if run.name not in self.died or (run / store.FILE).exists()
         )
 
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """The objectives, in the scenario's order; a window that is another one in each run is left out."""
-        verdicts = [result.record.verdicts for result in self.results]
-        columns = itertools.zip_longest(*verdicts)
-        return tuple(_common([v.title for v in column if v is not None]) for column in columns)
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """The objectives in the scenario's order, by their keys; a window that moves from run to run is left out."""
+        found: dict[str, list[str]] = {}
+        for result in self.results:
+            for key, verdict in self.verdicts(result).items():
+                found.setdefault(key, []).append(verdict.title)
+        return {key: _common(titles) for key, titles in found.items()}
+
+    def verdicts(self, result: Result) -> dict[str, Verdict]:
+        """Return a run's verdicts by their objectives' keys; where an older version gave none, by their places."""
+        return {v.key or str(place): v for place, v in enumerate(result.record.verdicts)}
 
     @property
     def exit_status(self) -> int:
@@ -99,12 +104,11 @@ class Campaign:
 
     def worst(self) -> Iterator[Extreme]:
         """Yield the extreme of each objective that any run could measure."""
-        for place in range(len(self.titles)):
+        for key in self.titles:
             found = [
                 Extreme(verdict, result)
                 for result in self.results
-                for verdict in result.record.verdicts[place : place + 1]
-                if verdict.margin is not None
+                if (verdict := self.verdicts(result).get(key)) is not None and verdict.margin is not None
             ]
             if found:
                 yield min(found, key=lambda extreme: extreme.verdict.margin or 0.0)

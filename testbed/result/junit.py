@@ -44,14 +44,14 @@ def suites(record: Record) -> ElementTree.Element:
 
 def _case(suite: ElementTree.Element, record: Record, verdict: Verdict) -> None:
     case = ElementTree.SubElement(
-        suite, "testcase", classname=record.scenario, name=verdict.title, time=_seconds(record)
+        suite, "testcase", classname=record.scenario, name=verdict.key or verdict.title, time=_seconds(record)
     )
     if verdict.outcome in _TAGS:
         message = verdict.reason or f"{verdict.measured}, {verdict.bound_text} was asked"
         problem = ElementTree.SubElement(case, _TAGS[verdict.outcome], message=message)
         problem.text = verdict.line
     ElementTree.SubElement(case, "system-out").text = (
-        f"value: {verdict.measured}\nbound: {verdict.bound_text}\n"
+        f"{verdict.title}\nvalue: {verdict.measured}\nbound: {verdict.bound_text}\n"
         f"samples: {verdict.samples} (at least {verdict.minimum_samples} are needed)"
     )
 

@@ -121,13 +121,14 @@ class Result:
         seen = self.evidence.carrier if of == facts.heartbeat else self.evidence.new_flows_carrier
         return seen.at(parse_duration(at))
 
-    def verdict(self, metric: str) -> Verdict:
-        """Return the first verdict on a metric. Raises InputError with the known ones."""
+    def verdict(self, of: str) -> Verdict:
+        """Return the verdict on an objective, by its key, or the first one on a metric. Raises InputError with the
+        known ones."""
         for verdict in self.record.verdicts:
-            if verdict.metric == metric:
+            if of in (verdict.key, verdict.metric):
                 return verdict
-        known = ", ".join(verdict.metric for verdict in self.record.verdicts) or "none"
-        raise InputError(str(self.folder), f"no verdict on {metric!r}", f"known: {known}")
+        known = ", ".join(verdict.key or verdict.metric for verdict in self.record.verdicts) or "none"
+        raise InputError(str(self.folder), f"no verdict on {of!r}", f"known: {known}")
 
 
 def _read(path: Path) -> pa.Table:

@@ -30,6 +30,7 @@ class Verdict:
 
     ``margin`` is the room left to the bound, negative where the bound is broken. ``lower_bound``
     says that the true value is at least ``value``. ``reason`` explains every outcome but a plain one.
+    ``key`` is the objective's from run to run, whatever its bound; empty in results of older versions.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Verdict:
     lower_bound: bool = False
     reason: str = ""
     details: Mapping[str, object] = field(default_factory=dict)
+    key: str = ""
 
     @property
     def measured(self) -> str:
@@ -113,6 +115,7 @@ def judge(objective: Objective, ask: Ask, measured: Measurement) -> Verdict:
         lower_bound=measured.lower_bound,
         reason=reason,
         details=measured.details,
+        key=objective.key,
     )
 
 

@@ -105,7 +105,7 @@ def test_the_report_names_what_was_run(session: Session) -> None:
     """The properties of an item are those of the run's own record."""
     (folder,) = session.results.iterdir()
     record = json.loads((folder / "result.json").read_text())
-    case = session.cases["failovers of heartbeat at most 2"]
+    case = session.cases["failovers:heartbeat:at_most"]
     properties = {p.get("name"): p.get("value") for p in case.iter("property")}
 
     assert str(folder) == properties["results"]

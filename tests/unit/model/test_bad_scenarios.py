@@ -36,6 +36,22 @@ BAD = {
         "duration: 90 s\nspeed: 3",
         "s.yaml:3: unknown key 'speed' in scenario; did you mean 'seed'?",
     ),
+    "an objective twice": (
+        "at_most: 3 s}\n",
+        "at_most: 3 s}\n  - {metric: interruption, of: heartbeat, at_most: 4 s}\n",
+        "s.yaml:13: a second objective 'interruption:heartbeat:at_most', beside line 12; "
+        "give one an 'id: ...' of its own, or keep one",
+    ),
+    "an id that is another's": (
+        "at_most: 3 s}\n",
+        "at_most: 3 s, id: gap}\n  - {metric: packets_lost, of: heartbeat, at_most: 4, id: gap}\n",
+        "s.yaml:13: a second objective 'gap', beside line 12; give one an 'id: ...' of its own, or keep one",
+    ),
+    "an id that no command line takes": (
+        "at_most: 3 s}\n",
+        "at_most: 3 s, id: the gap}\n",
+        "s.yaml:12: id is 'the gap'; use letters, digits and _ . -",
+    ),
     "a name of the uplink's own": (
         "starlink: {fixed",
         "starlink: {name: dish-gen3, fixed",

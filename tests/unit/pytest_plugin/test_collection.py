@@ -10,9 +10,9 @@ from tests.unit.pytest_plugin.fake_runs import SCENARIO, FakeRuns, install, run_
 
 pytest_plugins = ("pytester",)
 
-INTERRUPTION = "scenarios/lesson.yaml::interruption of heartbeat at most 3 s"
-FAILOVERS = "scenarios/lesson.yaml::failovers at most 2"
-HIT_RATIO = "scenarios/lesson.yaml::hit_ratio at least 60 %"
+INTERRUPTION = "scenarios/lesson.yaml::interruption:heartbeat:at_most"
+FAILOVERS = "scenarios/lesson.yaml::failovers:at_most"
+HIT_RATIO = "scenarios/lesson.yaml::hit_ratio:at_least"
 
 
 def collected(pytester: pytest.Pytester, *arguments: str) -> list[str]:

@@ -151,17 +151,34 @@ def test_the_figure_shows_each_run_at_its_shift(campaign: Campaign) -> None:
     assert any("15 s slot" in text.get_text() for text in figure.findobj(Text))
 
 
-def test_an_objective_whose_window_moves_is_one_objective(tmp_path: Path) -> None:
-    """A shift moves windows: the runs are compared all the same, and the table has one column for it."""
+@pytest.mark.parametrize(
+    "keys", [("interruption:heartbeat:at_most", "interruption:at_most:30s-55s"), ("", "")]
+)
+def test_an_objective_whose_window_moves_is_one_objective(tmp_path: Path, keys: tuple[str, str]) -> None:
+    """A shift moves windows: the runs are compared all the same, those of older versions, without keys, too."""
     kept = Campaign(tmp_path, "starlink-blackout", ("shift",))
     for shift, window in (("0 s", "30 s .. 55 s"), ("5 s", "35 s .. 60 s")):
         folder = tmp_path / shift[:-2]
         folder.mkdir()
         moved = replace(verdict(2 * S), title=f"interruption at most 3 s in {window}")
-        ResultWriter(folder, record(verdict(S), moved, changes=(f"shift={shift}",)))
+        judged = (replace(verdict(S), key=keys[0]), replace(moved, key=keys[1]))
+        ResultWriter(folder, record(*judged, changes=(f"shift={shift}",)))
         kept = kept.kept(folder.name)
 
-    assert "interruption at most 3 s in its window" == kept.titles[1]
+    assert "interruption at most 3 s in its window" == [*kept.titles.values()][1]
     assert 2 == len(kept.titles)
     assert 2 == len(list(kept.worst()))
     assert 4 == len(table(kept).columns)
+
+
+def test_objectives_are_matched_by_key_and_not_by_place(tmp_path: Path) -> None:
+    """A run that has an objective less, or another order, has its values in the right columns."""
+    kept = Campaign(tmp_path, "starlink-blackout", ("seed",))
+    first, second = replace(verdict(S), key="a"), replace(verdict(2 * S), key="b")
+    for seed, judged in (("1", (first, second)), ("2", (second, first)), ("3", (second,))):
+        (tmp_path / seed).mkdir()
+        ResultWriter(tmp_path / seed, record(*judged, changes=(f"seed={seed}",)))
+        kept = kept.kept(seed)
+
+    columns = [list(column.cells) for column in table(kept).columns]
+    assert [["✔ 1 s", "✔ 1 s", "–"], ["✔ 2 s", "✔ 2 s", "✔ 2 s"]] == columns[2:]

@@ -28,6 +28,17 @@ def test_one_case_for_each_objective(tmp_path: Path):
     ] == [None if (p := _problem(case)) is None else p.get("message") for case in suite.iter("testcase")]
 
 
+def test_a_case_keeps_its_name_when_a_bound_changes() -> None:
+    """A CI system's history of an objective goes on: its key is the name, and the bound stands in the output."""
+    asked = [verdict(S), verdict(S, at_most="4 s")]
+    cases = [case for one in asked for case in junit.suites(record(one)).iter("testcase")]
+
+    assert ["interruption:heartbeat:at_most"] * 2 == [case.get("name") for case in cases]
+    assert ["interruption of heartbeat at most 3 s", "interruption of heartbeat at most 4 s"] == [
+        str(case.findtext("system-out")).splitlines()[0] for case in cases
+    ]
+
+
 def test_properties_say_where_it_came_from():
     """Commit, seed and hashes are properties of the suite; playbooks are left to result.json."""
     found = {p.get("name"): p.get("value") for p in junit.suites(record(verdict(S))).iter("property")}
