@@ -30,7 +30,7 @@ class Metric:
 
     ``of`` has the kinds of traffic that it can measure, none where it looks at the uplinks themselves;
     ``together``: without a name it is about all of the scenario's traffic of these kinds, not about one.
-    ``by_uplink``: an objective may restrict it to one uplink.
+    ``by_uplink``: an objective may restrict it to one uplink; ``by_status``: to hits or misses.
     """
 
     unit: Unit
@@ -38,6 +38,7 @@ class Metric:
     summary: str
     together: bool = False
     by_uplink: bool = False
+    by_status: bool = False
 
 
 _HEARTBEAT, _NEW_FLOWS, _REQUESTS = ("udp-echo",), ("udp-flows",), ("http-get",)
@@ -77,9 +78,9 @@ METRICS: Mapping[str, Metric] = {
     "stale_age_max": Metric(Unit.DURATION, _REQUESTS, "age of the oldest stale answer"),
     "correctness": Metric(Unit.SHARE, _REQUESTS, "complete answers that were right to the last byte"),
     "availability": Metric(Unit.SHARE, _REQUESTS, "requests answered whole and right"),
-    "ttfb_p50": Metric(Unit.DURATION, _REQUESTS, "median time to first byte"),
-    "ttfb_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte"),
-    "ttfb_p99": Metric(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte"),
+    "ttfb_p50": Metric(Unit.DURATION, _REQUESTS, "median time to first byte", by_status=True),
+    "ttfb_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte", by_status=True),
+    "ttfb_p99": Metric(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte", by_status=True),
     "sessions_survived": Metric(
         Unit.SHARE, _FLOWS, "flows whose session was there, and alive, at the end", together=True
     ),
@@ -215,6 +216,13 @@ class Objective:
         if self.uplink and not METRICS[self.metric].by_uplink:
             found = f"{self.metric} cannot be restricted to an uplink"
             yield Problem(self.place.at("uplink"), found, "leave 'uplink' away")
+        if self.content == "cached" and METRICS[self.metric].of != _REQUESTS:
+            found = f"{self.metric} looks at no content, cached or not"
+            yield Problem(self.place.at("content"), found, "leave 'content' away")
+        if self.status != "any" and not METRICS[self.metric].by_status:
+            known = ", ".join(name for name, metric in METRICS.items() if metric.by_status)
+            found = f"{self.metric} cannot be restricted to answers of one cache status"
+            yield Problem(self.place.at("status"), found, f"leave 'status' away, or ask {known}")
         if bool(self.at_most) == bool(self.at_least):
             yield Problem(
                 self.place,

@@ -36,6 +36,17 @@ BAD = {
         "duration: 90 s\nspeed: 3",
         "s.yaml:3: unknown key 'speed' in scenario; did you mean 'seed'?",
     ),
+    "content of what has none": (
+        "of: heartbeat, at_most: 3 s}",
+        "of: heartbeat, content: cached, at_most: 3 s}",
+        "s.yaml:12: interruption looks at no content, cached or not; leave 'content' away",
+    ),
+    "a status that is not looked at": (
+        "{metric: interruption, of: heartbeat, at_most: 3 s}",
+        "{metric: availability, status: hit, at_least: 90 %}",
+        "s.yaml:12: availability cannot be restricted to answers of one cache status; "
+        "leave 'status' away, or ask ttfb_p50, ttfb_p95, ttfb_p99",
+    ),
     "an objective twice": (
         "at_most: 3 s}\n",
         "at_most: 3 s}\n  - {metric: interruption, of: heartbeat, at_most: 4 s}\n",
