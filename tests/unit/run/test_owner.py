@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed import cli
+from testbed.cli import campaign
+from testbed.errors import RunError
+from testbed.result.campaign import Campaign
 from testbed.run import launch, owner
 
 USER, GROUP = 4711, 4712
@@ -53,3 +57,21 @@ def test_without_sudo_nothing_changes_hands(
     owner.make(tmp_path / "mine")
 
     assert {} == given
+
+
+def test_a_campaigns_own_files_are_the_users(
+    tmp_path: Path, given: dict[Path, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a campaign keeps beside its runs changes hands with them, also where it ends by an error."""
+
+    def broken(_: object, folder: Path, __: object) -> Campaign:
+        (folder / "campaign.json").touch()
+        raise RunError("the run died")
+
+    monkeypatch.setattr(campaign, "run", broken)
+    monkeypatch.setattr(launch, "check", lambda _: None)
+    cli.main(["campaign", "smoke", "--repeat", "2", "--results", str(tmp_path)])
+
+    (folder,) = tmp_path.iterdir()
+    assert {folder, folder / "campaign.json"} <= set(given)
+    assert tmp_path not in given
