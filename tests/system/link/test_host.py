@@ -132,22 +132,22 @@ def test_without_permission_for_real_time_it_works_and_says_so() -> None:
 
 def test_a_busy_engine_is_an_ordinary_thread_at_times() -> None:
     """RT throttling would take 50 ms of each second from a thread that never sleeps: it takes turns."""
-    with pair.emulated([pair.spec(up=LinkSchedule.constant(), down=LinkSchedule.constant())]) as lab:
+    queued = LinkSchedule.constant(rate_bps=20_000_000)  # a frame of 98 bytes each 39 us: it spins from one to the next
+    with pair.emulated([pair.spec(up=queued, down=LinkSchedule.constant())]) as lab:
         threads = [int(task.name) for task in Path(f"/proc/{lab.backend.pid}/task").iterdir()]
-        engine = next((t for t in threads if os.sched_getscheduler(t) == os.SCHED_FIFO), None)
-        if engine is None:
-            pytest.skip("real-time scheduling is not permitted here")
         lab.backend.start(time.time_ns())
-        flood = lab.left.spawn(["ping", "-q", "-f", "-l", "100", "-w", "20", "10.0.0.2"])
-        seen: list[int] = []
-        while flood.poll() is None and [os.SCHED_FIFO, os.SCHED_OTHER, os.SCHED_FIFO] != seen[-3:]:
-            policy = os.sched_getscheduler(engine)
-            seen += [policy] if [policy] != seen[-1:] else []
+        flood = lab.left.spawn(["ping", "-q", "-f", "-l", "1000", "-w", "60", "10.0.0.2"])
+        seen: list[bool] = []
+        while flood.poll() is None and [True, False, True] != seen[-3:]:
+            real_time = any(os.SCHED_FIFO == os.sched_getscheduler(thread) for thread in threads)
+            seen += [real_time] if [real_time] != seen[-1:] else []
         flood.kill()
         flood.wait()
         certificate = lab.backend.close()
 
-    assert [os.SCHED_FIFO, os.SCHED_OTHER, os.SCHED_FIFO] == seen[-3:]
+    if True not in seen and "SCHED_FIFO" != certificate.scheduling:
+        pytest.skip("real-time scheduling is not permitted here")
+    assert [True, False, True] == seen[-3:]
     assert "SCHED_FIFO" == certificate.scheduling
 
 
