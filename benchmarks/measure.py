@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from testbed.link import pair
 from testbed.link.backend import LinkSpec
-from testbed.link.fidelity import Fidelity
+from testbed.link.fidelity import Certificate
 from testbed.link.native import NativeBackend
 from testbed.link.simulated import SimulatedLink
 from testbed.model.link import LinkSchedule
@@ -43,7 +43,7 @@ class OneWay:
         return float(np.percentile(self.error_ns, percent)) / 1000
 
 
-def traffic(where: pair.Host, *job: object) -> subprocess.Popen[bytes]:
+def traffic(where: pair.Namespace, *job: object) -> subprocess.Popen[bytes]:
     """Start one job of traffic.c in a namespace."""
     return where.spawn([TRAFFIC, *map(str, job)])
 
@@ -86,13 +86,13 @@ def started(lab: pair.Pair) -> None:
     lab.backend.start(time.time_ns())
 
 
-def closed(lab: pair.Pair) -> Fidelity:
+def closed(lab: pair.Pair) -> Certificate:
     """End a lab's links and return their certificate."""
     assert lab.backend is not None
     return lab.backend.close()
 
 
-def unasked(certificate: Fidelity) -> int:
+def unasked(certificate: Certificate) -> int:
     """Return how many packets were lost or reordered by the engine itself."""
     return sum(d.unasked_losses + d.unasked_reorderings for d in certificate.directions)
 
@@ -103,7 +103,7 @@ def offloads(lab: pair.Pair, state: str) -> None:
         end.run("ethtool", "-K", "e0", "tso", state, "tx-udp-segmentation", state)
 
 
-def late_us(certificate: Fidelity, share: float) -> float:
+def late_us(certificate: Certificate, share: float) -> float:
     """Return the lateness in microseconds that this share of all links' packets did not exceed."""
     packets: Counter[int] = Counter()
     for direction in certificate.directions:

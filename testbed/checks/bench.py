@@ -26,7 +26,7 @@ from testbed.lab.devices import DeviceAccess
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
 from testbed.model.bench import MANAGEMENT, Bench
-from testbed.model.topology import End, Topology
+from testbed.model.topology import Topology, WireEnd
 from testbed.yaml import load
 
 _CARRIER_S = 10.0  # autonegotiation takes some seconds
@@ -161,7 +161,7 @@ class _Cable:
     device: DeviceAccess
 
     @classmethod
-    def of(cls, ends: tuple[End, End], network: Network) -> _Cable:
+    def of(cls, ends: tuple[WireEnd, WireEnd], network: Network) -> _Cable:
         hub, near = ends
         is_lan = "/" in network.topology.hub.ports.get(hub.port, "")
         return cls(near.node, near.port, hub.port, is_lan, network.devices[near.node])
@@ -178,7 +178,7 @@ class _Cable:
         self.device.run(["ip", "link", "set", self.near, state])
 
 
-def _to_hub(ends: tuple[End, End], topology: Topology) -> Iterator[tuple[End, End]]:
+def _to_hub(ends: tuple[WireEnd, WireEnd], topology: Topology) -> Iterator[tuple[WireEnd, WireEnd]]:
     a, b = ends
     if topology.hub.name in (a.node, b.node):
         yield (a, b) if a.node == topology.hub.name else (b, a)

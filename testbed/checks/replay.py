@@ -16,11 +16,11 @@ from testbed.errors import HostError, InputError, RunError
 from testbed.link import needs, pair
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
-from testbed.link.fidelity import Budget, Fidelity
+from testbed.link.fidelity import Budget, Certificate
 from testbed.link.native import NativeBackend
 from testbed.link.simulated import SimulatedBackend
 from testbed.model.link import Direction
-from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace
+from testbed.model.trace import Loss, Origin, Provenance, Series, SeriesName, Trace
 from testbed.traces import edit
 from testbed.traces.agreement import Agreement, agreement
 from testbed.traces.compile import compile_link
@@ -43,7 +43,7 @@ class Verification:
     duration_ns: int
     probes: int
     agreement: Agreement
-    certificate: Fidelity
+    certificate: Certificate
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, without the histograms."""
@@ -65,7 +65,7 @@ class Probed(NamedTuple):
 
     rtt_ns: NDArray[np.int64]
     late_ns: NDArray[np.int64]
-    certificate: Fidelity
+    certificate: Certificate
 
 
 class Measure(Protocol):
@@ -94,13 +94,13 @@ def verify(trace: Trace, *, duration_ns: int, seed: int = 0, link: str = "native
     till_answered = replace(part, duration_ns=part.duration_ns + int(probes.value.max(initial=0)))
     up, down = compile_link(till_answered, duration_ns=till_answered.duration_ns, seed=seed)
     if link in BACKENDS:
-        ways = [needs.Played(f"{trace.name} {d}", s) for d, s in zip(Direction, (up, down), strict=True)]
+        ways = [needs.LinkUse(f"{trace.name} {d}", s) for d, s in zip(Direction, (up, down), strict=True)]
         needs.refuse(link, BACKENDS[link].capabilities, ways)
     rtt, _, certificate = MEASURES[link](pair.spec(up=up, down=down, seed=seed), probes.t_ns)
     replayed = Series.of(probes.t_ns, rtt, np.where(rtt == LOST, Loss.UNKNOWN, Loss.NONE))
     recording = Trace(
         trace.name,
-        Provenance(Kind.MEASURED, f"replay on {link}"),
+        Provenance(Origin.MEASURED, f"replay on {link}"),
         {SeriesName.RTT: replayed},
         part.duration_ns,
     )

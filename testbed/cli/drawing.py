@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from testbed.model.topology import End, Topology
+from testbed.model.topology import Topology, WireEnd
 
 _GUTTER = 3  # characters between two columns of nodes
 _LINK = "link:"  # marks an emulated link among the names of nodes
@@ -45,10 +45,10 @@ def _neighbours(topology: Topology) -> Mapping[str, set[str]]:
     """Return who is wired to whom; an emulated link is a node of its own."""
     links = [_LINK + name for name in topology.uplinks]
     neighbours: dict[str, set[str]] = {name: set() for name in (*topology.nodes, *links)}
-    pairs = [(End.parse(a).node, End.parse(b).node) for a, b in topology.wires]
+    pairs = [(WireEnd.parse(a).node, WireEnd.parse(b).node) for a, b in topology.wires]
     for uplink in topology.uplinks.values():
         link = _LINK + uplink.name
-        pairs += [(End.parse(uplink.cpe).node, link), (link, End.parse(uplink.pop).node)]
+        pairs += [(WireEnd.parse(uplink.cpe).node, link), (link, WireEnd.parse(uplink.pop).node)]
     for a, b in pairs:
         neighbours[a].add(b)
         neighbours[b].add(a)
@@ -110,11 +110,11 @@ def _connector(edges: list[tuple[int, int]], height: int) -> Iterator[str]:
 
 def table(topology: Topology) -> list[tuple[str, str, str, str, str]]:
     """Return rows (node, kind, port, address, wired to) for every port of every node."""
-    peers: dict[End, str] = {}
+    peers: dict[WireEnd, str] = {}
     for a, b in topology.connections():
         peers[a], peers[b] = str(b), str(a)
     return [
-        (name, str(node.kind), port, address, peers.get(End(name, port), ""))
+        (name, str(node.kind), port, address, peers.get(WireEnd(name, port), ""))
         for name, node in topology.nodes.items()
         for port, address in node.ports.items()
     ]

@@ -16,8 +16,8 @@ from rich.table import Table
 from testbed.checks.replay import MEASURES, Verification, verify
 from testbed.errors import InputError
 from testbed.link import bridge
-from testbed.link.backend import Counters, Event, LinkSpec, Restore, outage
-from testbed.link.fidelity import MS, DirectionFidelity, Fidelity
+from testbed.link.backend import Counters, LinkEvent, LinkSpec, Restore, outage
+from testbed.link.fidelity import MS, Certificate, DirectionFidelity
 from testbed.model.link import Direction, LinkSchedule
 from testbed.model.trace import Trace
 from testbed.traces import store
@@ -135,7 +135,7 @@ def _bridge(args: argparse.Namespace) -> int:
     return _certified(certificate, args.json)
 
 
-def _certified(certificate: Fidelity, as_json: bool) -> int:
+def _certified(certificate: Certificate, as_json: bool) -> int:
     faults = certificate.faults_against()
     if as_json:
         print(json.dumps({"valid": not faults, **certificate.as_dict(), "faults": faults}))
@@ -155,7 +155,7 @@ def _lateness(d: DirectionFidelity) -> str:
             f"over 1 ms {format_share(d.late_share)}")  # fmt: skip
 
 
-def _judged(certificate: Fidelity, faults: Sequence[str]) -> str:
+def _judged(certificate: Certificate, faults: Sequence[str]) -> str:
     if faults:
         return "INVALID: " + "; ".join(faults)
     if certificate.missing:
@@ -165,7 +165,7 @@ def _judged(certificate: Fidelity, faults: Sequence[str]) -> str:
     return "valid"
 
 
-def _inject(args: argparse.Namespace, event: Event) -> int:
+def _inject(args: argparse.Namespace, event: LinkEvent) -> int:
     control = bridge.connect(args.link)
     control.inject("*", None if args.direction == "both" else Direction(args.direction), event)
     control.close()

@@ -14,7 +14,7 @@ from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
-from testbed.traces.catalogue import Catalogue as Datasets
+from testbed.traces.catalogue import Datasets as Datasets
 from testbed.traces.profile import Profile
 from testbed.yaml.schema import Schema
 from testbed.yaml.schema import schema as schema_of

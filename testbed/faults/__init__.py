@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from testbed.faults.actor import Actor, Site
+from testbed.faults.actor import Actor, FaultSite
 from testbed.faults.dns_failure import DnsFailure
 from testbed.faults.reboot import Boot, Reboot
 from testbed.faults.tenant_black_hole import TenantBlackHole
 from testbed.faults.tenant_errors import TenantErrors
 from testbed.model.event import Event, Kind
 
-__all__ = ["ACTORS", "Actor", "Site", "actors_for"]
+__all__ = ["ACTORS", "Actor", "FaultSite", "actors_for"]
 
 ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
     Kind.REBOOT: (Reboot, Boot),
@@ -22,7 +22,7 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
 """The kinds that the links' schedules alone cannot play."""
 
 
-def actors_for(events: Iterable[Event], site: Site) -> Iterator[Actor]:
+def actors_for(events: Iterable[Event], site: FaultSite) -> Iterator[Actor]:
     """Yield the actors of each event that needs some."""
     played = [event for event in events if event.kind in ACTORS]
     for number, event in enumerate(played):

@@ -28,7 +28,7 @@ READY_S = 60.0
 
 
 @dataclass(frozen=True)
-class Site:
+class FaultSite:
     """Where faults are applied: the built network and the tenant's endpoint; ``logs`` is for stand-ins."""
 
     network: Network
@@ -51,7 +51,7 @@ class Site:
 class Actor(ABC):
     """One event's fault. ``open`` before the scenario, ``apply`` and ``undo`` at their instants, ``close`` last."""
 
-    def __init__(self, event: Event, site: Site, number: int = 0) -> None:
+    def __init__(self, event: Event, site: FaultSite, number: int = 0) -> None:
         """``number`` is the actor's own among those of a run: its stand-ins open on ports of their own."""
         self.event, self.site, self.number = event, site, number
         self.stand_ins: Sequence[StandIn] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.faults.actor import Actor, Site, StandIn
+from testbed.faults.actor import Actor, FaultSite, StandIn
 from testbed.model.event import Event
 from testbed.model.topology import NodeKind
 
@@ -13,7 +13,7 @@ SILENT = "type filter hook input priority filter; meta l4proto { tcp, udp } th d
 class DnsFailure(Actor):
     """Every router with a name service drops queries, or sends them to a stand-in that answers SERVFAIL."""
 
-    def __init__(self, event: Event, site: Site, number: int = 0) -> None:
+    def __init__(self, event: Event, site: FaultSite, number: int = 0) -> None:
         super().__init__(event, site, number)
         self._port = PORT + number
         self._routers = [site.devices[node.name] for node in site.topology.of_kind(NodeKind.ROUTER)]

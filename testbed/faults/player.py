@@ -13,7 +13,7 @@ from testbed.model.facts import Facts, Happening
 Do = Callable[[], None]
 
 
-class Player:
+class FaultPlayer:
     """Applies and undoes faults in a thread of its own; ``clock`` gives CLOCK_REALTIME in ns.
 
     The first one that cannot be applied ends it: ``check`` raises why.

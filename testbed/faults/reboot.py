@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.errors import RunError
 from testbed.faults.actor import Actor
-from testbed.model.topology import End, Lease
+from testbed.model.topology import Lease, WireEnd
 
 
 class Reboot(Actor):
@@ -19,7 +19,7 @@ class Reboot(Actor):
         return self.event.port_up_ns
 
     @property
-    def port(self) -> End:
+    def port(self) -> WireEnd:
         """The CPE's port towards the hub. Raises RunError where there is none."""
         port = self.site.topology.cpe_port(self.event.uplink)
         if port is None:

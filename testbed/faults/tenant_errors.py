@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.errors import RunError
-from testbed.faults.actor import Actor, Site, StandIn
+from testbed.faults.actor import Actor, FaultSite, StandIn
 from testbed.model.event import Event
 
 PORT = 8503
@@ -17,7 +17,7 @@ class TenantErrors(Actor):
     client's packet are sent to the stand-in's port too, which knows nothing of them.
     """
 
-    def __init__(self, event: Event, site: Site, number: int = 0) -> None:
+    def __init__(self, event: Event, site: FaultSite, number: int = 0) -> None:
         super().__init__(event, site, number)
         self._port = PORT + number
         if site.endpoint.identity is None:

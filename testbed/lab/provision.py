@@ -26,7 +26,7 @@ Groups = Mapping[str, Sequence[DeviceAccess]]
 """An inventory: devices by the group that the plays name (hubs, edges)."""
 
 
-class StepState(StrEnum):
+class TaskState(StrEnum):
     """What became of a task on a device."""
 
     OK = "ok"
@@ -37,13 +37,13 @@ class StepState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Step:
+class TaskResult:
     """One task of a playbook on one device, after it ended."""
 
     device: str
     role: str
     task: str
-    state: StepState
+    state: TaskState
     seconds: float
     message: str = ""
 
@@ -57,7 +57,7 @@ def provision(
     groups: Groups,
     variables: Mapping[str, Mapping[str, Any]],
     private_data_dir: Path,
-    on_event: Callable[[Step], None] = lambda step: None,
+    on_event: Callable[[TaskResult], None] = lambda step: None,
     timeout_s: float = TIMEOUT_S,
 ) -> None:
     """Run a playbook on devices, given by the inventory's groups; ``on_event`` hears of every task that ended.
@@ -67,13 +67,13 @@ def provision(
     removed at the end. What stays there is ``ansible.log``. Raises RunError naming device, role and task
     with what the command said, or the tasks that were not over after ``timeout_s``.
     """
-    failures: list[Step] = []
+    failures: list[TaskResult] = []
     running: dict[tuple[str, str], str] = {}
 
     def hear(event: Mapping[str, Any]) -> bool:
         _follow(event, running)
         if step := read_step(event):
-            if step.state in (StepState.FAILED, StepState.UNREACHABLE):
+            if step.state in (TaskState.FAILED, TaskState.UNREACHABLE):
                 failures.append(step)
             on_event(step)
         return False  # keep no file of it
@@ -100,17 +100,17 @@ def provision(
         raise RunError(f"{playbook.name} ended with status {outcome.rc}:\n{_tail(output)}")
 
 
-def read_step(event: Mapping[str, Any]) -> Step | None:
+def read_step(event: Mapping[str, Any]) -> TaskResult | None:
     """Return the step that an Ansible event reports, or None for other events."""
     data = event.get("event_data", {})
     state = _state(event.get("event", ""), data)
     if state is None:
         return None
     result = data.get("res", {})
-    wrong = state in (StepState.FAILED, StepState.UNREACHABLE)
+    wrong = state in (TaskState.FAILED, TaskState.UNREACHABLE)
     if not wrong and data.get("task_action", "").endswith("include_role"):
         return None  # the role's own tasks follow
-    return Step(
+    return TaskResult(
         device=data.get("host", ""),
         role=data.get("role", ""),
         task=data.get("task", ""),
@@ -144,14 +144,14 @@ def explain(result: Mapping[str, Any]) -> str:
     return "\n".join(lines).replace("\n", "\n  ")
 
 
-def _state(kind: str, data: Mapping[str, Any]) -> StepState | None:
+def _state(kind: str, data: Mapping[str, Any]) -> TaskState | None:
     if kind == "runner_on_ok":
-        return StepState.CHANGED if data.get("res", {}).get("changed") else StepState.OK
+        return TaskState.CHANGED if data.get("res", {}).get("changed") else TaskState.OK
     if kind == "runner_on_failed" and not data.get("ignore_errors"):
-        return StepState.FAILED
+        return TaskState.FAILED
     return {
-        "runner_on_skipped": StepState.SKIPPED,
-        "runner_on_unreachable": StepState.UNREACHABLE,
+        "runner_on_skipped": TaskState.SKIPPED,
+        "runner_on_unreachable": TaskState.UNREACHABLE,
     }.get(kind)
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from testbed.link.fidelity import Fidelity
+from testbed.link.fidelity import Certificate
 from testbed.model.impairments import Impairments
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Change:
     delay_ns: int | None = None
     rate_bps: int | None = None
     loss: float | None = None
-    state: State | None = None
+    state: LinkState | None = None
     for_ns: int | None = None
 
     def __post_init__(self) -> None:
@@ -70,12 +70,12 @@ class Restore:
     """A live change back to the schedule, in everything."""
 
 
-Event = Change | Restore
+LinkEvent = Change | Restore
 
 
 def outage(duration_ns: int, *, hold: bool = False) -> Change:
     """Return an outage: packets are dropped, or kept waiting (`hold`), for this long."""
-    return Change(state=State.HOLD if hold else State.CUT, for_ns=duration_ns)
+    return Change(state=LinkState.HOLD if hold else LinkState.CUT, for_ns=duration_ns)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class LinkBackend(ABC):
         """Play all schedules from this instant of CLOCK_REALTIME."""
 
     @abstractmethod
-    def inject(self, name: str, direction: Direction | None, event: Event) -> None:
+    def inject(self, name: str, direction: Direction | None, event: LinkEvent) -> None:
         """Change a live link, in one direction or (None) both, without taking it down."""
 
     @abstractmethod
@@ -147,5 +147,5 @@ class LinkBackend(ABC):
         """Return the counters of every link and direction since the start."""
 
     @abstractmethod
-    def close(self) -> Fidelity:
+    def close(self) -> Certificate:
         """End the links, write what is left, and return the certificate."""

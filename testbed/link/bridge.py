@@ -18,7 +18,7 @@ from typing import TypeVar
 from testbed.errors import InputError, RunError
 from testbed.link.backend import Change, Counters, LinkSpec
 from testbed.link.control import Control
-from testbed.link.fidelity import Fidelity
+from testbed.link.fidelity import Certificate
 from testbed.link.native import NativeBackend
 from testbed.model.link import LinkSchedule, QueueLimit
 from testbed.units import parse_duration, parse_rate, parse_share, parse_size
@@ -127,7 +127,7 @@ def run(
     duration_ns: int | None,
     show: Callable[[float, Counters], None],
     folders: Path = FOLDERS,
-) -> Fidelity:
+) -> Certificate:
     """Emulate one link until the time is over or Ctrl-C; calls `show` each second with the time and counters.
 
     Raises RunError when the interfaces cannot be had, or linkd dies. Its folder is there while it runs.

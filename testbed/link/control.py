@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from testbed.errors import RunError
-from testbed.link.backend import Event, Restore
+from testbed.link.backend import LinkEvent, Restore
 from testbed.link.layout import COUNTERS, RUN_STATS, STATS_MAGIC, probability
 from testbed.link.records import Records
 from testbed.model.link import Direction
@@ -32,7 +32,7 @@ class Control:
         """Play all schedules from this instant of CLOCK_REALTIME."""
         self._ask(f"start {at_ns}")
 
-    def inject(self, name: str, direction: Direction | None, event: Event) -> None:
+    def inject(self, name: str, direction: Direction | None, event: LinkEvent) -> None:
         """Change a live link, or all of them (`*`)."""
         for field, value, for_ns in _orders(event):
             self._ask(f"change {name} {direction or 'both'} {field} {value} {for_ns}")
@@ -98,7 +98,7 @@ def _connect(path: Path) -> socket.socket:
     return client
 
 
-def _orders(event: Event) -> list[tuple[str, int, int]]:
+def _orders(event: LinkEvent) -> list[tuple[str, int, int]]:
     """Return an event as linkd's fields: name, value, duration (0: the schedule's again, -1: for good)."""
     if isinstance(event, Restore):
         return [(field, 0, 0) for field in _FIELDS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.model.link import State
+from testbed.model.link import LinkState
 
 OPPORTUNITY_BYTES = 1500
 """What one line of a mahimahi trace lets through (Netravali et al., USENIX ATC 2015)."""
@@ -26,8 +26,8 @@ def delivery_segments(
     instants, times = np.unique(at_ns, return_counts=True)
     t = np.stack([instants, instants + 1], axis=1).ravel()
     rate = np.repeat(times * (OPPORTUNITY_BYTES * _BITS_PER_NS), 2)
-    state = np.tile(np.array([State.PASS, State.HOLD], np.uint8), len(instants))
+    state = np.tile(np.array([LinkState.PASS, LinkState.HOLD], np.uint8), len(instants))
     if not len(t) or t[0] > 0:
-        t, rate, state = np.insert(t, 0, 0), np.insert(rate, 0, 0), np.insert(state, 0, State.HOLD)
+        t, rate, state = np.insert(t, 0, 0), np.insert(rate, 0, 0), np.insert(state, 0, LinkState.HOLD)
     keep = np.append(np.diff(t) > 0, True)  # an opportunity right after another one ends the hold between
     return t[keep].astype(np.int64), rate[keep].astype(np.int64), state[keep].astype(np.uint8)

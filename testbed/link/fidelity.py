@@ -61,7 +61,7 @@ class DirectionFidelity:
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class Certificate:
     """The certificate of a run's links; ``missing`` is the evidence that the back end cannot give."""
 
     backend: str
@@ -185,7 +185,7 @@ def certify(
     lanes: NDArray[np.void],
     faults: Sequence[str] = (),
     missing: Sequence[str] = (),
-) -> Fidelity:
+) -> Certificate:
     """Return the certificate from the engine's statistics (layout.RUN_STATS, layout.COUNTERS)."""
     directions = [
         certify_direction(name, direction, lanes[2 * i + j])
@@ -193,7 +193,7 @@ def certify(
         for j, direction in enumerate(Direction)
     ]
     needed = int(run["needed_ns"])
-    return Fidelity(
+    return Certificate(
         backend=backend,
         directions=tuple(directions),
         waking=("", "sleeps", "sleeps, spins near a departure", "spins while packets are inside")[

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from testbed.errors import HostError, RunError
 from testbed.link import fidelity
-from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec
+from testbed.link.backend import Counters, DirectionCounters, LinkBackend, LinkEvent, LinkSpec
 from testbed.link.control import TIMEOUT_S, Control, log_of
 from testbed.link.layout import pack
 from testbed.link.records import read_bins as read_bins
@@ -65,7 +65,7 @@ class NativeBackend(LinkBackend):
         self._names: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._control: Control | None = None
-        self._certificate: fidelity.Fidelity | None = None
+        self._certificate: fidelity.Certificate | None = None
 
     @property
     def records(self) -> Path:
@@ -107,7 +107,7 @@ class NativeBackend(LinkBackend):
         """Play all schedules from this instant of CLOCK_REALTIME."""
         self._linkd_control().start(at_ns)
 
-    def inject(self, name: str, direction: Direction | None, event: Event) -> None:
+    def inject(self, name: str, direction: Direction | None, event: LinkEvent) -> None:
         """Change a live link; raises RunError for a link or a value that linkd does not take."""
         self._linkd_control().inject(name, direction, event)
 
@@ -117,7 +117,7 @@ class NativeBackend(LinkBackend):
         keys = [(name, direction) for name in self._names for direction in Direction]
         return {key: DirectionCounters.of(lane) for key, lane in zip(keys, lanes, strict=True)}
 
-    def close(self) -> fidelity.Fidelity:
+    def close(self) -> fidelity.Certificate:
         """Stop linkd and certify; a linkd that died is a fault in the certificate, not an exception.
 
         Closed again, it returns the same certificate.
@@ -126,9 +126,9 @@ class NativeBackend(LinkBackend):
             self._certificate = self._end()
         return self._certificate
 
-    def _end(self) -> fidelity.Fidelity:
+    def _end(self) -> fidelity.Certificate:
         if self._process is None or self._control is None:
-            return fidelity.Fidelity(self.kind, (), faults=("the links were never opened",))
+            return fidelity.Certificate(self.kind, (), faults=("the links were never opened",))
         faults = []
         status = self._process.poll()
         if status is None:

@@ -12,7 +12,7 @@ from testbed.errors import InputError, Place, Problem
 from testbed.link.backend import Capabilities, LinkSpec
 from testbed.link.layout import FOREVER
 from testbed.model.impairments import NO_IMPAIRMENTS, Impairments
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 from testbed.units import format_duration
 
 _INSTANT_NS = 1000
@@ -20,7 +20,7 @@ _INSTANT_NS = 1000
 
 
 @dataclass(frozen=True)
-class Played:
+class LinkUse:
     """One direction as far as its needs go; ``place`` is where the user wrote it, or its name."""
 
     place: Place | str
@@ -29,13 +29,13 @@ class Played:
     cell: str = ""
 
 
-def refuse(backend: str, can: Capabilities, played: Iterable[Played]) -> None:
+def refuse(backend: str, can: Capabilities, played: Iterable[LinkUse]) -> None:
     """Raise InputError with everything that the back end cannot play."""
     if found := problems(backend, can, played):
         raise InputError.of(found)
 
 
-def problems(backend: str, can: Capabilities, played: Iterable[Played]) -> list[Problem]:
+def problems(backend: str, can: Capabilities, played: Iterable[LinkUse]) -> list[Problem]:
     """Return what the back end cannot play, each problem once."""
     found: dict[str, Problem] = {}
     for one in played:
@@ -46,13 +46,13 @@ def problems(backend: str, can: Capabilities, played: Iterable[Played]) -> list[
     return list(found.values())
 
 
-def _beyond(can: Capabilities, played: Played) -> Iterator[tuple[str, str]]:
+def _beyond(can: Capabilities, played: LinkUse) -> Iterator[tuple[str, str]]:
     """Yield what the back end cannot do, and what could be written instead."""
     schedule = played.schedule
     instants = (np.diff(_bounds(schedule)) <= _INSTANT_NS) & (schedule.rate_bps > 0)
     if not can.instants and instants.any():
         yield "cannot serve single packets at recorded instants (a delivery trace)", ""
-    elif not can.hold and (at := np.flatnonzero(schedule.state == State.HOLD)).size:
+    elif not can.hold and (at := np.flatnonzero(schedule.state == LinkState.HOLD)).size:
         yield (
             f"cannot hold packets, as asked at {_time(schedule, at[0])}",
             "write an outage instead of a hold,",
@@ -78,7 +78,7 @@ def _time(schedule: LinkSchedule, index: int) -> str:
 
 def _dropping(schedule: LinkSchedule) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     """Return the first segment and the length in ns of each run of segments that let nothing through."""
-    drops = (schedule.loss >= 1) | (schedule.state == State.CUT)
+    drops = (schedule.loss >= 1) | (schedule.state == LinkState.CUT)
     edges = np.flatnonzero(np.diff(drops, prepend=False, append=False))
     starts, ends = edges[::2], edges[1::2]
     bounds = _bounds(schedule)
@@ -91,10 +91,10 @@ def _bounds(schedule: LinkSchedule) -> NDArray[np.int64]:
     return np.append(schedule.t_ns, schedule.end_ns if repeats else FOREVER)
 
 
-def directions(spec: LinkSpec, place: Place | str = "") -> list[Played]:
+def directions(spec: LinkSpec, place: Place | str = "") -> list[LinkUse]:
     """Return the two directions of a link; without a place they are known by their names."""
     cells = {Direction.UP: spec.up_cell, Direction.DOWN: spec.down_cell}
     return [
-        Played(place or f"{spec.name} {d}", spec.schedule(d), spec.impairments(d), cells[d])
+        LinkUse(place or f"{spec.name} {d}", spec.schedule(d), spec.impairments(d), cells[d])
         for d in Direction
     ]

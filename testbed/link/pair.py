@@ -24,7 +24,7 @@ _KEEP = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/default/disable_i
 
 
 @dataclass(frozen=True)
-class Host:
+class Namespace:
     """A network namespace, kept by a process."""
 
     keeper: subprocess.Popen[bytes]
@@ -45,7 +45,7 @@ class Host:
 
 
 @contextmanager
-def host() -> Iterator[Host]:
+def host() -> Iterator[Namespace]:
     """Make a namespace with nothing in it but its loopback. Raises HostError without the permission."""
     keeper = subprocess.Popen(
         [
@@ -62,7 +62,7 @@ def host() -> Iterator[Host]:
     try:
         if keeper.stdout is None or keeper.stdout.readline() != b"ready\n":
             raise HostError("this host permits no network namespaces; they need root")
-        yield Host(keeper)
+        yield Namespace(keeper)
     finally:
         keeper.kill()
         keeper.communicate()
@@ -75,12 +75,12 @@ def _run(*argv: str) -> str:
     return done.stdout
 
 
-def _plug(a: Host, a_name: str, b: Host, b_name: str) -> None:
+def _plug(a: Namespace, a_name: str, b: Namespace, b_name: str) -> None:
     _run("ip", "link", "add", a_name, "netns", str(a.pid), "type", "veth",
          "peer", "name", b_name, "netns", str(b.pid))  # fmt: skip
 
 
-def _configure(where: Host, i: int, end: int) -> None:
+def _configure(where: Namespace, i: int, end: int) -> None:
     """Give a host's end of link i its addresses, and its neighbour's, so that nobody has to ask."""
     device, other = f"e{i}", 3 - end
     where.run("ethtool", "-K", device, "gro", "off")
@@ -94,8 +94,8 @@ def _configure(where: Host, i: int, end: int) -> None:
 class Pair:
     """Link i is between `left` (10.0.i.1) and `right` (10.0.i.2); a plain wire has no back end."""
 
-    left: Host
-    right: Host
+    left: Namespace
+    right: Namespace
     folder: Path
     backend: LinkBackend | None = None
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from testbed.errors import HostError, RunError
 from testbed.link import fidelity
-from testbed.link.backend import Counters, DirectionCounters, Event, LinkBackend, LinkSpec, Restore
+from testbed.link.backend import Counters, DirectionCounters, LinkBackend, LinkEvent, LinkSpec, Restore
 from testbed.link.layout import BIN, CLASSES, COUNTERS, FOREVER, RUN_STATS, pack, probability
 from testbed.link.native import MARK_DSCP, NEW_MARK_DSCP
 from testbed.link.records import bins_table
@@ -135,7 +135,7 @@ class SimulatedLink:
         record["quantum"] = cell.quanta()
         self._library.sim_classes(self._sim, record.ctypes.data)
 
-    def change(self, event: Event, now_ns: int) -> None:
+    def change(self, event: LinkEvent, now_ns: int) -> None:
         """Change the live link at this instant."""
         if isinstance(event, Restore):
             for i in range(len(_FIELDS)):
@@ -217,7 +217,7 @@ class SimulatedBackend(LinkBackend):
         self._cells = {cell.name: _open_cell(cell) for cell in cells}
         self._links: dict[Key, SimulatedLink] = {}
         self._cell_of: dict[Key, str] = {}
-        self._certificate: fidelity.Fidelity | None = None
+        self._certificate: fidelity.Certificate | None = None
 
     def open(self, links: Sequence[LinkSpec]) -> None:
         """Load the schedules. Raises RunError for a cell that is not there."""
@@ -241,7 +241,7 @@ class SimulatedBackend(LinkBackend):
         for link in (*self._cells.values(), *self._links.values()):
             link.start(at_ns)
 
-    def inject(self, name: str, direction: Direction | None, event: Event) -> None:
+    def inject(self, name: str, direction: Direction | None, event: LinkEvent) -> None:
         """Change a link at `now_ns`; raises RunError for an unknown link."""
         directions = list(Direction) if direction is None else [direction]
         for d in directions:
@@ -292,13 +292,13 @@ class SimulatedBackend(LinkBackend):
         """Return the 10 ms records, as native.read_bins does."""
         return bins_table(np.concatenate([link.bins() for link in self._links.values()]), self._names)
 
-    def close(self) -> fidelity.Fidelity:
+    def close(self) -> fidelity.Certificate:
         """Free the links and return their certificate; closed again, the same."""
         if self._certificate is None:
             self._certificate = self._end()
         return self._certificate
 
-    def _end(self) -> fidelity.Fidelity:
+    def _end(self) -> fidelity.Certificate:
         lanes = np.array([link.counters for link in self._links.values()], COUNTERS)
         for link in (*self._links.values(), *self._cells.values()):
             link.close()

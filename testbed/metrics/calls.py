@@ -29,7 +29,7 @@ WINDOW_PACKETS = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Packets:
+class CallPackets:
     """One direction of a call, in order of sending: ``t_ns`` sent, ``delay_ns`` one way (-1: lost)."""
 
     direction: str
@@ -40,10 +40,10 @@ class Packets:
     def arrived(self) -> NDArray[np.bool_]:
         return self.delay_ns >= 0
 
-    def within(self, window: Window) -> Packets:
+    def within(self, window: Window) -> CallPackets:
         """Return the packets sent in the window."""
         inside = window.holds(self.t_ns)
-        return Packets(self.direction, self.t_ns[inside], self.delay_ns[inside])
+        return CallPackets(self.direction, self.t_ns[inside], self.delay_ns[inside])
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,20 @@ class Heard:
     burst_ratio: float
 
 
-def directions(table: pa.Table | None, window: Window) -> tuple[Packets, ...]:
+def directions(table: pa.Table | None, window: Window) -> tuple[CallPackets, ...]:
     """Return the packets of each direction of a udp-call that were sent in the window."""
     found = []
     if table is None:
         return ()
     for direction in ("up", "down"):
         mine = table.filter(pc.equal(table["direction"], direction)).sort_by("t_ns")
-        packets = Packets(direction, integers(mine, "t_ns"), integers(mine, "delay_ns", -1)).within(window)
+        packets = CallPackets(direction, integers(mine, "t_ns"), integers(mine, "delay_ns", -1)).within(window)
         if len(packets.t_ns):
             found.append(packets)
     return tuple(found)
 
 
-def heard(packets: Packets, window: Window) -> Iterator[Heard]:
+def heard(packets: CallPackets, window: Window) -> Iterator[Heard]:
     """Yield the score of every whole ten seconds of the window in which there was somebody to hear."""
     for start_ns in range(window.start_ns, window.end_ns - WINDOW_NS + 1, WINDOW_NS):
         part = packets.within(Window(start_ns, start_ns + WINDOW_NS))
@@ -79,14 +79,14 @@ def heard(packets: Packets, window: Window) -> Iterator[Heard]:
             yield _score(part, start_ns)
 
 
-def _score(packets: Packets, start_ns: int) -> Heard:
+def _score(packets: CallPackets, start_ns: int) -> Heard:
     if not packets.arrived.any():
         return Heard(packets.direction, start_ns, 1.0, float("inf"), 1.0, 1.0)
     least_ns = int(packets.delay_ns[packets.arrived].min())
     return max((_played(packets, start_ns, least_ns + b) for b in BUFFERS_NS), key=lambda score: score.mos)
 
 
-def _played(packets: Packets, start_ns: int, play_ns: int) -> Heard:
+def _played(packets: CallPackets, start_ns: int, play_ns: int) -> Heard:
     """Return the score of packets that are played ``play_ns`` after they were sent."""
     missed = ~packets.arrived | (packets.delay_ns > play_ns)
     loss, delay_ms = float(missed.mean()), play_ns / 1e6 + PACKET_MS
@@ -101,7 +101,7 @@ def burst_ratio(missed: NDArray[np.bool_]) -> float:
     return max(1.0, float(missed.sum() / bursts * (1 - missed.mean()))) if bursts else 1.0
 
 
-def jitter(packets: Packets) -> NDArray[np.float64]:
+def jitter(packets: CallPackets) -> NDArray[np.float64]:
     """Return the interarrival jitter after each packet that arrived, in order of arrival (RFC 3550, 6.4.1), ns."""
     arrived = packets.arrived
     transit = packets.delay_ns[arrived]
@@ -114,7 +114,7 @@ def jitter(packets: Packets) -> NDArray[np.float64]:
 
 
 def _worse(
-    metric: Metric, evidence: Evidence, ask: Ask, figure: Callable[[Packets], tuple[float, int] | None]
+    metric: Metric, evidence: Evidence, ask: Ask, figure: Callable[[CallPackets], tuple[float, int] | None]
 ) -> Measurement:
     """Return the figure of the direction that is worse off; of samples, the smaller count."""
     found = {p.direction: v for p in directions(evidence.samples.get(ask.of), ask.window) if (v := figure(p))}
@@ -139,7 +139,7 @@ def _delay(evidence: Evidence, ask: Ask) -> Measurement:
 def _jitter(evidence: Evidence, ask: Ask) -> Measurement:
     """Return the 95th percentile of the running jitter, in the worse direction."""
 
-    def figure(packets: Packets) -> tuple[float, int] | None:
+    def figure(packets: CallPackets) -> tuple[float, int] | None:
         running = jitter(packets)
         return (float(np.percentile(running, 95)), len(running)) if len(running) else None
 

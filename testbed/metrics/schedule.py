@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from testbed.metrics.columns import integers
 from testbed.metrics.window import Window
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 
 Array = NDArray[np.int64]
 
@@ -63,7 +63,7 @@ def passes_at(table: pa.Table, link: str, t_ns: Array) -> NDArray[np.bool_]:
     passes = np.ones(len(t_ns), np.bool_)
     for direction in Direction:
         rows = _of(table, link, direction)
-        passes &= integers(rows, "state")[_segment(integers(rows, "t_ns"), t_ns)] == State.PASS
+        passes &= integers(rows, "state")[_segment(integers(rows, "t_ns"), t_ns)] == LinkState.PASS
     return passes
 
 
@@ -74,7 +74,7 @@ def dark(table: pa.Table, link: str, at_least_ns: int, end_ns: int) -> Iterator[
         if not len(rows):
             continue
         t_ns, loss = integers(rows, "t_ns"), rows.column("loss").to_numpy()
-        nothing = (integers(rows, "state") != State.PASS) | (loss >= 1)
+        nothing = (integers(rows, "state") != LinkState.PASS) | (loss >= 1)
         starts = np.flatnonzero(nothing & ~np.concatenate(([False], nothing[:-1])))
         ends = np.flatnonzero(nothing & ~np.concatenate((nothing[1:], [False])))
         for begin, end in zip(t_ns[starts], np.append(t_ns, end_ns)[ends + 1], strict=True):

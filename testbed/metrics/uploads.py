@@ -17,7 +17,7 @@ NAMED = 10  # so many lost uploads are listed in the details
 
 
 @dataclass(frozen=True, eq=False)
-class Uploads:
+class UploadLog:
     """Uploads in the order of their schedule; all arrays of one length.
 
     ``begun_ns`` start of the first attempt, ``took_ns`` from it until the acknowledgement (-1: none came),
@@ -34,16 +34,16 @@ class Uploads:
         return self.took_ns >= 0
 
 
-def uploads(evidence: Evidence, ask: Ask) -> Uploads:
+def uploads(evidence: Evidence, ask: Ask) -> UploadLog:
     """Return the uploads of an http-put stream that were scheduled in the window."""
     table = evidence.samples.get(ask.of)
     if table is None:
         none = np.zeros(0, np.int64)
-        return Uploads(none, none, none, np.zeros(0, np.str_))
+        return UploadLog(none, none, none, np.zeros(0, np.str_))
     table = table.sort_by("t_ns")
     t_ns = integers(table, "t_ns")
     inside = ask.window.holds(t_ns)
-    return Uploads(
+    return UploadLog(
         begun_ns=(t_ns + integers(table, "started_ns_late"))[inside],
         took_ns=integers(table, "acknowledged_ns", -1)[inside],
         durable=integers(table, "durable", -1)[inside],

@@ -16,7 +16,7 @@ class Direction(StrEnum):
     DOWN = "down"
 
 
-class State(IntEnum):
+class LinkState(IntEnum):
     """What a link does with a packet: pass it, drop it (cut), or keep it waiting (hold)."""
 
     PASS = 0
@@ -69,7 +69,7 @@ class LinkSchedule:
             raise ValueError("the schedule's end needs to lie after its last segment's start")
         if self.delay_ns.min() < 0 or self.rate_bps.min() < 0:
             raise ValueError("delays and rates cannot be negative")
-        if not np.all((self.loss >= 0) & (self.loss <= 1)) or self.state.max() > max(State):
+        if not np.all((self.loss >= 0) & (self.loss <= 1)) or self.state.max() > max(LinkState):
             raise ValueError("loss needs to lie in 0..1 and state to be one of State")
 
     @classmethod
@@ -79,7 +79,7 @@ class LinkSchedule:
         delay_ns: int = 0,
         loss: float = 0.0,
         rate_bps: int = 0,
-        state: State = State.PASS,
+        state: LinkState = LinkState.PASS,
         queue: QueueLimit = QueueLimit(),
     ) -> LinkSchedule:
         """Return a schedule whose values never change."""

@@ -25,7 +25,7 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricSpec:
     """What a metric is, as far as a scenario needs to know it.
 
     ``of`` has the kinds of traffic that it can measure, none where it looks at the uplinks themselves;
@@ -45,57 +45,57 @@ _HEARTBEAT, _NEW_FLOWS, _REQUESTS = ("udp-echo",), ("udp-flows",), ("http-get",)
 _CALLS, _UPLOADS = ("udp-call",), ("http-put",)
 _FLOWS = ("tcp-transfer", "https-keepalive", "udp-call")
 
-METRICS: Mapping[str, Metric] = {
-    "interruption": Metric(Unit.DURATION, _HEARTBEAT + _NEW_FLOWS, "longest gap of the heartbeat"),
-    "packets_lost": Metric(Unit.COUNT, _HEARTBEAT + _NEW_FLOWS, "heartbeats without an answer"),
-    "failovers": Metric(Unit.COUNT, _HEARTBEAT, "changes of the uplink that carries the heartbeat"),
-    "return_to_preferred": Metric(
+METRICS: Mapping[str, MetricSpec] = {
+    "interruption": MetricSpec(Unit.DURATION, _HEARTBEAT + _NEW_FLOWS, "longest gap of the heartbeat"),
+    "packets_lost": MetricSpec(Unit.COUNT, _HEARTBEAT + _NEW_FLOWS, "heartbeats without an answer"),
+    "failovers": MetricSpec(Unit.COUNT, _HEARTBEAT, "changes of the uplink that carries the heartbeat"),
+    "return_to_preferred": MetricSpec(
         Unit.DURATION, _HEARTBEAT, "from the preferred uplink's recovery until it carries the heartbeat again"
     ),
-    "new_flows_return": Metric(
+    "new_flows_return": MetricSpec(
         Unit.DURATION, _NEW_FLOWS, "from the preferred uplink's recovery until it carries new flows again"
     ),
-    "flaps": Metric(Unit.COUNT, _HEARTBEAT, "most pairs of failovers, there and back, in any 60 s"),
-    "false_alarms": Metric(Unit.COUNT, _HEARTBEAT, "failovers from an uplink that nothing was wrong with"),
-    "stranded_time": Metric(
+    "flaps": MetricSpec(Unit.COUNT, _HEARTBEAT, "most pairs of failovers, there and back, in any 60 s"),
+    "false_alarms": MetricSpec(Unit.COUNT, _HEARTBEAT, "failovers from an uplink that nothing was wrong with"),
+    "stranded_time": MetricSpec(
         Unit.DURATION, _HEARTBEAT, "time on a metered uplink after the preferred one had recovered"
     ),
-    "stranded_bytes": Metric(Unit.SIZE, (), "bytes on metered uplinks after the preferred one had recovered"),
-    "backhaul_bytes": Metric(Unit.SIZE, (), "bytes over the uplinks, both ways", by_uplink=True),
-    "metered_bytes": Metric(Unit.SIZE, (), "bytes over metered uplinks, both ways"),
-    "metered_cost": Metric(Unit.MONEY, (), "price of the bytes over metered uplinks"),
-    "hit_ratio": Metric(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache"),
-    "byte_hit_ratio": Metric(Unit.SHARE, _REQUESTS, "bytes to clients that did not come from the tenant"),
-    "backhaul_offload": Metric(
+    "stranded_bytes": MetricSpec(Unit.SIZE, (), "bytes on metered uplinks after the preferred one had recovered"),
+    "backhaul_bytes": MetricSpec(Unit.SIZE, (), "bytes over the uplinks, both ways", by_uplink=True),
+    "metered_bytes": MetricSpec(Unit.SIZE, (), "bytes over metered uplinks, both ways"),
+    "metered_cost": MetricSpec(Unit.MONEY, (), "price of the bytes over metered uplinks"),
+    "hit_ratio": MetricSpec(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache"),
+    "byte_hit_ratio": MetricSpec(Unit.SHARE, _REQUESTS, "bytes to clients that did not come from the tenant"),
+    "backhaul_offload": MetricSpec(
         Unit.SHARE,
         _REQUESTS,
         "bytes to clients that the uplinks were spared, by the links' counters",
         together=True,
         by_uplink=True,
     ),
-    "edge_served": Metric(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache in under 20 ms"),
-    "stale_age_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the age of stale answers"),
-    "stale_age_max": Metric(Unit.DURATION, _REQUESTS, "age of the oldest stale answer"),
-    "correctness": Metric(Unit.SHARE, _REQUESTS, "complete answers that were right to the last byte"),
-    "availability": Metric(Unit.SHARE, _REQUESTS, "requests answered whole and right"),
-    "ttfb_p50": Metric(Unit.DURATION, _REQUESTS, "median time to first byte", by_status=True),
-    "ttfb_p95": Metric(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte", by_status=True),
-    "ttfb_p99": Metric(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte", by_status=True),
-    "sessions_survived": Metric(
+    "edge_served": MetricSpec(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache in under 20 ms"),
+    "stale_age_p95": MetricSpec(Unit.DURATION, _REQUESTS, "95th percentile of the age of stale answers"),
+    "stale_age_max": MetricSpec(Unit.DURATION, _REQUESTS, "age of the oldest stale answer"),
+    "correctness": MetricSpec(Unit.SHARE, _REQUESTS, "complete answers that were right to the last byte"),
+    "availability": MetricSpec(Unit.SHARE, _REQUESTS, "requests answered whole and right"),
+    "ttfb_p50": MetricSpec(Unit.DURATION, _REQUESTS, "median time to first byte", by_status=True),
+    "ttfb_p95": MetricSpec(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte", by_status=True),
+    "ttfb_p99": MetricSpec(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte", by_status=True),
+    "sessions_survived": MetricSpec(
         Unit.SHARE, _FLOWS, "flows whose session was there, and alive, at the end", together=True
     ),
-    "resets": Metric(Unit.COUNT, _FLOWS, "sessions that were reset or closed", together=True),
-    "stall": Metric(Unit.DURATION, _FLOWS, "longest time without progress of a flow", together=True),
-    "stranded_sessions": Metric(
+    "resets": MetricSpec(Unit.COUNT, _FLOWS, "sessions that were reset or closed", together=True),
+    "stall": MetricSpec(Unit.DURATION, _FLOWS, "longest time without progress of a flow", together=True),
+    "stranded_sessions": MetricSpec(
         Unit.COUNT, _FLOWS, "sessions left on another uplink after the return", together=True
     ),
-    "call_delay_p95": Metric(Unit.DURATION, _CALLS, "95th percentile of the one-way delay"),
-    "call_jitter": Metric(Unit.DURATION, _CALLS, "95th percentile of the interarrival jitter"),
-    "call_loss": Metric(Unit.SHARE, _CALLS, "packets of the call that did not arrive"),
-    "mos": Metric(Unit.MOS, _CALLS, "mean opinion score of the call's worst ten seconds"),
-    "uploads_durable": Metric(Unit.SHARE, _UPLOADS, "acknowledged uploads that the tenant has bit for bit"),
-    "uploads_acknowledged": Metric(Unit.SHARE, _UPLOADS, "uploads that were acknowledged"),
-    "upload_p95": Metric(Unit.DURATION, _UPLOADS, "95th percentile of the time to the acknowledgement"),
+    "call_delay_p95": MetricSpec(Unit.DURATION, _CALLS, "95th percentile of the one-way delay"),
+    "call_jitter": MetricSpec(Unit.DURATION, _CALLS, "95th percentile of the interarrival jitter"),
+    "call_loss": MetricSpec(Unit.SHARE, _CALLS, "packets of the call that did not arrive"),
+    "mos": MetricSpec(Unit.MOS, _CALLS, "mean opinion score of the call's worst ten seconds"),
+    "uploads_durable": MetricSpec(Unit.SHARE, _UPLOADS, "acknowledged uploads that the tenant has bit for bit"),
+    "uploads_acknowledged": MetricSpec(Unit.SHARE, _UPLOADS, "uploads that were acknowledged"),
+    "upload_p95": MetricSpec(Unit.DURATION, _UPLOADS, "95th percentile of the time to the acknowledgement"),
 }
 
 _PARSERS: Mapping[Unit, Callable[[str], float]] = {

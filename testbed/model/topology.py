@@ -40,7 +40,7 @@ class NodeKind(StrEnum):
     TENANT = "tenant"
 
 
-class End(NamedTuple):
+class WireEnd(NamedTuple):
     """One end of a wire: a port of a node, written ``node:port``."""
 
     node: str
@@ -50,7 +50,7 @@ class End(NamedTuple):
         return f"{self.node}:{self.port}"
 
     @classmethod
-    def parse(cls, text: str) -> End:
+    def parse(cls, text: str) -> WireEnd:
         node, _, port = text.partition(":")
         return cls(node, port)
 
@@ -200,25 +200,25 @@ class Topology:
         """The hub's address on its LAN."""
         return next(address for port in self.hub.ports if (address := self.hub.address(port)))
 
-    def peer(self, end: End) -> End | None:
+    def peer(self, end: WireEnd) -> WireEnd | None:
         """Return what a plain wire leads to from an end; None where there is no wire."""
         for a, b in self.wires:
             if str(end) in (a, b):
-                return End.parse(b if a == str(end) else a)
+                return WireEnd.parse(b if a == str(end) else a)
         return None
 
-    def cpe_port(self, uplink: str) -> End | None:
+    def cpe_port(self, uplink: str) -> WireEnd | None:
         """Return the port of an uplink's CPE towards the hub; None where the hub's port leads nowhere."""
-        return self.peer(End(self.hub.name, self.uplinks[uplink].hub_port))
+        return self.peer(WireEnd(self.hub.name, self.uplinks[uplink].hub_port))
 
-    def connections(self) -> Iterator[tuple[End, End]]:
+    def connections(self) -> Iterator[tuple[WireEnd, WireEnd]]:
         """Yield every wire to build, the emulator's two for each uplink included."""
         for a, b in self.wires:
-            yield End.parse(a), End.parse(b)
+            yield WireEnd.parse(a), WireEnd.parse(b)
         for uplink in self.uplinks.values():
             hub_side, net_side = uplink.interfaces
-            yield End.parse(uplink.cpe), End(EMULATOR, hub_side)
-            yield End(EMULATOR, net_side), End.parse(uplink.pop)
+            yield WireEnd.parse(uplink.cpe), WireEnd(EMULATOR, hub_side)
+            yield WireEnd(EMULATOR, net_side), WireEnd.parse(uplink.pop)
 
     def problems(self) -> Iterable[Problem]:
         for kind in (NodeKind.HUB, NodeKind.TENANT):
@@ -244,7 +244,7 @@ class Topology:
         ends = [(end, self.place.at("wires")) for wire in self.wires for end in wire]
         ends += [(end, u.place) for u in self.uplinks.values() for end in (u.cpe, u.pop)]
         for text, place in ends:
-            end = End.parse(text)
+            end = WireEnd.parse(text)
             if end.node not in self.nodes:
                 yield Problem(place, f"unknown node in {text!r}", did_you_mean(end.node, self.nodes))
             elif end.port not in self.nodes[end.node].ports:

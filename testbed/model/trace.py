@@ -97,7 +97,7 @@ FRAMINGS: Mapping[Layer, Framing] = {
 """Full frames of an MTU of 1,500 bytes, for what does not say how large its packets were."""
 
 
-class Kind(StrEnum):
+class Origin(StrEnum):
     """Whether a trace was observed or made."""
 
     MEASURED = "measured"
@@ -204,7 +204,7 @@ class Provenance:
     instant of the first handover boundary of a trace that has 15 s slots but no such clock.
     """
 
-    kind: Kind
+    kind: Origin
     source: str
     licence: str = "not stated"
     citation: str = ""

@@ -34,7 +34,7 @@ _SO_TIMESTAMPNS = 35  # socket(7); Python has no name for it
 _TIMESPEC = struct.Struct("qq")
 
 
-class End:
+class CallEnd:
     """One end of the call."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ class End:
 
 def main() -> None:
     """Hear the plan and the start, run."""
-    end = End(handshake.plan())
+    end = CallEnd(handshake.plan())
     if (at_ns := handshake.start()) is not None:
         end.run(at_ns)
 

@@ -22,7 +22,7 @@ from testbed.probes import handshake
 Row = dict[str, object]
 
 
-class Client:
+class HttpClient:
     """The requests of one plan. ``at_once`` bounds those in flight; one more is refused, and recorded so."""
 
     def __init__(self, plan: Mapping[str, Any], started_ns: int, session: aiohttp.ClientSession) -> None:
@@ -104,7 +104,7 @@ async def run(plan: Mapping[str, Any], started_ns: int) -> None:
         headers={"Accept-Encoding": "identity", "User-Agent": "testbed"},
     )
     async with session:
-        client = Client(plan, started_ns, session)
+        client = HttpClient(plan, started_ns, session)
         await handshake.until_told(asyncio.gather(*(client.request(*request) for request in requests)))
 
 

@@ -23,7 +23,7 @@ from testbed.probes import handshake
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Client:
+class KeepaliveClient:
     """The requests of one plan, on one connection as long as it lasts."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ def main() -> None:
     """Hear the plan and the start, run."""
     plan = handshake.plan()
     if (at_ns := handshake.start()) is not None:
-        asyncio.run(handshake.until_told(Client(plan | {"at_ns": at_ns}).run()))
+        asyncio.run(handshake.until_told(KeepaliveClient(plan | {"at_ns": at_ns}).run()))
 
 
 if __name__ == "__main__":

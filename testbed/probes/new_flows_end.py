@@ -45,7 +45,7 @@ def opened(tos: int) -> socket.socket:
     return made
 
 
-class Client:
+class NewFlowsClient:
     """Sends a packet at each beat from a new port, and hears the answers."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
@@ -154,7 +154,7 @@ def main() -> None:
         if handshake.start() is not None:
             as_tenant(plan, listener)
     elif (at_ns := handshake.start()) is not None:
-        Client(plan).run(at_ns)
+        NewFlowsClient(plan).run(at_ns)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ _SIOCOUTQ = 0x5411  # bytes that the other end has not acknowledged (tcp(7))
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, do not send what is left
 
 
-class Session:
+class Exchange:
     """One connection, as one end sees it; ``run`` returns when it is over."""
 
     def __init__(
@@ -185,7 +185,7 @@ def as_client(plan: dict[str, Any]) -> None:
         except OSError as error:
             tell(plan, number, "unreachable", 0, error.strerror or str(error))
         else:
-            session = Session(plan, connection, stop, lambda: time.time_ns() >= end_ns)
+            session = Exchange(plan, connection, stop, lambda: time.time_ns() >= end_ns)
             session.tell("connected")
             session.run()
             number += 1
@@ -216,7 +216,7 @@ def _serve(plan: Mapping[str, Any], connection: socket.socket, stop: int) -> Non
     first, _, rest = head.partition(b"\n")
     if not first:
         return
-    session = Session({**json.loads(first), "end": "tenant"}, connection, stop, lambda: False)
+    session = Exchange({**json.loads(first), "end": "tenant"}, connection, stop, lambda: False)
     session.tell("connected")
     session.run(len(rest))
 

@@ -28,7 +28,7 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 8.0
 
 
-class Client:
+class UploadClient:
     """The uploads of one plan."""
 
     def __init__(self, plan: Mapping[str, Any], session: aiohttp.ClientSession) -> None:
@@ -93,7 +93,7 @@ async def run(plan: Mapping[str, Any]) -> None:
         timeout=aiohttp.ClientTimeout(total=None),
         headers={"User-Agent": "testbed"},
     ) as session:
-        client = Client(plan, session)
+        client = UploadClient(plan, session)
         await handshake.until_told(
             asyncio.gather(*(client.upload(*upload) for upload in plan["uploads"])), left_s
         )

@@ -27,28 +27,28 @@ class Told:
 
 
 @dataclass
-class Entry:
+class Turn:
     """A run in the session's book; ``told`` is None until somebody has played it."""
 
     told: Told | None = None
 
 
 @contextmanager
-def turn(config: pytest.Config, key: str) -> Iterator[Entry]:
+def turn(config: pytest.Config, key: str) -> Iterator[Turn]:
     """Have a run to oneself. What the entry is told in the context, the session's other workers read.
 
     The kernel frees the lock of a worker that dies; the next one then finds no word and plays.
     """
     folder = _folder(config)
     if folder is None:  # one process alone
-        yield Entry()
+        yield Turn()
         return
     folder.mkdir(mode=0o700, exist_ok=True)
     with (folder / hashlib.sha256(key.encode()).hexdigest()).open("a+b") as book:
         fcntl.flock(book, fcntl.LOCK_EX)
         book.seek(0)
         content = book.read()
-        entry = Entry(msgspec.json.decode(content, type=Told) if content else None)
+        entry = Turn(msgspec.json.decode(content, type=Told) if content else None)
         try:
             yield entry
         finally:

@@ -43,7 +43,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepTime:
     """A step of the run, in CLOCK_REALTIME ns; ``ended_ns`` is None while it lasts or where it was cut."""
 
     name: str
@@ -100,7 +100,7 @@ class Record:
     started_ns: int | None = None
     ended_ns: int | None = None
     error: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepTime, ...] = ()
     fidelity: Fidelity | None = None
     verdicts: tuple[Verdict, ...] = ()
     decomposition: tuple[Decomposition, ...] = ()

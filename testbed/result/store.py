@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from testbed.errors import InputError
 from testbed.metrics import kinds
 from testbed.metrics.evidence import Evidence
-from testbed.result.record import Record, State, Step, from_json, to_json
+from testbed.result.record import Record, State, StepTime, from_json, to_json
 from testbed.result.verdict import Verdict
 from testbed.units import parse_duration
 
@@ -39,7 +39,7 @@ class ResultWriter:
     def begin(self, step: str, now_ns: int) -> None:
         """Note that a step begins; the one before it ends."""
         self.end(now_ns)
-        self.update(steps=(*self.record.steps, Step(step, now_ns)))
+        self.update(steps=(*self.record.steps, StepTime(step, now_ns)))
 
     def end(self, now_ns: int) -> None:
         """Note that the step that lasts, if any, is over."""

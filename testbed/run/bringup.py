@@ -38,11 +38,11 @@ SECRETS = sandbox.SHARED / "secrets"
 
 _SPARE = timedelta(hours=2)  # for bringing up, for samples, for clocks that differ
 
-Step = Callable[[str], AbstractContextManager[None]]
+StepContext = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass
-class Lab:
+class Rig:
     """A lab that is up: what a run measures with and ends."""
 
     network: Network
@@ -78,12 +78,12 @@ class Lab:
 def bring_up(
     job: Job,
     folder: Path,
-    step: Step,
+    step: StepContext,
     now: Callable[[], datetime],
     *,
     spin: bool,
     lender: Lender | None = None,
-) -> Lab:
+) -> Rig:
     """Build, provision and seed everything, and open the probes; ``spin`` lets the link engine have a core.
 
     ``lender`` has the NICs of the plan's bench, if there is one. Raises HostError or RunError.
@@ -110,7 +110,7 @@ def bring_up(
             mark_lengths=job.scenario.hub.mark_lengths,
         )
         links.open(link_specs(job))
-    lab = Lab(network, links, tenant)
+    lab = Rig(network, links, tenant)
     objects = _objects(job)
     seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):
@@ -158,7 +158,7 @@ def bring_up(
             )
             lab.probes[traffic.name] = probe_for(traffic, site)
             lab.probes[traffic.name].open()
-        lab.actors += faults.actors_for(job.scenario.events, faults.Site(network, tenant.endpoint, logs))
+        lab.actors += faults.actors_for(job.scenario.events, faults.FaultSite(network, tenant.endpoint, logs))
         for actor in lab.actors:
             actor.open()
         for probe in lab.probes.values():

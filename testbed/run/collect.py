@@ -7,17 +7,17 @@ from dataclasses import asdict, replace
 
 from testbed.lab import bench
 from testbed.link.fidelity import Budget
-from testbed.link.fidelity import Fidelity as Certificate
+from testbed.link.fidelity import Certificate as Certificate
 from testbed.link.native import read_bins
 from testbed.model.ends import EVERYTHING
 from testbed.model.scenario import FidelityBudget
 from testbed.result.record import Fidelity
 from testbed.run.account import Account
-from testbed.run.bringup import Lab
+from testbed.run.bringup import Rig
 from testbed.run.job import Job
 
 
-def collect(lab: Lab, job: Job, account: Account, stolen_share: float | None) -> None:
+def collect(lab: Rig, job: Job, account: Account, stolen_share: float | None) -> None:
     """Write all samples there are, evidence first; what fails here is told, and the rest is still written."""
     folder = account.writer.folder
     for name, probe in lab.probes.items():  # while the links are up: answers may still be waited for

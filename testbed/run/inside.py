@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from testbed import paths, plots
-from testbed.faults.player import Player
+from testbed.faults.player import FaultPlayer
 from testbed.lab import cores
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
@@ -37,7 +37,7 @@ from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
 from testbed.run import notes, progress
 from testbed.run.account import Account
-from testbed.run.bringup import Lab, bring_up
+from testbed.run.bringup import Rig, bring_up
 from testbed.run.collect import collect
 from testbed.run.guard import carry_on, trace, words
 from testbed.run.job import Job, unpack
@@ -104,7 +104,7 @@ class Run:
             with self._step("samples"):
                 collect(lab, self._job, self._account, self._stolen_share)
 
-    def _play(self, lab: Lab) -> None:
+    def _play(self, lab: Rig) -> None:
         scenario = self._job.scenario
         start_ns = time.time_ns() + _LEAD_NS
         lab.links.start(start_ns)
@@ -115,7 +115,7 @@ class Run:
         self._writer.update(started_ns=start_ns)
         before = cores.ticks()
         watch, roll = Watch(self._job, lab, start_ns), Roll(lab.parts, start_ns)
-        faults = Player(lab.actors, start_ns, time.time_ns)
+        faults = FaultPlayer(lab.actors, start_ns, time.time_ns)
         faults.start()
         end_ns = start_ns + scenario.duration + _DRAIN_NS
         try:

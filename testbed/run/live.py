@@ -10,11 +10,11 @@ from testbed.link.backend import Counters
 from testbed.metrics.evidence import Evidence
 from testbed.model.ends import End
 from testbed.model.facts import Facts
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 from testbed.probes.probe import Live, ProbeState
 from testbed.result import grounds
 from testbed.result.verdict import Outcome, evaluate
-from testbed.run.bringup import Lab
+from testbed.run.bringup import Rig
 from testbed.run.job import Job
 from testbed.run.progress import ObjectiveNow, Tick, UplinkNow
 from testbed.units import format_duration
@@ -37,7 +37,7 @@ class _Look:
 class Watch:
     """Looks at a lab that plays a job since ``start_ns`` (CLOCK_REALTIME)."""
 
-    def __init__(self, job: Job, lab: Lab, start_ns: int) -> None:
+    def __init__(self, job: Job, lab: Rig, start_ns: int) -> None:
         self._job, self._lab, self._start_ns = job, lab, start_ns
         self._before = _Look(start_ns, {})
         self._objectives = tuple(ObjectiveNow(o.title, "", "running") for o in job.scenario.objectives)
@@ -94,8 +94,8 @@ def _state(schedule: LinkSchedule, t_ns: int) -> str:
         return "ready"
     t_ns = t_ns % schedule.end_ns if schedule.repeat else t_ns
     segment = int(schedule.t_ns.searchsorted(t_ns, side="right")) - 1
-    state = State(int(schedule.state[max(segment, 0)]))
-    return {State.PASS: "up", State.CUT: "dark", State.HOLD: "held"}[state]
+    state = LinkState(int(schedule.state[max(segment, 0)]))
+    return {LinkState.PASS: "up", LinkState.CUT: "dark", LinkState.HOLD: "held"}[state]
 
 
 def _words(live: Live) -> str:

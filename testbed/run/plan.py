@@ -116,7 +116,7 @@ def make(
         except InputError as error:
             problems += error.problems
             continue
-        played = [needs.Played(profile.place, schedule) for schedule in links[name].pair]
+        played = [needs.LinkUse(profile.place, schedule) for schedule in links[name].pair]
         problems += needs.problems(link, BACKENDS[link].capabilities, played)
     for traffic in scenario.traffic.values():
         if isinstance(traffic, HttpGet):

@@ -9,7 +9,7 @@ import numpy as np
 from testbed.errors import Problem
 from testbed.faults import ACTORS
 from testbed.model.event import Event
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 from testbed.model.scenario import Scenario
 from testbed.traces.compile import LinkPair
 from testbed.traces.impair import STATES
@@ -39,7 +39,7 @@ def _shows(schedule: LinkSchedule, event: Event, direction: Direction) -> bool:
         return False  # an event begins a segment
     during = slice(int(first), int(end))
     state, rate_bps = schedule.state[during], schedule.rate_bps[during]
-    if event.kind in STATES and not np.isin(state, (STATES[event.kind], State.CUT)).all():
+    if event.kind in STATES and not np.isin(state, (STATES[event.kind], LinkState.CUT)).all():
         return False
     if event.rate is not None:
         capped = (rate_bps > 0) & (rate_bps <= getattr(event.rate, direction))

@@ -23,7 +23,7 @@ Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
-class Entry:
+class DatasetFile:
     """One file of a dataset."""
 
     format: str
@@ -38,13 +38,13 @@ class Dataset:
     address: str
     licence: str
     citation: str
-    files: Mapping[str, Entry]
+    files: Mapping[str, DatasetFile]
     note: str = ""
     name: str = load.of_key()
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Datasets:
     """All datasets by name."""
 
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
@@ -73,9 +73,9 @@ class Catalogue:
 
 
 @cache
-def read(path: Path = FILE) -> Catalogue:
+def read(path: Path = FILE) -> Datasets:
     """Read the catalogue. Raises InputError."""
-    return load.read(path, Catalogue)
+    return load.read(path, Datasets)
 
 
 def terms(dataset: Dataset) -> str:
@@ -120,13 +120,13 @@ def _copy(answer: http.client.HTTPResponse, file: IO[bytes], address: str, progr
     return digest.hexdigest()
 
 
-def check(path: Path, entry: Entry) -> None:
+def check(path: Path, entry: DatasetFile) -> None:
     """Check a file against the catalogue's SHA-256, where it has one. Raises InputError."""
     if entry.sha256:
         with path.open("rb") as file:
             _compare(hashlib.file_digest(file, "sha256").hexdigest(), entry, str(path))
 
 
-def _compare(found: str, entry: Entry, where: str) -> None:
+def _compare(found: str, entry: DatasetFile, where: str) -> None:
     if entry.sha256 and found != entry.sha256:
         raise InputError(where, f"SHA-256 {found}", f"the catalogue says {entry.sha256}")

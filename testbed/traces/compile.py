@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from testbed.errors import NOWHERE, Place
 from testbed.model.event import Event
-from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
+from testbed.model.link import Direction, LinkSchedule, LinkState, QueueLimit
 from testbed.model.trace import FRAMES, EventKind, Loss, Series, SeriesName, Trace
 from testbed.model.uplink import FixedLink, Rates
 from testbed.traces import playback, waits
@@ -64,7 +64,7 @@ class _Way:
     delay: _Steps
     loss: _Steps
     rate: _Steps
-    states: tuple[tuple[int, int, State], ...] = ()
+    states: tuple[tuple[int, int, LinkState], ...] = ()
 
 
 def compile_link(
@@ -111,7 +111,7 @@ def _ways(trace: Trace, seed: int, rate: Rates | None) -> tuple[_Way, _Way]:
     lost_up, lost_down = _directions(loss, np.random.Generator(np.random.PCG64(seed)))
     arrival = np.maximum.accumulate(t + up - np.arange(len(t))) + np.arange(len(t))
     cuts = tuple(
-        (event.t_ns, event.t_ns + event.duration_ns, State.CUT)
+        (event.t_ns, event.t_ns + event.duration_ns, LinkState.CUT)
         for event in trace.events
         if event.kind is EventKind.OUTAGE
     )
@@ -192,15 +192,15 @@ def _rate(
     trace: Trace,
     name: SeriesName,
     given: Rates | None,
-    cuts: tuple[tuple[int, int, State], ...],
-) -> tuple[_Steps, tuple[tuple[int, int, State], ...]]:
+    cuts: tuple[tuple[int, int, LinkState], ...],
+) -> tuple[_Steps, tuple[tuple[int, int, LinkState], ...]]:
     """Return a direction's rate and states; where the trace's rate is 0 packets wait."""
     series = trace.series.get(name)
     if series is None or not len(series):
         fallback = given or Rates(0, 0)
         return _constant(fallback.up if name is SeriesName.UP_RATE else fallback.down), cuts
     begins, ends = series.t_ns, np.append(series.t_ns[1:], trace.duration_ns)
-    holds = tuple((int(begins[i]), int(ends[i]), State.HOLD) for i in np.flatnonzero(series.value == 0))
+    holds = tuple((int(begins[i]), int(ends[i]), LinkState.HOLD) for i in np.flatnonzero(series.value == 0))
     factor = trace.framing.get(name, FRAMES).factor
     return _Steps(series.t_ns, (series.value * factor).astype(np.float64)), holds + cuts
 
@@ -210,8 +210,8 @@ def _schedule(way: _Way, duration_ns: int, queue: QueueLimit) -> LinkSchedule:
     edges = np.append(edges, duration_ns - 1) if way.delay.linear else edges  # the last line ends there
     times = np.unique(np.concatenate(([0], way.delay.t_ns, way.loss.t_ns, way.rate.t_ns, edges)))
     times = times[(times >= 0) & (times < duration_ns)].astype(np.int64)
-    state: NDArray[np.uint8] = np.full(len(times), State.PASS, np.uint8)
-    for begin, end, value in sorted(way.states, key=lambda state: state[2] != State.HOLD):
+    state: NDArray[np.uint8] = np.full(len(times), LinkState.PASS, np.uint8)
+    for begin, end, value in sorted(way.states, key=lambda state: state[2] != LinkState.HOLD):
         first, last = np.searchsorted(times, (begin, end))
         state[first:last] = value
     delay = way.delay.at(times).round().astype(np.int64)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from testbed.errors import InputError
-from testbed.model.trace import Kind, Parent, Provenance, Series, SeriesName, Trace, TraceEvent
+from testbed.model.trace import Origin, Parent, Provenance, Series, SeriesName, Trace, TraceEvent
 from testbed.traces.slots import SLOT_NS, first_boundary
 from testbed.units import format_duration
 
@@ -88,7 +88,7 @@ def splice(traces: Sequence[Trace], parents: Sequence[Parent] = ()) -> Trace:
         first,
         provenance=replace(
             provenance,
-            kind=first.provenance.kind if len(kinds) == 1 else Kind.SYNTHETIC,
+            kind=first.provenance.kind if len(kinds) == 1 else Origin.SYNTHETIC,
             licence="; ".join(dict.fromkeys(trace.provenance.licence for trace in traces)),
             traits=tuple(dict.fromkeys(trait for trace in traces for trait in trace.provenance.traits)),
             start_ns=first.provenance.start_ns if len(set(map(id, traces))) == 1 else None,
@@ -143,7 +143,7 @@ def scale(trace: Trace, *, delay: float = 1.0, rate: float = 1.0, parents: Seque
     provenance = descended(trace, parents, f"delays scaled by {delay:g}, rates by {rate:g}")
     return replace(
         trace,
-        provenance=replace(provenance, kind=Kind.SYNTHETIC),
+        provenance=replace(provenance, kind=Origin.SYNTHETIC),
         series={name: scaled(name, series) for name, series in trace.series.items()},
     )
 

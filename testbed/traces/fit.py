@@ -23,8 +23,8 @@ from testbed.traces.profile import (
     Profile,
     RateModel,
     RateQuantiles,
+    Spell,
     Spread,
-    Stretch,
 )
 from testbed.traces.round_trips import round_trips
 from testbed.traces.slots import SLOT_NS, first_boundary
@@ -190,13 +190,13 @@ def _outages(
     trace: Trace, runs: LossRuns, absent: NDArray[np.bool_], probed_ns: int, source: str
 ) -> tuple[Outage, ...]:
     """Return outages by cause as marked, with what was lost in each; long runs of losses that no mark explains."""
-    found: dict[str, list[Stretch]] = {}
+    found: dict[str, list[Spell]] = {}
     unexplained = absent.copy()
     for event in _marked(trace):
         mine = _inside(runs, event) & unexplained
         unexplained &= ~mine
         lost = int(runs.lasted_ns[mine].sum())
-        found.setdefault(event.cause, []).append(Stretch(event.duration_ns, 1, lost))
+        found.setdefault(event.cause, []).append(Spell(event.duration_ns, 1, lost))
     every_ns = trace.duration_ns
     if unexplained.any():
         found.setdefault("UNANSWERED", []).extend(stretches(runs.lasted_ns[unexplained]))
@@ -204,7 +204,7 @@ def _outages(
     return tuple(_outage(cause, found[cause], every_ns, source) for cause in sorted(found))
 
 
-def _outage(cause: str, recorded: list[Stretch], every_ns: int, source: str) -> Outage:
+def _outage(cause: str, recorded: list[Spell], every_ns: int, source: str) -> Outage:
     lasted = [one.lasted for one in recorded for _ in range(one.times)]
     return Outage(
         cause, every_ns // len(lasted), int(np.median(lasted)), max(lasted), source, recorded=tuple(recorded)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from testbed.model.trace import Series, Trace
 from testbed.traces.losses import LossRuns
-from testbed.traces.profile import DurationQuantiles, Handover, Stretch
+from testbed.traces.profile import DurationQuantiles, Handover, Spell
 from testbed.traces.slots import SLOT_NS
 
 Int = NDArray[np.int64]
@@ -70,10 +70,10 @@ def _lead(begins: Int, phase: int) -> int:
     return max(0, round(float(np.median(before))))
 
 
-def stretches(lasted: Int) -> tuple[Stretch, ...]:
+def stretches(lasted: Int) -> tuple[Spell, ...]:
     """Return lengths with how often each comes."""
     each, times = np.unique(lasted, return_counts=True)
-    return tuple(Stretch(int(one), int(count)) for one, count in zip(each, times, strict=True))
+    return tuple(Spell(int(one), int(count)) for one, count in zip(each, times, strict=True))
 
 
 def _settle(probes: Series, ends: Int, level: float, peak: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from testbed.traces.profile import DurationQuantiles, Profile, RateQuantiles, Spread, Stretch
+from testbed.traces.profile import DurationQuantiles, Profile, RateQuantiles, Spell, Spread
 from testbed.units import format_rate, format_share
 
 _WIDTH = 116
@@ -63,7 +63,7 @@ def _listed(key: str, items: Iterable[str]) -> list[str]:
     return [line.replace(_HARD, " ") for line in lines]
 
 
-def _stretch(stretch: Stretch) -> str:
+def _stretch(stretch: Spell) -> str:
     lost = "" if stretch.lost is None else f", lost: {_exact(stretch.lost)}"
     return f"{{lasted: {_exact(stretch.lasted)}, times: {stretch.times}{lost}}}"
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.model.event import Event, Kind
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 
-STATES: Mapping[Kind, State] = {Kind.OUTAGE: State.CUT, Kind.REBOOT: State.CUT, Kind.HOLD: State.HOLD}
+STATES: Mapping[Kind, LinkState] = {Kind.OUTAGE: LinkState.CUT, Kind.REBOOT: LinkState.CUT, Kind.HOLD: LinkState.HOLD}
 """What a link does while these last; of a trace's own state and an event's, a cut counts before a hold."""
 
 
@@ -37,7 +37,7 @@ def impair(schedule: LinkSchedule, events: Sequence[Event], direction: Direction
             cap = getattr(event.rate, direction)
             rate_bps[inside] = np.where(rate_bps[inside] == 0, cap, np.minimum(rate_bps[inside], cap))
         if event.kind in STATES:
-            state[inside & (state != State.CUT)] = STATES[event.kind]
+            state[inside & (state != LinkState.CUT)] = STATES[event.kind]
     return replace(schedule, t_ns=t_ns, delay_ns=delay_ns, loss=loss, rate_bps=rate_bps, state=state)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from testbed.model.trace import EventKind, Kind, Layer, Loss, SeriesName, Trace, Trait
+from testbed.model.trace import EventKind, Layer, Loss, Origin, SeriesName, Trace, Trait
 from testbed.traces import slots
 from testbed.traces.handover import handovers
 from testbed.traces.losses import loss_runs
@@ -136,7 +136,7 @@ def _direction(trace: Trace) -> Iterator[Finding]:
     if probes is None:
         return
     unknown = int((probes.loss == Loss.UNKNOWN).sum())
-    if unknown and trace.provenance.kind is Kind.MEASURED:
+    if unknown and trace.provenance.kind is Origin.MEASURED:
         yield Finding(
             "loss-direction",
             f"{unknown} losses of unknown direction",
@@ -178,7 +178,7 @@ def _clock(trace: Trace) -> Iterator[Finding]:
             "no times in front of the replies",
             "probes are placed evenly; record with ping -D",
         )
-    if slots.first_boundary(trace.provenance) is None and trace.provenance.kind is Kind.MEASURED:
+    if slots.first_boundary(trace.provenance) is None and trace.provenance.kind is Origin.MEASURED:
         found = handovers(trace)
         how = "" if found is not None and found.clear else ", and the data do not show the cycle"
         yield Finding(

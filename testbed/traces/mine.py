@@ -14,7 +14,7 @@ from testbed.units import format_duration, format_rate, format_share
 
 
 @dataclass(frozen=True)
-class Window:
+class Excerpt:
     """A stretch of a trace and how bad it is: ``value`` in ns, a share, or bit/s; ``text`` for people."""
 
     metric: str
@@ -74,7 +74,7 @@ METRICS: Mapping[str, tuple[Score, Callable[[float], str]]] = {
 }
 
 
-def worst(trace: Trace, *, length_ns: int = 60 * 10**9, count: int = 3) -> list[Window]:
+def worst(trace: Trace, *, length_ns: int = 60 * 10**9, count: int = 3) -> list[Excerpt]:
     """Return the worst windows by each metric, worst first; windows of one metric do not overlap."""
     length = min(length_ns, trace.duration_ns)
     # Windows on a grid of a tenth of their length: the worst one is found within that.
@@ -82,15 +82,15 @@ def worst(trace: Trace, *, length_ns: int = 60 * 10**9, count: int = 3) -> list[
     return [w for metric in METRICS for w in _worst(trace, metric, begins, length, count)]
 
 
-def _worst(trace: Trace, metric: str, begins: range, length: int, count: int) -> list[Window]:
+def _worst(trace: Trace, metric: str, begins: range, length: int, count: int) -> list[Excerpt]:
     score, text = METRICS[metric]
     scored = [(score(trace, begin, begin + length), begin) for begin in begins]
     ranked = sorted(
         ((value, begin) for value, begin in scored if value is not None), key=lambda s: (-s[0], s[1])
     )
-    kept: list[Window] = []
+    kept: list[Excerpt] = []
     for value, begin in ranked:
         clear = all(abs(begin - window.from_ns) >= length for window in kept)
         if clear and len(kept) < count and value != 0:
-            kept.append(Window(metric, begin, begin + length, abs(value), text(value)))
+            kept.append(Excerpt(metric, begin, begin + length, abs(value), text(value)))
     return kept

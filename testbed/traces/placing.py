@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.traces.profile import Stretch
+from testbed.traces.profile import Spell
 
 Int = NDArray[np.int64]
 
 
-def drawn(stretches: Sequence[Stretch], wanted: float, chance: np.random.Generator) -> list[Stretch]:
+def drawn(stretches: Sequence[Spell], wanted: float, chance: np.random.Generator) -> list[Spell]:
     """Return about ``wanted`` stretches in random order, evenly over all lengths.
 
     As many as were recorded are those that were recorded. The fraction of ``wanted`` decides by chance whether there

@@ -79,7 +79,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Spell:
     """So many ``times`` something ``lasted`` so long; probes were ``lost`` in it for less, where said."""
 
     lasted: Duration
@@ -102,7 +102,7 @@ class Handover:
     peak: Duration
     settle: Duration
     source: str
-    gaps: tuple[Stretch, ...] = ()
+    gaps: tuple[Spell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Bursts:
     single: Share
     longest: Duration
     source: str
-    runs: tuple[Stretch, ...] = ()
+    runs: tuple[Spell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Outage:
     median: Duration
     longest: Duration
     source: str
-    recorded: tuple[Stretch, ...] = ()
+    recorded: tuple[Spell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -250,12 +250,12 @@ def _written(value: Any, hint: Any) -> str:
     }
     if isinstance(value, tuple):
         return ", ".join(
-            _stretch(one) if isinstance(one, Stretch) else units.format_duration(one) for one in value
+            _stretch(one) if isinstance(one, Spell) else units.format_duration(one) for one in value
         )
     return writers[hint](value) if hint in writers else str(value)
 
 
-def _stretch(stretch: Stretch) -> str:
+def _stretch(stretch: Spell) -> str:
     lost = "" if stretch.lost is None else f" ({units.format_duration(stretch.lost)} lost)"
     return f"{stretch.times} x {units.format_duration(stretch.lasted)}{lost}"
 

@@ -12,7 +12,7 @@ from testbed.traces.handover import Handovers
 from testbed.traces.judgement import FEWEST_SLOTS, Judgement
 from testbed.traces.likeness import Likeness
 from testbed.traces.lint import Finding
-from testbed.traces.mine import Window
+from testbed.traces.mine import Excerpt
 from testbed.traces.stats import Info, Losses, Rate
 from testbed.units import format_duration, format_rate, format_share
 
@@ -168,7 +168,7 @@ def _likeness(name: str, found: Likeness) -> str:
     return f"{name:<26} {found.ks:>6.3f} {found.p95_ratio:>6.2f} {step:>6}  {lost:<18} {runs}"
 
 
-def mine_lines(name: str, windows: Sequence[Window]) -> Iterator[str]:
+def mine_lines(name: str, windows: Sequence[Excerpt]) -> Iterator[str]:
     """Yield the lines of `trace mine`, each with the command that cuts its window out."""
     for window in windows:
         span = f"{window.from_ns / 1e9:g} s to {window.to_ns / 1e9:g} s"

@@ -22,7 +22,7 @@ _CLEAR = 0.6
 
 
 @dataclass(frozen=True)
-class Steps:
+class StepSpread:
     """How far the steps of times vary (standard deviations, ns): as recorded, and less each RTT."""
 
     recorded_ns: int
@@ -34,7 +34,7 @@ class Steps:
         return self.less_rtt_ns < _CLEAR * self.recorded_ns
 
 
-def steps(trace: Trace) -> Steps | None:
+def steps(trace: Trace) -> StepSpread | None:
     """Return how regular a trace's times are; None for too few RTTs, and where no clock of the prober's made them."""
     probes = trace.series.get(SeriesName.RTT)
     if probes is None or Trait.NO_SEND_TIMES in trace.provenance.traits or waits(trace) is not None:
@@ -44,7 +44,7 @@ def steps(trace: Trace) -> Steps | None:
         return None
     recorded, sent = np.diff(probes.t_ns)[pairs], np.diff(probes.t_ns - probes.value)[pairs]
     usual = recorded <= np.percentile(recorded, 99)  # holes are not the clock's
-    return Steps(round(float(recorded[usual].std())), round(float(sent[usual].std())))
+    return StepSpread(round(float(recorded[usual].std())), round(float(sent[usual].std())))
 
 
 def as_sent(trace: Trace, parents: Sequence[Parent] = ()) -> Trace:

@@ -27,9 +27,9 @@ from testbed.model.trace import (
     UNITS,
     EventKind,
     Framing,
-    Kind,
     Layer,
     Loss,
+    Origin,
     Parameter,
     Parent,
     Provenance,
@@ -143,7 +143,7 @@ def import_file(
         recording = spacing.spaced(recording, cadence_ns)
     dataset = catalogue.read().dataset_of(path.absolute())
     provenance = Provenance(
-        kind=Kind.MEASURED,
+        kind=Origin.MEASURED,
         source=f"{dataset.name}: {dataset.title}; {path.name}" if dataset else path.name,
         licence=dataset.licence if dataset else "not stated",
         citation=dataset.citation if dataset else "",
@@ -264,7 +264,7 @@ def _series(table: pa.Table, name: str) -> Series:
 
 def _provenance(fields: dict[str, Any]) -> Provenance:
     built = {
-        "kind": Kind(fields["kind"]),
+        "kind": Origin(fields["kind"]),
         "parents": tuple(Parent(**parent) for parent in fields["parents"]),
         "parameters": tuple(Parameter(**parameter) for parameter in fields["parameters"]),
         "traits": tuple(Trait(trait) for trait in fields["traits"]),

@@ -18,8 +18,8 @@ from testbed.errors import InputError
 from testbed.model.trace import (
     FRAMINGS,
     EventKind,
-    Kind,
     Loss,
+    Origin,
     Parameter,
     Provenance,
     Series,
@@ -112,7 +112,7 @@ def _provenance(profile: Profile, duration_ns: int, seed: int) -> Provenance:
         Parameter("seed", str(seed), "chosen"),
     )
     return Provenance(
-        kind=Kind.SYNTHETIC,
+        kind=Origin.SYNTHETIC,
         source=f"profile {profile.name}: {profile.about}",
         licence="as the testbed's own",
         slot_ns=0 if profile.handover else None,

@@ -105,3 +105,14 @@ def test_only_the_network_builder_imports_mininet() -> None:
     ]
 
     assert [ROOT / "testbed" / "lab" / "network.py"] == importers
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """One name, one thing: whoever reads `Client` or `State` need not ask whose."""
+    named: dict[str, list[str]] = {}
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                named.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+
+    assert {} == {name: where for name, where in named.items() if len(where) > 1}

@@ -74,7 +74,7 @@ def _pull(args: argparse.Namespace) -> int:
     return save(_of_dataset(store.import_file(local, dataset.files[path].format), dataset), out)
 
 
-def _listed(known: catalogue.Catalogue) -> Iterator[str]:
+def _listed(known: catalogue.Datasets) -> Iterator[str]:
     for name, dataset in known.datasets.items():
         yield f"{name}: {dataset.title}; licence: {dataset.licence}"
         yield from (f"  {name}/{path}" for path in dataset.files)

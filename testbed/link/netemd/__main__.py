@@ -20,13 +20,13 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from testbed.errors import TestbedError
-from testbed.link.netemd.player import Player, Setup
+from testbed.link.netemd.player import NetemPlayer, Setup
 
 _FIFO_PRIORITY = 10
 _PR_SET_PDEATHSIG = 1
 
 
-def serve(player: Player, path: Path, wake: socket.socket) -> None:
+def serve(player: NetemPlayer, path: Path, wake: socket.socket) -> None:
     """Play and answer until `stop` or a signal, which writes to `wake`."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     path.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ def serve(player: Player, path: Path, wake: socket.socket) -> None:
                 _answer(player, ready, message)
 
 
-def _answer(player: Player, client: socket.socket, message: str) -> None:
+def _answer(player: NetemPlayer, client: socket.socket, message: str) -> None:
     word, *words = message.split()
     with suppress(OSError):  # it has hung up
         if word == "stats":
@@ -93,7 +93,7 @@ def main(folder: str) -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     try:
         with IPRoute() as ip, ExitStack() as stack:
-            player = Player(ip, Setup.read(Path("linkd.conf")), stack, Path("links.bins"))
+            player = NetemPlayer(ip, Setup.read(Path("linkd.conf")), stack, Path("links.bins"))
             with suppress(PermissionError):
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_FIFO_PRIORITY))
                 player.evidence.real_time()

@@ -89,7 +89,7 @@ class Tally:
         }
 
 
-class Evidence:
+class NetemEvidence:
     """Counters of all lanes (2 * link + direction) in memory that a parent maps, and links.bins."""
 
     def __init__(self, n_lanes: int, records: Path) -> None:

@@ -13,15 +13,15 @@ from pyroute2 import IPRoute
 
 from testbed.link.layout import CERTAIN, FOREVER, unpack
 from testbed.link.netemd import counters
-from testbed.link.netemd.evidence import Evidence, Reading, Tally
+from testbed.link.netemd.evidence import NetemEvidence, Reading, Tally
 from testbed.link.netemd.splice import Splice, queued
 from testbed.link.netemd.steps import FIELDS, Steps
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 
 LOOK_NS = 50_000_000
 LOOK_SHARE = 0.1
 """How often the kernel's counters are read, and the share of the time that it may take."""
-_MOST = {"delay": 2**38, "rate": 2**50, "loss": CERTAIN, "state": State.CUT}
+_MOST = {"delay": 2**38, "rate": 2**50, "loss": CERTAIN, "state": LinkState.CUT}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Lane:
         return self._tally.counters(reading)
 
 
-class Player:
+class NetemPlayer:
     """All links of a folder, from the opening of their interfaces to the last record."""
 
     def __init__(self, ip: IPRoute, setup: Setup, stack: ExitStack, records: Path) -> None:
@@ -127,7 +127,7 @@ class Player:
                     for dscp, length in zip(setup.mark, setup.mark_length, strict=True)
                 ]
                 self._lanes.append(Lane(name, direction, schedule, splice, marks))
-        self.evidence = Evidence(len(self._lanes), records)
+        self.evidence = NetemEvidence(len(self._lanes), records)
         self._start_ns = FOREVER
         self._look_ns = FOREVER
         self._rested_ns = 0
@@ -188,7 +188,7 @@ class Player:
         ]
         if not lanes:
             return f"error: no link '{link}' with direction '{direction}'"
-        if field == "state" and value == State.HOLD:
+        if field == "state" and value == LinkState.HOLD:
             return "error: netem cannot hold packets; cut them, or use the native back end"
         if field not in FIELDS or not 0 <= value <= _MOST[field]:
             return f"error: {field} cannot be {value}"

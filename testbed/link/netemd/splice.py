@@ -32,7 +32,7 @@ _ETH_P_ALL = 3
 
 
 @dataclass(frozen=True)
-class Lane:
+class Strand:
     """One direction of a splice: interfaces by index, and the names whose counters tell what went in and out."""
 
     entrance: int
@@ -63,8 +63,8 @@ class Splice:
         a, b = _index(ip, inner_h), _index(ip, inner_n)
         up, down = queues[Direction.UP], queues[Direction.DOWN]
         self.lanes = {
-            Direction.UP: Lane(h, a, b, n, hub, inner_n, up),
-            Direction.DOWN: Lane(n, b, a, h, net, inner_h, down),
+            Direction.UP: Strand(h, a, b, n, hub, inner_n, up),
+            Direction.DOWN: Strand(n, b, a, h, net, inner_h, down),
         }
         self._netlink = qdiscs.Netlink()
         self._undo: list[Callable[[], None]] = []
@@ -116,7 +116,7 @@ class Splice:
         self._applied[direction] = self.prepare(direction, setting)
 
 
-def queued(statistics: QueueStatistics, lane: Lane) -> Queued:
+def queued(statistics: QueueStatistics, lane: Strand) -> Queued:
     """Return a lane's part of `counters.queues`; netem counts the drops of the token bucket behind it as well."""
     netem, rate = statistics[lane.shaper, qdiscs.NETEM], statistics[lane.shaper, qdiscs.RATE]
     return Queued(netem["drops"] - rate["drops"], rate["drops"], netem["qlen"], rate["backlog"])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.link.layout import CERTAIN, FOREVER
-from testbed.model.link import LinkSchedule, State
+from testbed.model.link import LinkSchedule, LinkState
 
 STEP_NS = 10_000_000
 FIELDS = ("delay", "rate", "loss", "state")
@@ -103,7 +103,7 @@ class Steps:
             setting,
             delay_ns=live.get("delay", setting.delay_ns),
             rate_bps=live.get("rate", setting.rate_bps),
-            cut=live.get("state", State.CUT if setting.cut else State.PASS) == State.CUT,
+            cut=live.get("state", LinkState.CUT if setting.cut else LinkState.PASS) == LinkState.CUT,
         )
 
     def next_ns(self, now_ns: int) -> int:
@@ -116,7 +116,7 @@ class Steps:
         if now_ns < self._start_ns:
             return Setting(int(s.delay_ns[0]), 0.0, int(s.rate_bps[0]))
         i = self._index(now_ns)
-        return Setting(int(s.delay_ns[i]), float(s.loss[i]), int(s.rate_bps[i]), s.state[i] == State.CUT)
+        return Setting(int(s.delay_ns[i]), float(s.loss[i]), int(s.rate_bps[i]), s.state[i] == LinkState.CUT)
 
     def _planned_next(self, now_ns: int) -> int:
         s = self._schedule

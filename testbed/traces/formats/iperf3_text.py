@@ -13,7 +13,7 @@ from pathlib import Path
 
 from testbed.model.trace import Layer, SeriesName
 from testbed.traces.formats import base, rate_text
-from testbed.traces.formats.rate_text import NUMBER, RateLog, Rates
+from testbed.traces.formats.rate_text import NUMBER, Intervals, RateLog
 
 _TOUCHING_S = 0.02
 _INTERVAL = re.compile(
@@ -143,7 +143,7 @@ def _without_last(test: _Test, log: RateLog) -> list[tuple[int, re.Match[str]]]:
 def _add(log: RateLog, test: _Test, number: int, row: re.Match[str]) -> None:
     sends = row["role"].startswith("TX") if row["role"] else _this_end_sends(test)
     name = SeriesName.UP_RATE if sends != test.server else SeriesName.DOWN_RATE
-    rates = log.rates.setdefault(name, Rates(by_sender=sends))
+    rates = log.rates.setdefault(name, Intervals(by_sender=sends))
     begin, end, before = float(row["begin"]), float(row["end"]), sum(rates.length_ns) / 1e9
     if abs(begin - before) > _TOUCHING_S or end <= begin:
         found = f"interval {begin:g}-{end:g} s follows {before:g} s"

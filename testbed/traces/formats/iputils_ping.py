@@ -42,7 +42,7 @@ def read(path: Path, lines: Iterable[str], stamps: Stamps, notes: tuple[str, ...
 def _is_whole(stamps: Stamps, line: str) -> bool:
     """Say whether a last line without end lacks nothing but its end: no number in it can have been cut."""
     said = ping_words.said(Stamps(stamps.path)(0, line)[1])
-    return said is not None and said.kind is not ping_words.Kind.REPORT
+    return said is not None and said.kind is not ping_words.LineKind.REPORT
 
 
 FORMAT = base.Format(

@@ -17,7 +17,7 @@ import numpy as np
 from testbed.errors import InputError, Place
 from testbed.model.trace import Loss, Series, SeriesName, Trait
 from testbed.traces.formats import base, documents, text
-from testbed.traces.formats.irtt_scan import Columns, CutShortError, ScanError, Window, scan
+from testbed.traces.formats.irtt_scan import Block, Columns, CutShortError, ScanError, scan
 
 _LIST = re.compile(rb'"round_trips"\s*:\s*\[')
 _BLOCK = 4 << 20
@@ -79,7 +79,7 @@ def _recording(columns: Columns) -> base.Recording:
 def _columns(path: Path) -> Columns:
     try:
         with base.readable(path), _opened(path) as file:
-            window = Window(file, _BLOCK)
+            window = Block(file, _BLOCK)
             window.leave(_list_start(path, bytes(window.data)))
             columns = scan(window)
             if not _is_end(window):
@@ -118,7 +118,7 @@ def _list_start(path: Path, start: bytes) -> int:
     return found.end()
 
 
-def _is_end(window: Window) -> bool:
+def _is_end(window: Block) -> bool:
     """Say whether nothing but the document's brace is left."""
     end = bytes(window.data).strip()
     while len(end) < 2:

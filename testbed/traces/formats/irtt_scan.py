@@ -98,7 +98,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     return library
 
 
-class Window:
+class Block:
     """The part of a stream that is in memory, at most ``size`` bytes of it."""
 
     def __init__(self, stream: GzipFile | FileIO | BytesIO, size: int) -> None:
@@ -135,7 +135,7 @@ class Window:
         return self._filled > before
 
 
-def scan(window: Window) -> Columns:
+def scan(window: Block) -> Columns:
     """Return the round trips of a stream from behind the list's bracket on; leave what is behind the list.
 
     Raises ScanError for what irtt does not write, CutShortError where the list has no end.
@@ -160,7 +160,7 @@ def scan(window: Window) -> Columns:
     return Columns.joined(parts)
 
 
-def _error(window: Window, found: _Scan) -> ScanError:
+def _error(window: Block, found: _Scan) -> ScanError:
     text = bytes(window.data[found.at : found.at + _SHOWN]).decode("utf-8", "replace")
     words = {"key": (found.key or b"").decode(), "found": _BEHIND.split(text, 1)[0].strip('"')}
     return ScanError(

@@ -29,7 +29,7 @@ _MANY = 1000
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Recognition:
     """The format of a list and why; without a name nothing takes it, and ``line`` may say where that shows."""
 
     name: str
@@ -38,7 +38,7 @@ class Verdict:
     line: int = 0
 
 
-def verdict(head: base.Head) -> Verdict | None:
+def verdict(head: base.Head) -> Recognition | None:
     """Return what a file's beginning is, or None where it is no list of whole numbers."""
     numbers = first(head)
     if not numbers:
@@ -50,7 +50,7 @@ def verdict(head: base.Head) -> Verdict | None:
     if _are_losses(numbers, bool(words & _LOSS_WORDS), deliveries):
         return _losses(head, numbers)
     if delays != deliveries:
-        return Verdict(_delays(numbers) if delays else MAHIMAHI, "by the words of the file's name")
+        return Recognition(_delays(numbers) if delays else MAHIMAHI, "by the words of the file's name")
     return _rising(numbers) if _rises(numbers) else _falling(numbers)
 
 
@@ -91,7 +91,7 @@ def _are_losses(numbers: Sequence[int], named: bool, deliveries: bool) -> bool:
     return not deliveries and (numbers[0] == 0 or len(numbers) >= _MANY)
 
 
-def _losses(head: base.Head, numbers: Sequence[int]) -> Verdict:
+def _losses(head: base.Head, numbers: Sequence[int]) -> Recognition:
     beside = re.sub("loss(es)?", "delay", head.path.name, flags=re.IGNORECASE)
     there = beside != head.path.name and head.path.with_name(beside).is_file()
     named = (
@@ -100,36 +100,36 @@ def _losses(head: base.Head, numbers: Sequence[int]) -> Verdict:
         else "the list of delays beside it, which takes them along"
     )
     at_least = "at least " if len(head.data) >= base.HEAD_BYTES else ""
-    return Verdict(
+    return Recognition(
         "",
         f"a list of losses: {at_least}{sum(numbers)} ones of {len(numbers)}",
         f"import {named} (deliveries: --format {MAHIMAHI})",
     )
 
 
-def _rising(numbers: Sequence[int]) -> Verdict:
+def _rising(numbers: Sequence[int]) -> Recognition:
     begin, end = numbers[0], numbers[-1]
     if begin >= _NS:
-        return Verdict(NS_DELAYS, "numbers from 100,000 on: as deliveries they would begin after 100 s")
+        return Recognition(NS_DELAYS, "numbers from 100,000 on: as deliveries they would begin after 100 s")
     if len(numbers) == 1:
-        return Verdict(MAHIMAHI, "one number: a constant rate")
+        return Recognition(MAHIMAHI, "one number: a constant rate")
     if begin <= _NEAR_0_MS or 10 * begin <= end or (end > _LONG_MS and 2 * begin <= end):
-        return Verdict(MAHIMAHI, f"the numbers never fall, from {begin} to {end}")
-    return Verdict(
+        return Recognition(MAHIMAHI, f"the numbers never fall, from {begin} to {end}")
+    return Recognition(
         "",
         f"numbers that never fall, from {begin} to {end}: deliveries (mahimahi) or delays",
         f"say which: --format {MAHIMAHI} or --format {LEOCC}",
     )
 
 
-def _falling(numbers: Sequence[int]) -> Verdict:
+def _falling(numbers: Sequence[int]) -> Recognition:
     falls = [n for n, (one, other) in enumerate(itertools.pairwise(numbers), 1) if other < one]
     if all(numbers[n] <= max(_NEAR_0_MS, numbers[n - 1] // 10) for n in falls) and numbers[0] <= _NEAR_0_MS:
         found = f"{numbers[falls[0]]} follows {numbers[falls[0] - 1]}: a second list of deliveries begins"
-        return Verdict("", found, "split the file, or name --format", falls[0] + 1)
+        return Recognition("", found, "split the file, or name --format", falls[0] + 1)
     name = _delays(numbers)
     if name == LEOCC and max(numbers) > base.MAX_RTT_NS // 10**6:
-        return Verdict(
+        return Recognition(
             "", f"numbers that rise and fall, up to {max(numbers)}", "name what they are by --format"
         )
-    return Verdict(name, f"the numbers rise and fall, from {min(numbers)} to {max(numbers)}")
+    return Recognition(name, f"the numbers rise and fall, from {min(numbers)} to {max(numbers)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from testbed.model.trace import Layer, SeriesName
 from testbed.traces.formats import base, direction, rate_text
-from testbed.traces.formats.rate_text import RateLog, Rates
+from testbed.traces.formats.rate_text import Intervals, RateLog
 
 _INTERVAL = re.compile(
     r" *\d+\.\d+ [KMGT]?B / +(?P<length>\d+\.\d+) sec = +(?P<rate>\d+(?:\.\d+)?) (?P<unit>[KMGT]?)bps"
@@ -30,7 +30,7 @@ def _recognises(head: base.Head) -> bool:
 
 
 def _read(path: Path) -> base.Recording:
-    log, rates, end, summary_s = RateLog(path), Rates(), "", None
+    log, rates, end, summary_s = RateLog(path), Intervals(), "", None
     for number, line in rate_text.body(path, log):
         interval, begins = _INTERVAL.match(line), _BEGINS.match(line)
         if interval and _CPU.match(interval["rest"]) and summary_s is None:
@@ -71,7 +71,7 @@ def _direction(log: RateLog, end: str) -> SeriesName:
     return SeriesName.UP_RATE if way is direction.Way.UP else SeriesName.DOWN_RATE
 
 
-def _conclude(log: RateLog, rates: Rates, summary_s: float | None) -> None:
+def _conclude(log: RateLog, rates: Intervals, summary_s: float | None) -> None:
     ended = sum(rates.length_ns) / 1e9
     if summary_s is None:
         log.notes.append("no summary: the test did not end in order, or the text is cut short")

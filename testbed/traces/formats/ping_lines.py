@@ -30,7 +30,7 @@ from testbed.traces.formats.ping_numbers import (
     second,
 )
 from testbed.traces.formats.ping_stamps import Clock, straightened
-from testbed.traces.formats.ping_words import Kind, Said
+from testbed.traces.formats.ping_words import LineKind, Said
 from testbed.units import format_duration
 
 _DEFAULT_CADENCE_NS = 10**9
@@ -97,22 +97,22 @@ def parse(path: Path, lines: Iterable[str], stamp: Stamp) -> PingLog:
 
 
 def _take(log: PingLog, at: int, time_ns: int | None, said: Said) -> None:
-    log.fenced = said.kind is Kind.FENCE
-    if said.kind in (Kind.ASIDE, Kind.FENCE):
+    log.fenced = said.kind is LineKind.FENCE
+    if said.kind in (LineKind.ASIDE, LineKind.FENCE):
         return
-    if log.summary and said.kind is not Kind.HEADER:
+    if log.summary and said.kind is not LineKind.HEADER:
         raise log.another(at, "it goes on behind ping's summary")
-    if said.kind is Kind.HEADER:
+    if said.kind is LineKind.HEADER:
         if log.header or log.line or log.summary:
             raise log.another(at, "a second PING header")
         log.header = True
         log.counted_from = None if said.from_0 is None else 0 if said.from_0 else 1
-    elif said.kind is Kind.SUMMARY:
+    elif said.kind is LineKind.SUMMARY:
         log.summary, log.summary_line = Summary(said.number, said.received, said.took_ns), at
     else:
         log.line.append(at)
         log.number.append(said.number)
-        log.rtt_ns.append({Kind.DUPLICATE: -1, Kind.REPORT: -2}.get(said.kind, said.rtt_ns))
+        log.rtt_ns.append({LineKind.DUPLICATE: -1, LineKind.REPORT: -2}.get(said.kind, said.rtt_ns))
         log.stamp_ns.append(-1 if time_ns is None else time_ns)
 
 

@@ -50,7 +50,7 @@ _ASIDE = re.compile(
 _ANOTHER = re.compile(rf"{_SEQ}=\d|PING |packets transmitted|---|\[\d+\.\d+\]")
 
 
-class Kind(Enum):
+class LineKind(Enum):
     """What a line is about."""
 
     REPLY = "reply"
@@ -66,7 +66,7 @@ class Kind(Enum):
 class Said:
     """One line: a reply (number, RTT), a report of no answer (number), or the summary (sent, received, time)."""
 
-    kind: Kind
+    kind: LineKind
     number: int = 0
     rtt_ns: int = 0
     received: int = 0
@@ -82,16 +82,16 @@ def said(text: str, *, fenced: bool = False) -> Said | None:
     if fenced:
         return _of_summary(_SUMMARY.match(text) or _SUMMARY_ANY.match(text))
     if report := _REPORT.match(text):
-        return Said(Kind.REPORT, min(int(report[1]), MOST))
+        return Said(LineKind.REPORT, min(int(report[1]), MOST))
     if _HEADER.match(text):
         from_0 = bool(_FROM_0.match(text))
-        return Said(Kind.HEADER, from_0=from_0 if from_0 or _FROM_1.search(text) else None)
+        return Said(LineKind.HEADER, from_0=from_0 if from_0 or _FROM_1.search(text) else None)
     if _FENCE.match(text):
-        return Said(Kind.FENCE)
+        return Said(LineKind.FENCE)
     if summary := _SUMMARY.match(text):
         return _of_summary(summary)
     aside = _ROUND_TRIPS.match(text) or (_ASIDE.fullmatch(text) and not _ANOTHER.search(text))
-    return Said(Kind.ASIDE) if aside else None
+    return Said(LineKind.ASIDE) if aside else None
 
 
 def _of_reply(reply: re.Match[str]) -> Said | None:
@@ -99,8 +99,8 @@ def _of_reply(reply: re.Match[str]) -> Said | None:
         return None
     number, rtt_ns = min(int(reply[2]), MOST), round(min(float(reply[3].replace(",", ".")), MOST) * 1e6)
     if "BAD CHECKSUM" in reply[5]:
-        return Said(Kind.REPORT, number)
-    return Said(Kind.DUPLICATE if "DUP" in reply[5] else Kind.REPLY, number, rtt_ns)
+        return Said(LineKind.REPORT, number)
+    return Said(LineKind.DUPLICATE if "DUP" in reply[5] else LineKind.REPLY, number, rtt_ns)
 
 
 def _of_summary(summary: re.Match[str] | None) -> Said | None:
@@ -108,7 +108,7 @@ def _of_summary(summary: re.Match[str] | None) -> Said | None:
         return None
     took_ns = min(int(summary[3]), MOST) * 10**6 if summary[3] else None
     return Said(
-        Kind.SUMMARY, min(int(summary[1]), MOST), received=min(int(summary[2]), MOST), took_ns=took_ns
+        LineKind.SUMMARY, min(int(summary[1]), MOST), received=min(int(summary[2]), MOST), took_ns=took_ns
     )
 
 

@@ -35,7 +35,7 @@ _FRONTS = (
 
 
 @dataclass
-class Rates:
+class Intervals:
     """The intervals of one direction: length and rate of each, in order, and whether their sender counted."""
 
     by_sender: bool = False
@@ -48,7 +48,7 @@ class RateLog:
     """A rate test as it is read: its intervals by direction, and what was counted."""
 
     path: Path
-    rates: dict[SeriesName, Rates] = field(default_factory=dict)
+    rates: dict[SeriesName, Intervals] = field(default_factory=dict)
     start_ns: int | None = None
     first_flush_ns: int | None = None
     layer: Layer = Layer.TCP
@@ -59,7 +59,7 @@ class RateLog:
         """Return the error for one line."""
         return InputError(Place(str(self.path), number), found, expected)
 
-    def add(self, number: int, rates: Rates, length_s: str, rate: str, unit: str) -> None:
+    def add(self, number: int, rates: Intervals, length_s: str, rate: str, unit: str) -> None:
         """Add one interval. Raises InputError for a length or rate that no test has."""
         length_ns, bps = round(float(length_s) * 1e9), float(rate) * UNITS[unit]
         if not 0 < length_ns <= 3600 * 10**9 or not (math.isfinite(bps) and bps <= 10**13):
@@ -125,11 +125,11 @@ def recording(log: RateLog) -> base.Recording:
     )
 
 
-def _series(rates: Rates) -> Series:
+def _series(rates: Intervals) -> Series:
     return Series.of(np.concatenate(([0], np.cumsum(rates.length_ns)[:-1])), rates.rate_bps)
 
 
-def _framing(log: RateLog, rates: Mapping[SeriesName, Rates]) -> dict[SeriesName, Framing]:
+def _framing(log: RateLog, rates: Mapping[SeriesName, Intervals]) -> dict[SeriesName, Framing]:
     """Return of what the rates were counted; full frames where the text does not say how large its packets were."""
     most = FRAMINGS[log.layer]
     payload = min(log.payload_bytes, most.payload_bytes) or most.payload_bytes

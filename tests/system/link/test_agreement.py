@@ -13,11 +13,11 @@ from testbed.link import pair
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
 from testbed.link.fidelity import Budget
-from testbed.model.link import LinkSchedule, QueueLimit, State
+from testbed.model.link import LinkSchedule, LinkState, QueueLimit
 from tests.system.conftest import ByTheClock
 
 MS = 10**6
-PASS, CUT, HOLD = State
+PASS, CUT, HOLD = LinkState
 
 
 def spec(segment_ms: int, *, hold: bool) -> LinkSpec:

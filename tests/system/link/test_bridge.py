@@ -22,13 +22,13 @@ COMMAND = [sys.executable, "-m", "testbed", "link"]
 VALUES = ["--up", "delay 5ms rate 100Mbit", "--down", "delay 10ms", "--json"]
 
 
-def rtts(left: pair.Host) -> list[float]:
+def rtts(left: pair.Namespace) -> list[float]:
     out = left.run("ping", "-c", "10", "-i", "0.02", "-W", "20", "10.0.0.2")
     return [float(x) for x in re.findall(r"time=([\d.]+)", out)]
 
 
 @pytest.fixture
-def hosts() -> Iterator[tuple[pair.Host, pair.Host]]:
+def hosts() -> Iterator[tuple[pair.Namespace, pair.Namespace]]:
     """Return a host with the address 10.0.0.1, and the one with the interfaces l0 towards it, r0 towards 10.0.0.2."""
     with ExitStack() as stack:
         left, middle, right = (stack.enter_context(pair.host()) for _ in range(3))
@@ -39,7 +39,7 @@ def hosts() -> Iterator[tuple[pair.Host, pair.Host]]:
 
 
 @contextmanager
-def bridged(middle: pair.Host, *ends: str) -> Iterator[subprocess.Popen[bytes]]:
+def bridged(middle: pair.Namespace, *ends: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a bridge, which plays by the time that its first line is there."""
     box = middle.spawn([*COMMAND, "bridge", *ends, *VALUES])
     assert box.stdout is not None
@@ -51,7 +51,7 @@ def bridged(middle: pair.Host, *ends: str) -> Iterator[subprocess.Popen[bytes]]:
         box.communicate(timeout=60)
 
 
-def refused(where: pair.Host, *words: str) -> str:
+def refused(where: pair.Namespace, *words: str) -> str:
     """Return what a command says that fails, and leaves no folder but those that are there."""
     before = sorted(bridge.FOLDERS.glob("*"))
     with pytest.raises(RunError) as said:
@@ -61,7 +61,7 @@ def refused(where: pair.Host, *words: str) -> str:
 
 
 def test_a_bridge_takes_changes_while_it_runs_and_ends_with_its_certificate(
-    hosts: tuple[pair.Host, pair.Host],
+    hosts: tuple[pair.Namespace, pair.Namespace],
 ) -> None:
     """Delay as asked, changed and restored live; Ctrl-C ends it with a certificate and leaves no folder."""
     left, middle = hosts
@@ -81,7 +81,7 @@ def test_a_bridge_takes_changes_while_it_runs_and_ends_with_its_certificate(
         assert not (bridge.FOLDERS / "l0-r0").exists()
 
 
-def test_an_interface_in_use_is_refused_with_its_owner(hosts: tuple[pair.Host, pair.Host]) -> None:
+def test_an_interface_in_use_is_refused_with_its_owner(hosts: tuple[pair.Namespace, pair.Namespace]) -> None:
     """Played by two links every packet would come back several times; the first one goes on, undisturbed."""
     left, middle = hosts
     with bridged(middle, "l0", "r0"):
@@ -91,13 +91,13 @@ def test_an_interface_in_use_is_refused_with_its_owner(hosts: tuple[pair.Host, p
     assert re.search(rf"interface r0: in use by another link, of process \d+ in {bridge.FOLDERS}/l0-r0", said)
 
 
-def test_a_link_from_an_interface_to_itself_is_refused(hosts: tuple[pair.Host, pair.Host]) -> None:
+def test_a_link_from_an_interface_to_itself_is_refused(hosts: tuple[pair.Namespace, pair.Namespace]) -> None:
     """It is named twice, and nothing of it stays."""
     said = refused(hosts[1], "bridge", "l0", "l0", "--up", "delay 20ms")
     assert "interface l0: named twice, expected a link between two interfaces" in said
 
 
-def test_interfaces_of_one_name_may_be_in_two_namespaces(hosts: tuple[pair.Host, pair.Host]) -> None:
+def test_interfaces_of_one_name_may_be_in_two_namespaces(hosts: tuple[pair.Namespace, pair.Namespace]) -> None:
     """Another namespace's l0 and r0 are others: the second bridge runs beside the first, and has a name of its own."""
     left, middle = hosts
     with pair.host() as other:
@@ -109,13 +109,13 @@ def test_interfaces_of_one_name_may_be_in_two_namespaces(hosts: tuple[pair.Host,
             assert 50 <= min(rtts(left)) < 65
 
 
-def test_a_mistyped_interface_leaves_nothing(hosts: tuple[pair.Host, pair.Host]) -> None:
+def test_a_mistyped_interface_leaves_nothing(hosts: tuple[pair.Namespace, pair.Namespace]) -> None:
     """The schedules that were packed for it, megabytes of memory, are gone with the refusal."""
     said = refused(hosts[1], "bridge", "l0", "nope", "--trace", "starlink-bent-pipe", "--duration", "10m")
     assert "interface nope: No such device" in said
 
 
-def test_what_a_killed_bridge_left_is_swept_by_the_next(hosts: tuple[pair.Host, pair.Host]) -> None:
+def test_what_a_killed_bridge_left_is_swept_by_the_next(hosts: tuple[pair.Namespace, pair.Namespace]) -> None:
     """Its interfaces are free as soon as its linkd has ended, and its folder goes."""
     left, middle = hosts
     with bridged(middle, "l0", "r0") as killed:
@@ -129,7 +129,7 @@ def test_what_a_killed_bridge_left_is_swept_by_the_next(hosts: tuple[pair.Host, 
         assert ["r0-l0"] == bridge.running() == [path.name for path in bridge.FOLDERS.iterdir()]
 
 
-def test_sigterm_ends_a_bridge_as_ctrl_c_does(hosts: tuple[pair.Host, pair.Host]) -> None:
+def test_sigterm_ends_a_bridge_as_ctrl_c_does(hosts: tuple[pair.Namespace, pair.Namespace]) -> None:
     """A service manager's way: with the certificate, and no folder left."""
     with bridged(hosts[1], "l0", "r0") as box:
         box.terminate()
@@ -138,7 +138,7 @@ def test_sigterm_ends_a_bridge_as_ctrl_c_does(hosts: tuple[pair.Host, pair.Host]
     assert not (bridge.FOLDERS / "l0-r0").exists()
 
 
-def test_the_other_back_end_keeps_the_same_claim(hosts: tuple[pair.Host, pair.Host]) -> None:
+def test_the_other_back_end_keeps_the_same_claim(hosts: tuple[pair.Namespace, pair.Namespace]) -> None:
     """netem's links ask for the interface by the same name, and are told who has it."""
     program = (
         "import socket; from testbed.link.netemd.claim import claim; claim('l0', socket.if_nametoindex('l0'))"

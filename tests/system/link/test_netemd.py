@@ -12,7 +12,7 @@ from testbed.link import pair
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[pair.Host, pair.Host]]:
+def ends() -> Iterator[tuple[pair.Namespace, pair.Namespace]]:
     """Two namespaces with a veth between them, 10.0.0.1 and 10.0.0.2."""
     with pair.host() as left, pair.host() as right:
         pair._plug(left, "e0", right, "e0")
@@ -21,7 +21,7 @@ def ends() -> Iterator[tuple[pair.Host, pair.Host]]:
         yield left, right
 
 
-def test_only_marked_packets_that_come_in_are_counted(ends: tuple[pair.Host, pair.Host]) -> None:
+def test_only_marked_packets_that_come_in_are_counted(ends: tuple[pair.Namespace, pair.Namespace]) -> None:
     """Of 7 marked and 5 plain pings and all their answers, 7 are counted."""
     left, right = ends
     program = (
@@ -40,7 +40,7 @@ def test_only_marked_packets_that_come_in_are_counted(ends: tuple[pair.Host, pai
     assert b"7\n" == counting.communicate(timeout=60)[0]
 
 
-def test_a_veth_s_far_end_makes_frames_of_one_segment(ends: tuple[pair.Host, pair.Host]) -> None:
+def test_a_veth_s_far_end_makes_frames_of_one_segment(ends: tuple[pair.Namespace, pair.Namespace]) -> None:
     """netem would take a large frame for one packet, so none is made in the namespace behind the link."""
     left, right = ends
     program = (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from testbed.lab.devices import PRIVATE_FILES, NamespaceAccess
-from testbed.lab.provision import Step, provision
+from testbed.lab.provision import TaskResult, provision
 from testbed.tenant.certificates import issue
 
 PLAYBOOK = Path(__file__).parents[3] / "playbooks" / "hub.yml"
@@ -145,7 +145,7 @@ class Lab:
         for node in self.processes:
             node.wait()
 
-    def provision(self, on_event: Callable[[Step], None] = lambda step: None, **variables: object) -> None:
+    def provision(self, on_event: Callable[[TaskResult], None] = lambda step: None, **variables: object) -> None:
         """Run the hub's playbook; ``variables`` replace this lab's own."""
         authority = (self.folder / "authority.pem").read_text()
         given = {

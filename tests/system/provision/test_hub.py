@@ -13,7 +13,7 @@ import pytest
 
 from testbed import paths
 from testbed.errors import RunError
-from testbed.lab.provision import Step, StepState
+from testbed.lab.provision import TaskResult, TaskState
 from testbed.model.failover import PingTracking
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
@@ -26,9 +26,9 @@ MS = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def steps(lab: Lab, blobs: Path) -> list[Step]:
+def steps(lab: Lab, blobs: Path) -> list[TaskResult]:
     """The hub, provisioned once for this module; what Ansible did to it."""
-    steps: list[Step] = []
+    steps: list[TaskResult] = []
     lab.provision(steps.append)
     return steps
 
@@ -60,16 +60,16 @@ def best_route(lab: Lab) -> str:
     return re.findall(r"dev (\S+)", lab.sh("hub", "ip route get 203.0.113.10"))[0]
 
 
-def test_steps_name_device_role_and_task(steps: list[Step]) -> None:
+def test_steps_name_device_role_and_task(steps: list[TaskResult]) -> None:
     """Every task that ended is reported, the roles in their order."""
-    roles = list(dict.fromkeys(step.role for step in steps if step.state is not StepState.SKIPPED))
+    roles = list(dict.fromkeys(step.role for step in steps if step.state is not TaskState.SKIPPED))
 
     assert ["clean", "wan", "failover/ping-tracked", "cache"] == roles
     assert {"hub"} == {step.device for step in steps}
-    assert not {StepState.FAILED, StepState.UNREACHABLE} & {step.state for step in steps}
+    assert not {TaskState.FAILED, TaskState.UNREACHABLE} & {step.state for step in steps}
 
 
-def test_both_ports_take_their_lease(lab: Lab, steps: list[Step]) -> None:
+def test_both_ports_take_their_lease(lab: Lab, steps: list[TaskResult]) -> None:
     """Each WAN port has the leased address, a default route with its metric, and a table of its own."""
     routes = lab.sh("hub", "ip -4 route show default").splitlines()
     tables = [lab.sh("hub", f"ip -4 route show default table {table}").strip() for table in (101, 102)]
@@ -81,14 +81,14 @@ def test_both_ports_take_their_lease(lab: Lab, steps: list[Step]) -> None:
     assert ["default via 100.64.10.1 dev wan0", "default via 192.168.8.1 dev wan1"] == tables
 
 
-def test_a_ports_own_address_leaves_by_its_port(lab: Lab, steps: list[Step]) -> None:
+def test_a_ports_own_address_leaves_by_its_port(lab: Lab, steps: list[TaskResult]) -> None:
     """A packet with the second port's address does not follow the preferred default route."""
     chosen = lab.sh("hub", "ip route get 203.0.113.10 from 192.168.8.100")
 
     assert "dev wan1" in chosen
 
 
-def test_the_lease_names_the_resolvers(lab: Lab, steps: list[Step]) -> None:
+def test_the_lease_names_the_resolvers(lab: Lab, steps: list[TaskResult]) -> None:
     """The hub resolves through the leases' servers, for itself and for its LAN."""
     assert "203.0.113.10" in lab.sh("hub", "getent ahostsv4 account.blob.core.windows.net")
     answer = lab.sh(
@@ -99,21 +99,21 @@ def test_the_lease_names_the_resolvers(lab: Lab, steps: list[Step]) -> None:
     assert "203.0.113.10" in answer
 
 
-def test_clients_reach_the_internet_through_nat(lab: Lab, steps: list[Step]) -> None:
+def test_clients_reach_the_internet_through_nat(lab: Lab, steps: list[TaskResult]) -> None:
     """A LAN client's packets carry the hub's leased address beyond the WAN port."""
     lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
 
     assert "dst=100.64.10.100" in lab.sh("hub", "conntrack -L -p icmp 2>/dev/null")
 
 
-def test_the_host_keeps_its_own_files(lab: Lab, steps: list[Step]) -> None:
+def test_the_host_keeps_its_own_files(lab: Lab, steps: list[TaskResult]) -> None:
     """What the roles write stays in the device."""
     assert not Path("/etc/hub").exists()
     assert "/etc/hub/uplinks\n" == lab.sh("hub", "ls /etc/hub/uplinks")
 
 
 def test_failover_keeps_its_promise(
-    lab: Lab, steps: list[Step], pings: Callable[[], list[tuple[float, int]]]
+    lab: Lab, steps: list[TaskResult], pings: Callable[[], list[tuple[float, int]]]
 ) -> None:
     """A black-holed uplink interrupts clients within what the timers promise; they return on recovery."""
     promise = PingTracking(rise=2).promise
@@ -132,7 +132,7 @@ def test_failover_keeps_its_promise(
     assert promise.best_ns / MS - 150 <= gap_ms <= promise.worst_ns / MS + 800
 
 
-def test_short_handover_gaps_do_not_trigger_it(lab: Lab, steps: list[Step]) -> None:
+def test_short_handover_gaps_do_not_trigger_it(lab: Lab, steps: list[TaskResult]) -> None:
     """Gaps of half a second, one in each phase of the ping's interval, leave the route alone."""
     before = lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
     for _ in range(4):
@@ -161,7 +161,7 @@ def decide(lab: Lab, *decisions: str) -> None:
 
 
 @pytest.fixture
-def undecided(lab: Lab, steps: list[Step]) -> Iterator[None]:
+def undecided(lab: Lab, steps: list[TaskResult]) -> Iterator[None]:
     """A hub all of whose uplinks work, with flows of its client on the preferred one."""
     lab.sh("client", "ping -q -c 1 -W 2 203.0.113.10")
     yield
@@ -203,7 +203,7 @@ def test_with_nowhere_to_go_an_outage_is_sat_out(lab: Lab, undecided: None, carr
     assert [(route, before)] * 2 == [during, (best_route(lab), tracked(lab, carrier))]
 
 
-def test_a_dead_target_is_told_from_dead_uplinks(lab: Lab, steps: list[Step]) -> None:
+def test_a_dead_target_is_told_from_dead_uplinks(lab: Lab, steps: list[TaskResult]) -> None:
     """With a second target the first one's death takes no uplink out, is logged, and the failover still works."""
     lab.provision(failover_targets=["203.0.113.99", "203.0.113.1"], failover_silent_s=2, hub_cache=False)
     until(lambda: '"target": "203.0.113.99", "state": "silent"' in states(lab), 10)
@@ -216,7 +216,7 @@ def test_a_dead_target_is_told_from_dead_uplinks(lab: Lab, steps: list[Step]) ->
     lab.provision()
 
 
-def test_an_only_target_that_is_dead_is_noted(lab: Lab, steps: list[Step]) -> None:
+def test_an_only_target_that_is_dead_is_noted(lab: Lab, steps: list[TaskResult]) -> None:
     """Every uplink is avoided, the preferred one goes on carrying, and a run that begins so says it."""
     topology = load.read(paths.TOPOLOGIES / "hub-two-uplinks.yaml", Topology)
     network = SimpleNamespace(topology=topology, devices={"hub": lab["hub"]})
@@ -239,7 +239,7 @@ def states(lab: Lab) -> str:
     return lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
 
 
-def test_a_renewed_lease_leaves_the_tunnels_rules(lab: Lab, steps: list[Step]) -> None:
+def test_a_renewed_lease_leaves_the_tunnels_rules(lab: Lab, steps: list[TaskResult]) -> None:
     """What others look up in an uplink's table they still look up after its lease was renewed."""
     lab.sh("hub", "ip rule add fwmark 101 lookup 101 priority 601; : > /run/hub/wan0.lease")
     lab.sh("hub", "kill -USR1 $(cat /run/hub/wan0.pid)")
@@ -251,24 +251,24 @@ def test_a_renewed_lease_leaves_the_tunnels_rules(lab: Lab, steps: list[Step]) -
 
 
 @pytest.mark.parametrize("daemon", ["keepalived.pid", "hub/watch.pid", "hub/wan0.pid"])
-def test_what_was_started_outlives_its_task(lab: Lab, steps: list[Step], daemon: str) -> None:
+def test_what_was_started_outlives_its_task(lab: Lab, steps: list[TaskResult], daemon: str) -> None:
     """Each daemon has a session of its own: Ansible ends its workers by their process group, late ones at any time."""
     pid = lab.sh("hub", f"cat /run/{daemon}").strip()
 
     assert pid == lab.sh("hub", f"ps -o sid= -p {pid}").strip()
 
 
-def test_a_second_run_changes_nothing_but_runs_again(lab: Lab, steps: list[Step]) -> None:
+def test_a_second_run_changes_nothing_but_runs_again(lab: Lab, steps: list[TaskResult]) -> None:
     """Provisioning again installs no file that is there already, and the hub works afterwards."""
-    again: list[Step] = []
+    again: list[TaskResult] = []
     lab.provision(again.append)
     installed = [step for step in again if step.task.startswith(("Install the", "Configure"))]
 
-    assert {StepState.OK} == {step.state for step in installed} - {StepState.SKIPPED}
+    assert {TaskState.OK} == {step.state for step in installed} - {TaskState.SKIPPED}
     lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
 
 
-def test_a_failed_task_says_where_and_why(lab: Lab, steps: list[Step]) -> None:
+def test_a_failed_task_says_where_and_why(lab: Lab, steps: list[TaskResult]) -> None:
     """A port without a lease is an error that names device, role, task, command output and the port."""
     with pytest.raises(RunError) as caught:
         lab.provision(hub_uplinks=[{"name": "fibre", "interface": "wan9", "metric": 100, "table": 101}])
@@ -278,7 +278,7 @@ def test_a_failed_task_says_where_and_why(lab: Lab, steps: list[Step]) -> None:
     assert "no DHCP lease on wan9 (uplink fibre)" in message
 
 
-def test_a_bad_configuration_is_not_installed(lab: Lab, steps: list[Step]) -> None:
+def test_a_bad_configuration_is_not_installed(lab: Lab, steps: list[TaskResult]) -> None:
     """A file that its program refuses leaves the old one in place; the program's words are in the message."""
     with pytest.raises(RunError) as caught:
         lab.provision(cache_fresh="soon")
@@ -287,7 +287,7 @@ def test_a_bad_configuration_is_not_installed(lab: Lab, steps: list[Step]) -> No
     assert "soon" not in lab.sh("hub", "cat /etc/nginx/nginx.conf")
 
 
-def test_the_token_stays_on_the_hub(lab: Lab, steps: list[Step]) -> None:
+def test_the_token_stays_on_the_hub(lab: Lab, steps: list[TaskResult]) -> None:
     """Neither messages nor files of provisioning hold the SAS token, and only root can read it on the hub."""
     signature = SAS.partition("sig=")[2]
     left = {path.name: path.read_text() for path in (lab.folder / "ansible").rglob("*") if path.is_file()}

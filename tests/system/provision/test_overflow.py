@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from testbed.lab.provision import Step
+from testbed.lab.provision import TaskResult
 from tests.system.provision.conftest import Lab
 from tests.system.provision.test_hub import until
 
@@ -25,9 +25,9 @@ BY = {"100.64.10.100": "starlink", "192.168.8.100": "lte"}
 
 
 @pytest.fixture(scope="module")
-def steps(lab: Lab) -> list[Step]:
+def steps(lab: Lab) -> list[TaskResult]:
     """The hub, provisioned once for this module; its preferred uplink's way up is narrow."""
-    steps: list[Step] = []
+    steps: list[TaskResult] = []
     lab.sh("dish", NARROW)
     lab.provision(steps.append, hub_failover="overflow", overflow_leave=4, hub_cache=False)
     return steps
@@ -60,7 +60,7 @@ def events(lab: Lab) -> list[bool]:
     return [json.loads(line)["overflow"] for line in lines]
 
 
-def test_it_is_ping_tracking_and_more(steps: list[Step]) -> None:
+def test_it_is_ping_tracking_and_more(steps: list[TaskResult]) -> None:
     """Dead uplinks are the business of the role that it builds on."""
     roles = list(dict.fromkeys(step.role for step in steps))
 
@@ -71,7 +71,7 @@ def test_it_is_ping_tracking_and_more(steps: list[Step]) -> None:
 
 @pytest.mark.parametrize("node", ["client", "hub"])
 def test_new_flows_overflow_and_come_back(
-    lab: Lab, steps: list[Step], flood: Callable[[], None], node: str
+    lab: Lab, steps: list[TaskResult], flood: Callable[[], None], node: str
 ) -> None:
     """While one flow fills the preferred uplink, new ones of LAN and hub take the second; the old one stays."""
     until(lambda: not any(events(lab)[-1:]), 20)
@@ -84,14 +84,14 @@ def test_new_flows_overflow_and_come_back(
     assert "dst=100.64.10.100" in stays and "mark=101" in stays
 
 
-def test_they_come_back_when_it_is_over(lab: Lab, steps: list[Step]) -> None:
+def test_they_come_back_when_it_is_over(lab: Lab, steps: list[TaskResult]) -> None:
     """The flood over, new flows are the preferred uplink's again."""
     until(lambda: not events(lab)[-1], 20)
 
     assert "starlink" == uplink_of_a_new_flow(lab)
 
 
-def test_names_are_asked_where_they_were(lab: Lab, steps: list[Step], flood: Callable[[], None]) -> None:
+def test_names_are_asked_where_they_were(lab: Lab, steps: list[TaskResult], flood: Callable[[], None]) -> None:
     """Each lease's name server is reached by its own port, overflow or not."""
     flood()
     until(lambda: events(lab)[-1], 10)
@@ -99,7 +99,7 @@ def test_names_are_asked_where_they_were(lab: Lab, steps: list[Step], flood: Cal
     assert "203.0.113.10" in lab.sh("hub", "getent ahostsv4 account.blob.core.windows.net")
 
 
-def test_nothing_overflows_into_a_dead_uplink(lab: Lab, steps: list[Step], flood: Callable[[], None]) -> None:
+def test_nothing_overflows_into_a_dead_uplink(lab: Lab, steps: list[TaskResult], flood: Callable[[], None]) -> None:
     """When the second uplink fails, what had overflowed goes back, however full the preferred one is."""
     flood()
     until(lambda: events(lab)[-1], 10)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from testbed.lab.provision import Step, StepState
+from testbed.lab.provision import TaskResult, TaskState
 from tests.system.provision.conftest import Lab
 from tests.system.provision.test_hub import until
 
@@ -43,9 +43,9 @@ while echo := stream.read(20):
 
 
 @pytest.fixture(scope="module")
-def steps(lab: Lab, blobs: Path) -> list[Step]:
+def steps(lab: Lab, blobs: Path) -> list[TaskResult]:
     """Hub and edge, provisioned once for this module; what Ansible did to them."""
-    steps: list[Step] = []
+    steps: list[TaskResult] = []
     lab.provision(steps.append, hub_failover="bgp-bfd")
     return steps
 
@@ -72,20 +72,20 @@ def best_route(lab: Lab, node: str = "hub", address: str = "203.0.113.10") -> st
     return re.findall(r"dev (\S+)", lab.sh(node, f"ip route get {address}"))[0]
 
 
-def test_both_ends_are_steps(steps: list[Step]) -> None:
+def test_both_ends_are_steps(steps: list[TaskResult]) -> None:
     """The role runs on hub and edge, and nothing else runs on the edge."""
     assert {"failover/bgp-bfd"} == {step.role for step in steps if step.device == "edge"}
     assert {"wan", "failover/bgp-bfd", "cache"} <= {step.role for step in steps if step.device == "hub"}
-    assert not {StepState.FAILED, StepState.UNREACHABLE} & {step.state for step in steps}
+    assert not {TaskState.FAILED, TaskState.UNREACHABLE} & {step.state for step in steps}
 
 
-def test_the_hub_decides_for_both_directions(lab: Lab, steps: list[Step]) -> None:
+def test_the_hub_decides_for_both_directions(lab: Lab, steps: list[TaskResult]) -> None:
     """Hub and edge prefer the same uplink: the one with the hub's lowest metric."""
     assert "tun-starlink" == best_route(lab)
     assert "tun-starlink" == best_route(lab, "edge", "192.168.10.101")
 
 
-def test_each_tunnel_leaves_by_its_own_port(lab: Lab, steps: list[Step]) -> None:
+def test_each_tunnel_leaves_by_its_own_port(lab: Lab, steps: list[TaskResult]) -> None:
     """The edge sees each tunnel come from the address translation of its own uplink."""
     seen = lab.sh("edge", "wg show all endpoints")
 
@@ -94,7 +94,7 @@ def test_each_tunnel_leaves_by_its_own_port(lab: Lab, steps: list[Step]) -> None
     ]
 
 
-def test_a_port_without_a_lease_carries_no_tunnel(lab: Lab, steps: list[Step]) -> None:
+def test_a_port_without_a_lease_carries_no_tunnel(lab: Lab, steps: list[TaskResult]) -> None:
     """The packets of a tunnel are refused rather than sent through another uplink."""
     said = lab["hub"].run(["sh", "-c", "ip route flush table 102; ip route get 198.51.100.10 mark 102"])
     lab.sh("hub", "ip route add default via 192.168.8.1 dev wan1 table 102")
@@ -103,7 +103,7 @@ def test_a_port_without_a_lease_carries_no_tunnel(lab: Lab, steps: list[Step]) -
     assert "dev wan1" in lab.sh("hub", "ip route get 198.51.100.10 mark 102")
 
 
-def test_clients_addresses_are_translated_behind_the_tunnel(lab: Lab, steps: list[Step]) -> None:
+def test_clients_addresses_are_translated_behind_the_tunnel(lab: Lab, steps: list[TaskResult]) -> None:
     """The hub translates nothing that goes into a tunnel; the edge gives it an address of its own."""
     lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
 
@@ -112,7 +112,7 @@ def test_clients_addresses_are_translated_behind_the_tunnel(lab: Lab, steps: lis
 
 
 def test_a_session_survives_a_black_hole(
-    lab: Lab, steps: list[Step], echoes: Callable[[], list[tuple[int, int]]]
+    lab: Lab, steps: list[TaskResult], echoes: Callable[[], list[tuple[int, int]]]
 ) -> None:
     """When the dish goes dark a TCP session carries on over LTE, and returns; every byte of it arrives, once."""
     until(lambda: len(echoes()) > 20, PATIENCE_S)
@@ -134,7 +134,7 @@ def bfd_peers(lab: Lab, node: str) -> list[dict[str, Any]]:
     return json.loads(lab.sh(node, "vtysh -c 'show bfd peers json'"))  # type: ignore[no-any-return]
 
 
-def test_bfd_has_the_timers_that_were_asked_for(lab: Lab, steps: list[Step]) -> None:
+def test_bfd_has_the_timers_that_were_asked_for(lab: Lab, steps: list[TaskResult]) -> None:
     """Both ends detect after three intervals of 300 ms."""
     for node in ("hub", "edge"):
         until(lambda node=node: ["up"] * 2 == [peer["status"] for peer in bfd_peers(lab, node)], PATIENCE_S)
@@ -144,7 +144,7 @@ def test_bfd_has_the_timers_that_were_asked_for(lab: Lab, steps: list[Step]) -> 
         ]
 
 
-def test_nothing_leaves_outside_of_the_tunnels(lab: Lab, steps: list[Step]) -> None:
+def test_nothing_leaves_outside_of_the_tunnels(lab: Lab, steps: list[TaskResult]) -> None:
     """With every tunnel dead, the hub refuses what it would have to send in the clear."""
     lab.cut("dish")
     lab.cut("modem")
@@ -156,7 +156,7 @@ def test_nothing_leaves_outside_of_the_tunnels(lab: Lab, steps: list[Step]) -> N
     until(lambda: "tun-starlink" in lab["hub"].run(["ip", "route", "get", "203.0.113.10"]).stdout, PATIENCE_S)
 
 
-def test_private_keys_stay_where_they_are_made(lab: Lab, steps: list[Step]) -> None:
+def test_private_keys_stay_where_they_are_made(lab: Lab, steps: list[TaskResult]) -> None:
     """Each end's key is in one file that only root can read; no log, process list or variable has it."""
     for node in ("hub", "edge"):
         key = lab.sh(node, "cat /etc/tunnels/key").strip()
@@ -167,17 +167,17 @@ def test_private_keys_stay_where_they_are_made(lab: Lab, steps: list[Step]) -> N
         assert [f"{lab.folder}/nodes/{node}/etc/tunnels/key"] == written.stdout.split()
 
 
-def test_provisioning_again_keeps_the_keys(lab: Lab, steps: list[Step]) -> None:
+def test_provisioning_again_keeps_the_keys(lab: Lab, steps: list[TaskResult]) -> None:
     """A second run installs nothing that is there already, and the tunnels work afterwards."""
-    again: list[Step] = []
+    again: list[TaskResult] = []
     lab.provision(again.append, hub_failover="bgp-bfd")
     installed = [step for step in again if step.task.startswith(("Install the", "Configure", "Choose"))]
 
-    assert {StepState.OK} == {step.state for step in installed} - {StepState.SKIPPED}
+    assert {TaskState.OK} == {step.state for step in installed} - {TaskState.SKIPPED}
     lab.sh("client", "ping -n -q -c 1 -W 2 203.0.113.10")
 
 
-def test_a_dead_tunnel_is_named(lab: Lab, steps: list[Step]) -> None:
+def test_a_dead_tunnel_is_named(lab: Lab, steps: list[TaskResult]) -> None:
     """Provisioning through a dark uplink fails with the uplink's name and what the tunnel says."""
     lab.cut("modem")
     try:
@@ -190,7 +190,7 @@ def test_a_dead_tunnel_is_named(lab: Lab, steps: list[Step]) -> None:
     assert "no BGP with BFD through the tunnel of lte\n" in said.stderr
 
 
-def test_what_the_role_made_goes_and_the_hubs_own_stays(lab: Lab, steps: list[Step]) -> None:
+def test_what_the_role_made_goes_and_the_hubs_own_stays(lab: Lab, steps: list[TaskResult]) -> None:
     """The next run finds no tunnel, rule or table of this one's; what the hub had beside them is as it was."""
     own = "ip rule add from 10.9.9.9 lookup 55 priority 700; ip rule add fwmark 101 lookup 55 priority 601"
     lab.sh("hub", f"{own}; ip link add tun-mine type veth peer name mine; nft add table ip mine")

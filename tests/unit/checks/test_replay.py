@@ -12,7 +12,7 @@ from testbed.checks import replay as verify
 from testbed.checks.replay import LOST, Probed, probe_simulated
 from testbed.errors import InputError
 from testbed.link.backend import LinkSpec
-from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace
+from testbed.model.trace import Loss, Origin, Provenance, Series, SeriesName, Trace
 from testbed.traces import store
 
 
@@ -74,7 +74,7 @@ def test_a_probe_near_the_end_is_lost_as_recorded() -> None:
     t_ns = np.arange(100, dtype=np.int64) * 10_000_000
     lost = np.isin(np.arange(100), [40, 98])
     rtt = Series.of(t_ns, np.where(lost, LOST, 50_000_000), np.where(lost, Loss.DOWN, Loss.NONE))
-    trace = Trace("ends-dark", Provenance(Kind.SYNTHETIC, "a test"), {SeriesName.RTT: rtt}, 10**9)
+    trace = Trace("ends-dark", Provenance(Origin.SYNTHETIC, "a test"), {SeriesName.RTT: rtt}, 10**9)
 
     found = verify.verify(trace, duration_ns=10**9, link="simulated").agreement
 
@@ -90,7 +90,7 @@ def one_way(**delays_ms: float) -> Trace:
         SeriesName(name): Series.of(t_ns, (swing * ms * 1e6).astype(np.int64), loss)
         for name, ms in delays_ms.items()
     }
-    return Trace("one-way", Provenance(Kind.MEASURED, "a test"), series, 2 * 10**9)
+    return Trace("one-way", Provenance(Origin.MEASURED, "a test"), series, 2 * 10**9)
 
 
 @pytest.mark.parametrize("delays", [{"up_delay": 20, "down_delay": 15}, {"down_delay": 15}])
@@ -104,7 +104,7 @@ def test_one_way_delays_are_verified_by_their_sum(delays: dict[str, float]) -> N
 
 def test_a_trace_without_delays_cannot_be_verified() -> None:
     """A rate alone has no probes."""
-    rates = Trace("rates", Provenance(Kind.MEASURED, "a test"), {SeriesName.UP_RATE: Series.of([0], [1])}, 10)
+    rates = Trace("rates", Provenance(Origin.MEASURED, "a test"), {SeriesName.UP_RATE: Series.of([0], [1])}, 10)
 
     with pytest.raises(
         InputError, match="rates: it has no delays; verify needs a recording of RTTs or one-way delays"

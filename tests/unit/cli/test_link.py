@@ -9,7 +9,7 @@ import pytest
 
 from testbed.cli import link
 from testbed.errors import InputError
-from testbed.link.fidelity import DirectionFidelity, Fidelity
+from testbed.link.fidelity import Certificate, DirectionFidelity
 from testbed.model.link import Direction
 
 LOST = DirectionFidelity(
@@ -25,7 +25,7 @@ def parsed(*words: str) -> argparse.Namespace:
 
 def test_an_invalid_certificate_has_its_reasons_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Those against the budget too, as on the screen, beside those of the back end itself."""
-    assert link.INVALID == link._certified(Fidelity("native", (LOST,), faults=("linkd died",)), as_json=True)
+    assert link.INVALID == link._certified(Certificate("native", (LOST,), faults=("linkd died",)), as_json=True)
     said = json.loads(capsys.readouterr().out)
 
     lost = "a-b up: 2 packets were lost that nobody asked for (send_failed 2)"

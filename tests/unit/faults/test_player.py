@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from testbed.errors import RunError
-from testbed.faults.actor import Actor, Site
-from testbed.faults.player import Player
+from testbed.faults.actor import Actor, FaultSite
+from testbed.faults.player import FaultPlayer
 from testbed.model.event import Event
 from testbed.model.facts import Facts, Happening
 
@@ -30,7 +30,7 @@ class Noted(Actor):
     """Notes what it was told to do; ``fails`` names what it cannot."""
 
     def __init__(self, event: Event, done: list[str], fails: str = "", undo_ns: int | None = None) -> None:
-        super().__init__(event, cast(Site, None))
+        super().__init__(event, cast(FaultSite, None))
         self._done, self._fails, self._undo_ns = done, fails, undo_ns
 
     @property
@@ -49,10 +49,10 @@ class Noted(Actor):
         self._do("undo")
 
 
-def played(*actors: Actor) -> Player:
+def played(*actors: Actor) -> FaultPlayer:
     """A player whose every instant has come; each look at the clock is a second later than the one before."""
     ticks = count(100)
-    player = Player(actors, 0, lambda: next(ticks) * S)
+    player = FaultPlayer(actors, 0, lambda: next(ticks) * S)
     player.start()
     player.join()
     return player
@@ -97,7 +97,7 @@ def test_a_fault_that_cannot_be_applied_ends_the_run() -> None:
 def test_a_run_that_ends_early_waits_for_no_fault() -> None:
     """Stopped before the first instant, nothing was done, and the facts are the plan."""
     done: list[str] = []
-    player = Player([Noted(ERRORS, done)], 10**6 * S, lambda: 0)
+    player = FaultPlayer([Noted(ERRORS, done)], 10**6 * S, lambda: 0)
     player.start()
     player.stop()
 

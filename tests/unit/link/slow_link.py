@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 
-from testbed.model.link import LinkSchedule, State
+from testbed.model.link import LinkSchedule, LinkState
 
 BIT_NS = 10**9  # a bit takes BIT_NS / rate_bps nanoseconds
 
@@ -57,7 +57,7 @@ class SlowLink:
         while t <= self.horizon:
             i, end = self.segment(int(t)), self.segment_end(int(t))
             rate = int(self.schedule.rate_bps[i])
-            if self.schedule.state[i] == State.HOLD:
+            if self.schedule.state[i] == LinkState.HOLD:
                 if end is None:
                     return None
             elif rate == 0:
@@ -73,7 +73,7 @@ class SlowLink:
         """Return when the packet leaves, or what became of it: lost, cut, full, stuck."""
         s, i = self.schedule, self.segment(t)
         number, self.number = self.number, self.number + 1
-        if s.state[i] == State.CUT:
+        if s.state[i] == LinkState.CUT:
             return "cut"
         if number in self.lost:
             return "lost"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from testbed.link.fidelity import Budget, DirectionFidelity, Fidelity
+from testbed.link.fidelity import Budget, Certificate, DirectionFidelity
 from testbed.model.link import Direction
 
 MS = 10**6
@@ -19,7 +19,7 @@ RATED = {"rate_asked_bps": 1e7, "rated_packets": 10_000}
 
 
 def faults(budget: Budget = DEFAULT, run: dict[str, Any] | None = None, **direction: Any) -> tuple[str, ...]:
-    return Fidelity("native", (replace(EXACT, **direction),), **(run or {})).faults_against(budget)
+    return Certificate("native", (replace(EXACT, **direction),), **(run or {})).faults_against(budget)
 
 
 @pytest.mark.parametrize(

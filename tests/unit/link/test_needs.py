@@ -14,13 +14,13 @@ from testbed.link.backend import Capabilities, LinkSpec
 from testbed.link.delivery import delivery_segments
 from testbed.link.netem import NetemBackend
 from testbed.model.impairments import Impairments
-from testbed.model.link import LinkSchedule, QueueLimit, State
+from testbed.model.link import LinkSchedule, LinkState, QueueLimit
 
 MS = 10**6
 PLAIN = LinkSchedule.constant(delay_ns=25 * MS, loss=0.01, rate_bps=10**7, queue=QueueLimit(time_ns=50 * MS))
 
 
-def states(*segments: tuple[int, State]) -> LinkSchedule:
+def states(*segments: tuple[int, LinkState]) -> LinkSchedule:
     """Return a schedule of (length in ms, state)."""
     lengths = np.array([length * MS for length, _ in segments], np.int64)
     n = len(segments)
@@ -57,7 +57,7 @@ def opportunities() -> LinkSchedule:
 REFUSED: list[tuple[str, Mapping[str, object], str]] = [
     (
         "hold",
-        {"up": states((2000, State.PASS), (500, State.HOLD))},
+        {"up": states((2000, LinkState.PASS), (500, LinkState.HOLD))},
         "starlink up: netem cannot hold packets, as asked at 2 s; "
         "write an outage instead of a hold, or use --link native",
     ),
@@ -69,7 +69,7 @@ REFUSED: list[tuple[str, Mapping[str, object], str]] = [
     ),
     (
         "short outage",
-        {"up": states((30, State.PASS), (49, State.CUT), (10, State.PASS))},
+        {"up": states((30, LinkState.PASS), (49, LinkState.CUT), (10, LinkState.PASS))},
         "starlink up: netem cannot lose packets as recorded: a loss or outage is shorter than 50 ms, "
         "at 30 ms; use --link native",
     ),
@@ -117,14 +117,14 @@ def test_what_netem_cannot_play_is_refused(fields: Mapping[str, object], message
 
 def test_plain_schedules_are_not_refused():
     """Delay, rate, random loss, one queue limit, and outages and losses of 50 ms and more are netem's own."""
-    outage = states((100, State.PASS), (50, State.CUT), (10, State.PASS))
+    outage = states((100, LinkState.PASS), (50, LinkState.CUT), (10, LinkState.PASS))
 
     needs.refuse("netem", NetemBackend.capabilities, needs.directions(spec(up=outage, down=losses(50, 500))))
 
 
 def test_losses_that_join_an_outage_count_with_it():
     """A recorded loss right before an outage is not a short one."""
-    both = states((100, State.PASS), (10, State.PASS), (45, State.CUT), (10, State.PASS))
+    both = states((100, LinkState.PASS), (10, LinkState.PASS), (45, LinkState.CUT), (10, LinkState.PASS))
     both.loss[1] = 1.0
 
     needs.refuse("netem", NetemBackend.capabilities, needs.directions(spec(up=both)))
@@ -132,7 +132,7 @@ def test_losses_that_join_an_outage_count_with_it():
 
 def test_all_refusals_are_told_at_once_and_in_place():
     """Two directions that cannot be played are two problems, at the place where the uplink was written."""
-    hold, late = states((10, State.HOLD), (10, State.PASS)), states((10, State.PASS), (10, State.HOLD))
+    hold, late = states((10, LinkState.HOLD), (10, LinkState.PASS)), states((10, LinkState.PASS), (10, LinkState.HOLD))
     place = Place("scenarios/x.yaml", 7)
 
     with pytest.raises(InputError) as refused:
@@ -145,6 +145,6 @@ def test_all_refusals_are_told_at_once_and_in_place():
 def test_opening_refuses_before_anything_is_looked_at(tmp_path):
     """The back end itself refuses as well, and writes nothing."""
     with pytest.raises(InputError, match="cannot hold packets"):
-        NetemBackend(tmp_path / "link").open([spec(up=states((10, State.HOLD)))])
+        NetemBackend(tmp_path / "link").open([spec(up=states((10, LinkState.HOLD)))])
 
     assert not (tmp_path / "link").exists()

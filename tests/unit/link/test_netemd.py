@@ -14,7 +14,7 @@ from pyroute2.netlink.rtnl.tcmsg import tcmsg
 from testbed.link.layout import CERTAIN, RUN_STATS
 from testbed.link.netemd import qdiscs
 from testbed.link.netemd.counters import DeviceCounters, incoming_with
-from testbed.link.netemd.evidence import Evidence, Queued, Reading, Tally
+from testbed.link.netemd.evidence import NetemEvidence, Queued, Reading, Tally
 from testbed.link.netemd.steps import Setting
 from testbed.model.link import QueueLimit
 
@@ -119,7 +119,7 @@ def test_packets_that_an_interface_dropped_are_nobody_s_wish():
 
 def test_time_in_which_several_changes_waited_counts_once(tmp_path: Path):
     """Two changes that were due at 0 and 5 ms and made at 20 and 30 ms: the links were wrong for 30 ms."""
-    evidence = Evidence(2, tmp_path / "links.bins")
+    evidence = NetemEvidence(2, tmp_path / "links.bins")
 
     evidence.changed(0, 20 * MS)
     evidence.changed(5 * MS, 30 * MS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.link.simulated import ACCEPTED, CUT, LOST, NO_ROOM, SimulatedLink
-from testbed.model.link import LinkSchedule, QueueLimit, State
+from testbed.model.link import LinkSchedule, LinkState, QueueLimit
 from tests.unit.link.slow_link import SlowLink
 
 MS = 10**6
@@ -21,7 +21,7 @@ def schedules(draw: st.DrawFn) -> LinkSchedule:
     n = draw(st.integers(1, 6))
     lengths = draw(st.lists(st.just(1) | st.integers(MS // 10, 3 * MS), min_size=n, max_size=n))
     rates = st.sampled_from([0, 1, 9_600, 1_000_000, 7_654_321, 100_000_000, 12 * 10**12])
-    states = st.sampled_from([State.PASS, State.PASS, State.PASS, State.HOLD, State.CUT])
+    states = st.sampled_from([LinkState.PASS, LinkState.PASS, LinkState.PASS, LinkState.HOLD, LinkState.CUT])
 
     def column(values: st.SearchStrategy[int], kind: type) -> np.ndarray:
         return np.array(draw(st.lists(values, min_size=n, max_size=n)), kind)

@@ -9,10 +9,10 @@ import numpy as np
 
 from testbed.link.backend import Change, LinkSpec, Restore, outage
 from testbed.link.delivery import delivery_segments
-from testbed.link.fidelity import Fidelity
+from testbed.link.fidelity import Certificate
 from testbed.link.simulated import ACCEPTED, CUT, LOST, NO_ROOM, SimulatedBackend, SimulatedLink
 from testbed.model.impairments import Impairments
-from testbed.model.link import Direction, LinkSchedule, QueueLimit, State
+from testbed.model.link import Direction, LinkSchedule, LinkState, QueueLimit
 
 MS = 10**6
 S = 10**9
@@ -64,7 +64,7 @@ def test_loss_is_as_asked():
 
 def test_before_the_start_nothing_is_lost_and_the_first_segment_holds():
     """The lab is provisioned through the first segment's delay; loss and outage wait for the start."""
-    schedule = LinkSchedule.constant(delay_ns=25 * MS, loss=1.0, state=State.CUT)
+    schedule = LinkSchedule.constant(delay_ns=25 * MS, loss=1.0, state=LinkState.CUT)
     link = SimulatedLink(schedule)
     before = link.send(every(MS, 10), 100)
     link.start(S)
@@ -102,7 +102,7 @@ def test_a_hold_keeps_packets_and_a_cut_drops_them():
 def test_restore_ends_every_change():
     """Loss, delay, rate and state are the schedule's again."""
     backend = opened(LinkSchedule.constant(delay_ns=5 * MS))
-    backend.inject("starlink", None, Change(delay_ns=50 * MS, rate_bps=8, loss=1.0, state=State.CUT))
+    backend.inject("starlink", None, Change(delay_ns=50 * MS, rate_bps=8, loss=1.0, state=LinkState.CUT))
     assert CUT == backend.send("starlink", UP, np.zeros(1, np.int64), 100).fate[0]
     backend.inject("starlink", None, Restore())
 
@@ -208,6 +208,6 @@ def test_a_rate_is_not_judged_by_the_packet_at_its_edge():
     backend.send("starlink", UP, every(MS, 5000), 1000)
     up = replace(backend.close().directions[0], rate_achieved_bps=5_150_000.0)
 
-    few, many = (Fidelity("simulated", (replace(up, rated_packets=n),)) for n in (40, 4000))
+    few, many = (Certificate("simulated", (replace(up, rated_packets=n),)) for n in (40, 4000))
     assert () == few.faults_against()
     assert ("starlink up: the rate was missed by 3.0%",) == many.faults_against()

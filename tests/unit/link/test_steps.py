@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from testbed.link.layout import CERTAIN, FOREVER, pack, unpack
 from testbed.link.netemd.steps import STEP_NS, Setting, Steps, coarsen
-from testbed.model.link import LinkSchedule, QueueLimit, State
+from testbed.model.link import LinkSchedule, LinkState, QueueLimit
 
 MS = 10**6
 
@@ -69,13 +69,13 @@ def test_the_longer_state_and_rate_of_a_step_hold():
     coarse = coarsen(
         schedule(
             (0, 1), (11, 1), (13, 1), end_ms=30,
-            state=np.array([State.PASS, State.CUT, State.PASS], np.uint8),
+            state=np.array([LinkState.PASS, LinkState.CUT, LinkState.PASS], np.uint8),
             rate_bps=np.array([1, 2, 3], np.int64), loss=np.array([0.0, 0.0, 1.0]),
         )
     )  # fmt: skip
 
     assert [0, 11 * MS, 20 * MS] == coarse.t_ns.tolist()
-    assert [State.PASS] * 3 == coarse.state.tolist()
+    assert [LinkState.PASS] * 3 == coarse.state.tolist()
     assert [1, 3, 3] == coarse.rate_bps.tolist()
     assert [0.0, 7 / 9, 1.0] == pytest.approx(coarse.loss.tolist())
 
@@ -91,7 +91,7 @@ def test_a_repeated_schedule_begins_again():
 
 def test_before_the_start_nothing_is_lost_or_cut():
     """Until the start the first segment's delay and rate hold, without its loss and outage."""
-    steps = Steps(LinkSchedule.constant(delay_ns=5 * MS, rate_bps=8000, loss=1.0, state=State.CUT))
+    steps = Steps(LinkSchedule.constant(delay_ns=5 * MS, rate_bps=8000, loss=1.0, state=LinkState.CUT))
     assert Setting(5 * MS, 0.0, 8000) == steps.at(0)
 
     steps.start(MS)
@@ -108,7 +108,7 @@ def test_live_changes_cover_the_schedule_for_their_time():
     steps.start(0)
     steps.change("delay", 50 * MS, 150 * MS)
     steps.change("loss", CERTAIN, FOREVER)
-    steps.change("state", State.CUT, 120 * MS)
+    steps.change("state", LinkState.CUT, 120 * MS)
 
     assert Setting(50 * MS, 1.0, 0, cut=True) == steps.at(110 * MS)
     assert [(100, 50), (120, 50), (150, 20)] == changes(steps, 999 * MS)[1:]
@@ -158,7 +158,7 @@ def test_an_unpacked_schedule_is_the_packed_one():
     """linkd's block of a schedule reads back as the schedule."""
     original = schedule(
         (0, 1), (5, 2), end_ms=9, loss=np.array([0.25, 1.0]), rate_bps=np.array([0, 10**9], np.int64),
-        state=np.array([State.PASS, State.CUT], np.uint8), repeat=True, interpolate=True,
+        state=np.array([LinkState.PASS, LinkState.CUT], np.uint8), repeat=True, interpolate=True,
         queue=QueueLimit(bytes=1, packets=2, time_ns=3),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import expected_rtt, links_of, passes_at, schedule_table
-from testbed.model.link import LinkSchedule, State
+from testbed.model.link import LinkSchedule, LinkState
 from tests.unit.metrics.hand_made import MS, S, evidence, heartbeat, links
 
 
@@ -73,7 +73,7 @@ def test_interpolated_delay_runs_linearly():
 
 def test_link_passes_when_both_directions_do():
     """A cut in one direction alone is enough to stop the round trip."""
-    down = LinkSchedule.constant(delay_ns=20 * MS, state=State.CUT)
+    down = LinkSchedule.constant(delay_ns=20 * MS, state=LinkState.CUT)
     kept = schedule_table({"starlink": (FLAT, down), "lte": (FLAT, FLAT)}, 90 * S)
     at = np.array([0, 50 * S])
 

@@ -17,7 +17,7 @@ from testbed.metrics.decomposition import decompose
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 from tests.unit.metrics.hand_made import MS, STEP, S, ask, evidence, lessons, request
 
 if not LIBRARY.exists():
@@ -28,7 +28,7 @@ SENT = np.arange(0, 90 * S, STEP)
 AWAY, BACK = 32 * S + 140 * MS, 61 * S + 380 * MS  # when this hub leaves Starlink, and returns
 
 
-def schedule(t_ns: list[int], delay_ns: list[int], state: list[State]) -> LinkSchedule:
+def schedule(t_ns: list[int], delay_ns: list[int], state: list[LinkState]) -> LinkSchedule:
     n = len(t_ns)
     return LinkSchedule(
         t_ns=np.array(t_ns, np.int64),
@@ -75,7 +75,7 @@ def through(
 @pytest.fixture(scope="module")
 def blackout() -> Evidence:
     """Starlink (20 ms each way) is cut from 30 s to 55 s; the hub uses LTE from 32.14 s to 61.38 s."""
-    starlink = schedule([0, 30 * S, 55 * S], [20 * MS] * 3, [State.PASS, State.CUT, State.PASS])
+    starlink = schedule([0, 30 * S, 55 * S], [20 * MS] * 3, [LinkState.PASS, LinkState.CUT, LinkState.PASS])
     lte = LinkSchedule.constant(delay_ns=35 * MS)
     return run({"starlink": (starlink, starlink), "lte": (lte, lte)}, (SENT >= AWAY) & (SENT < BACK))
 
@@ -109,7 +109,7 @@ def test_promise_is_what_the_engine_keeps():
     times = [int(t) for t in np.arange(0, 90 * S, 70 * MS)]
     pair = [
         schedule(
-            times, [int(d) for d in chance.integers(5 * MS, 300 * MS, len(times))], [State.PASS] * len(times)
+            times, [int(d) for d in chance.integers(5 * MS, 300 * MS, len(times))], [LinkState.PASS] * len(times)
         )
         for _ in Direction
     ]
@@ -153,7 +153,7 @@ def test_restlessness_is_what_the_hub_did(blackout: Evidence):
 @pytest.mark.parametrize(("gap_ns", "false"), [(500 * MS, 1), (2 * S, 0)])
 def test_a_hub_that_leaves_at_a_gap_of_the_trace(gap_ns: int, false: int):
     """Half a second of nothing is a handover, two seconds are an outage, whoever counts the packets."""
-    cut = schedule([0, 30 * S, 30 * S + gap_ns], [20 * MS] * 3, [State.PASS, State.CUT, State.PASS])
+    cut = schedule([0, 30 * S, 30 * S + gap_ns], [20 * MS] * 3, [LinkState.PASS, LinkState.CUT, LinkState.PASS])
     good = LinkSchedule.constant(delay_ns=35 * MS)
     kept = run({"starlink": (cut, cut), "lte": (good, good)}, (SENT >= 31 * S) & (SENT < 40 * S))
     without_event = replace(kept, facts=replace(kept.facts, events=()))

@@ -13,7 +13,7 @@ from testbed.metrics import METRICS
 from testbed.metrics.emodel import mean_opinion_score, transmission_rating
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.ledger import ledger
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 from testbed.probes import samples
 from tests.unit.metrics.hand_made import MS, S, ask, evidence
 
@@ -36,7 +36,7 @@ def schedule(
         delay_ns=np.full(n, delay_ns, np.int64),
         loss=np.full(n, loss),
         rate_bps=np.full(n, rate, np.int64),
-        state=np.array([State.PASS, State.CUT, State.PASS][:n], np.uint8),
+        state=np.array([LinkState.PASS, LinkState.CUT, LinkState.PASS][:n], np.uint8),
         end_ns=END,
     )
 

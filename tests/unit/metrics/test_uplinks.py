@@ -13,7 +13,7 @@ from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Measurement
 from testbed.metrics.schedule import schedule_table
 from testbed.model.facts import Happening
-from testbed.model.link import LinkSchedule, State
+from testbed.model.link import LinkSchedule, LinkState
 from tests.unit.metrics.hand_made import MS, S, ask, evidence, links
 
 
@@ -75,7 +75,7 @@ def test_a_handover_gap_is_no_cause_and_an_outage_of_the_trace_is(gap_ns: int, f
         delay_ns=np.zeros(3, np.int64),
         loss=np.array([0.0, 1.0, 0.0]),
         rate_bps=np.zeros(3, np.int64),
-        state=np.full(3, State.PASS, np.uint8),
+        state=np.full(3, LinkState.PASS, np.uint8),
         end_ns=90 * S,
     )
     good = LinkSchedule.constant()

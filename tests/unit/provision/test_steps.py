@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testbed.lab.provision import StepState, explain, read_step
+from testbed.lab.provision import TaskState, explain, read_step
 
 COMMAND = {
     "msg": "non-zero return code",
@@ -39,18 +39,18 @@ def test_a_failure_shows_what_the_command_said(result: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("kind", "data", "state"),
     [
-        ("runner_on_ok", {"res": {"changed": True}}, StepState.CHANGED),
-        ("runner_on_ok", {"res": {}}, StepState.OK),
-        ("runner_on_skipped", {}, StepState.SKIPPED),
-        ("runner_on_failed", {"res": COMMAND}, StepState.FAILED),
+        ("runner_on_ok", {"res": {"changed": True}}, TaskState.CHANGED),
+        ("runner_on_ok", {"res": {}}, TaskState.OK),
+        ("runner_on_skipped", {}, TaskState.SKIPPED),
+        ("runner_on_failed", {"res": COMMAND}, TaskState.FAILED),
         (
             "runner_on_unreachable",
             {"res": {"msg": "the device's process 7 has ended"}},
-            StepState.UNREACHABLE,
+            TaskState.UNREACHABLE,
         ),
     ],
 )
-def test_an_ended_task_is_a_step(kind: str, data: dict[str, Any], state: StepState) -> None:
+def test_an_ended_task_is_a_step(kind: str, data: dict[str, Any], state: TaskState) -> None:
     """Each way a task can end is a state of its own."""
     step = read_step({"event": kind, "event_data": {"host": "hub", "role": "wan", "task": "t", **data}})
 

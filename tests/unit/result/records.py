@@ -11,7 +11,7 @@ from testbed.metrics.window import Window
 from testbed.model.facts import Facts, Happening
 from testbed.model.objective import Objective, Unit
 from testbed.result.provenance import Host, Versions
-from testbed.result.record import Fidelity, Input, Record, State, Step
+from testbed.result.record import Fidelity, Input, Record, State, StepTime
 from testbed.result.verdict import Verdict, judge
 
 S = 1_000_000_000
@@ -59,7 +59,7 @@ def record(*verdicts: Verdict, state: State = State.COMPLETE, **more: Any) -> Re
         "created_ns": START - 9 * S,
         "started_ns": START,
         "ended_ns": START + 91 * S,
-        "steps": (Step("build the network", START - 9 * S, START - 8 * S),),
+        "steps": (StepTime("build the network", START - 9 * S, START - 8 * S),),
         "fidelity": Fidelity(True, "", 250_000.0, {"starlink up": {"late_p99_ns": 90_000}}),
         "decomposition": (
             Decomposition("starlink", "outage", 30 * S, 30 * S, 32 * S, "lte", 32 * S, None, 55 * S, 60 * S),

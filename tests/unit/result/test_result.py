@@ -13,7 +13,7 @@ import pytest
 
 from testbed.errors import InputError
 from testbed.model.ends import EVERYTHING, End
-from testbed.result.record import SCHEMA, Fidelity, Mishap, State, Step, to_json
+from testbed.result.record import SCHEMA, Fidelity, Mishap, State, StepTime, to_json
 from testbed.result.store import FILE, Result, ResultWriter
 from testbed.result.verdict import Outcome
 from tests.unit.result.records import START, S, record, verdict
@@ -66,7 +66,7 @@ def test_steps_follow_each_other(tmp_path: Path):
     writer.begin("provision", START + S)
     writer.finish(State.COMPLETE, START + 3 * S)
 
-    expected = (Step("build", START, START + S), Step("provision", START + S, START + 3 * S))
+    expected = (StepTime("build", START, START + S), StepTime("provision", START + S, START + 3 * S))
     assert expected == Result.load(tmp_path).record.steps
 
 
@@ -77,7 +77,7 @@ def test_step_of_a_failed_run_stays_open(tmp_path: Path):
     writer.finish(State.FAILED, START + S, "hub: task failed")
     loaded = Result.load(tmp_path).record
 
-    assert (Step("provision", START, None),) == loaded.steps
+    assert (StepTime("provision", START, None),) == loaded.steps
     assert "hub: task failed" == loaded.error
 
 

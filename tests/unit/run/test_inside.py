@@ -15,13 +15,13 @@ import pytest
 
 from testbed import paths
 from testbed.errors import RunError
-from testbed.link.fidelity import Fidelity
+from testbed.link.fidelity import Certificate
 from testbed.probes import samples
 from testbed.probes.probe import Live, ProbeState
 from testbed.result.record import Record, State
 from testbed.result.store import Result
 from testbed.run import inside, job, plan
-from testbed.run.bringup import Lab
+from testbed.run.bringup import Rig
 from testbed.yaml.overrides import Override
 
 Step = Callable[[], None]
@@ -81,14 +81,14 @@ class StandIn:
     def bins(self) -> None:
         return None
 
-    def close(self) -> Fidelity:
+    def close(self) -> Certificate:
         if "links" not in self.done:
             self.done.append("links")
             self.certifying()
-            return Fidelity("native", ())
+            return Certificate("native", ())
         self.done.append("services")
         self.closing()
-        return Fidelity("native", ())
+        return Certificate("native", ())
 
 
 class _Probe:
@@ -122,7 +122,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     before = signal.getsignal(signal.SIGINT)
 
     def play(lab: StandIn, duration_ns: int = 30_000_000) -> Record:
-        monkeypatch.setattr(inside, "bring_up", lambda *_, **__: cast(Lab, lab))
+        monkeypatch.setattr(inside, "bring_up", lambda *_, **__: cast(Rig, lab))
         found = job.unpack(tmp_path)
         short = dataclasses.replace(found.scenario, duration=duration_ns, events=())
         run = inside.Run(dataclasses.replace(found, scenario=short), tmp_path, None, None)

@@ -7,13 +7,13 @@ import pytest
 
 from testbed.errors import InputError
 from testbed.model.event import Event
-from testbed.model.link import QueueLimit, State
+from testbed.model.link import LinkState, QueueLimit
 from testbed.model.trace import (
     EventKind,
     Framing,
-    Kind,
     Layer,
     Loss,
+    Origin,
     Provenance,
     Series,
     SeriesName,
@@ -32,7 +32,7 @@ def trace(rtt_ms, loss=None, cadence_ms=100, slot_ns=None, events=(), **rates):
     t = np.arange(len(rtt_ms)) * cadence_ms * MS
     series = {SeriesName.RTT: Series.of(t, np.array(rtt_ms) * MS, loss)}
     series |= {SeriesName(name): Series.of(*values) for name, values in rates.items()}
-    provenance = Provenance(kind=Kind.SYNTHETIC, source="a test", slot_ns=slot_ns)
+    provenance = Provenance(kind=Origin.SYNTHETIC, source="a test", slot_ns=slot_ns)
     return Trace("t", provenance, series, len(t) * cadence_ms * MS, events)
 
 
@@ -141,10 +141,10 @@ def test_a_rate_of_zero_holds_and_an_outage_cuts():
     up, down = compile_link(source, duration_ns=500 * MS, seed=1, events=[fault])
 
     times = [50 * MS, 120 * MS, 250 * MS, 350 * MS, 420 * MS, 460 * MS]
-    expected = [State.PASS, State.CUT, State.HOLD, State.PASS, State.CUT, State.PASS]
+    expected = [LinkState.PASS, LinkState.CUT, LinkState.HOLD, LinkState.PASS, LinkState.CUT, LinkState.PASS]
     assert expected == [value_at(up, "state", t) for t in times]
     assert 9000 == value_at(up, "rate_bps", 350 * MS)
-    assert [State.CUT, State.PASS] == [value_at(down, "state", t) for t in (120 * MS, 250 * MS)]
+    assert [LinkState.CUT, LinkState.PASS] == [value_at(down, "state", t) for t in (120 * MS, 250 * MS)]
 
 
 def test_fixed_values_events_rates_and_queues():
@@ -165,7 +165,7 @@ def test_fixed_values_events_rates_and_queues():
         up.loss.tolist(),
         up.rate_bps.tolist(),
     )
-    assert [State.PASS, State.HOLD, State.PASS] == up.state.tolist()
+    assert [LinkState.PASS, LinkState.HOLD, LinkState.PASS] == up.state.tolist()
     assert (2000, 7) == (value_at(down, "rate_bps", 0), down.queue.packets)
 
 
@@ -215,7 +215,7 @@ def test_one_way_delays_are_played_as_they_are():
     series = one_way("up_delay", [30, 30, 30], [0, Loss.UP, 0]) | one_way(
         "down_delay", [10, 10, 10], [0, 0, Loss.DOWN]
     )
-    source = Trace("t", Provenance(Kind.MEASURED, "a test"), series, 300 * MS)
+    source = Trace("t", Provenance(Origin.MEASURED, "a test"), series, 300 * MS)
 
     up, down = compile_link(source, duration_ns=300 * MS, seed=1)
 
@@ -226,7 +226,7 @@ def test_one_way_delays_are_played_as_they_are():
 
 def test_a_recording_of_one_way_stands_for_both():
     """Where only one direction was measured the other plays the same delay."""
-    source = Trace("t", Provenance(Kind.MEASURED, "a test"), one_way("down_delay", [12, 12]), 200 * MS)
+    source = Trace("t", Provenance(Origin.MEASURED, "a test"), one_way("down_delay", [12, 12]), 200 * MS)
 
     up, down = compile_link(source, duration_ns=200 * MS, seed=1)
 
@@ -237,7 +237,7 @@ def test_a_share_of_losses_is_lost_half_each_way():
     """A dish's drop rate of 36 % is 20 % up and 20 % down: both together lose 36 %."""
     t = np.array([0], np.int64)
     series = {SeriesName.RTT: Series.of(t, [20 * MS]), SeriesName.LOSS: Series.of(t, [360_000])}
-    source = Trace("t", Provenance(Kind.MEASURED, "a test"), series, 300 * MS)
+    source = Trace("t", Provenance(Origin.MEASURED, "a test"), series, 300 * MS)
 
     up, down = compile_link(source, duration_ns=300 * MS, seed=1)
 

@@ -9,9 +9,9 @@ from testbed.errors import InputError
 from testbed.model.trace import (
     EventKind,
     Framing,
-    Kind,
     Layer,
     Loss,
+    Origin,
     Parent,
     Provenance,
     Series,
@@ -33,7 +33,7 @@ def trace(name="t", seconds=60, start_ns=None, **series):
     }
     outage = TraceEvent(20 * S, EventKind.OUTAGE, 10 * S, "OBSTRUCTED")
     return Trace(
-        name, Provenance(Kind.MEASURED, name, start_ns=start_ns, slot_ns=5 * S), found, seconds * S, (outage,)
+        name, Provenance(Origin.MEASURED, name, start_ns=start_ns, slot_ns=5 * S), found, seconds * S, (outage,)
     )
 
 
@@ -108,7 +108,7 @@ def test_a_scaled_trace_is_synthetic_and_keeps_its_losses():
 
     assert ([200, 0], [0, Loss.DOWN]) == (made.probes.value.tolist(), made.probes.loss.tolist())
     assert [500] == made.series[SeriesName.DOWN_RATE].value.tolist()
-    assert Kind.SYNTHETIC is made.provenance.kind
+    assert Origin.SYNTHETIC is made.provenance.kind
 
 
 def test_recordings_join_on_their_clocks():

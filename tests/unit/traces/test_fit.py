@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.trace import EventKind, Kind, Loss, Provenance, Series, SeriesName, Trace, TraceEvent
+from testbed.model.trace import EventKind, Loss, Origin, Provenance, Series, SeriesName, Trace, TraceEvent
 from testbed.traces import edit, fit, fit_yaml, profile, stats, store, synth
 from testbed.traces.profile import Profile
 from testbed.yaml import load
@@ -150,7 +150,7 @@ def test_long_silence_without_a_mark_is_an_outage_of_its_own():
         loss[begin : begin + length] = Loss.UNKNOWN
     rtt = 50 * MS + np.random.default_rng(1).exponential(3 * MS, len(t)).astype(np.int64)
     silent = Trace(
-        "t", Provenance(Kind.MEASURED, "a test"), {SeriesName.RTT: Series.of(t, rtt, loss)}, 120 * S
+        "t", Provenance(Origin.MEASURED, "a test"), {SeriesName.RTT: Series.of(t, rtt, loss)}, 120 * S
     )
     marked = dataclasses.replace(silent, events=(TraceEvent(10 * S, EventKind.OUTAGE, 3 * S, "OBSTRUCTED"),))
 
@@ -190,4 +190,4 @@ def test_too_little_to_fit_is_refused():
     with pytest.raises(
         InputError, match="short: too few round-trip probes; fit on a recording with 100 or more"
     ):
-        fit.fit(Trace("short", Provenance(Kind.MEASURED, "a test"), rtt, 2))
+        fit.fit(Trace("short", Provenance(Origin.MEASURED, "a test"), rtt, 2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from testbed.model.event import Event
-from testbed.model.link import Direction, LinkSchedule, State
+from testbed.model.link import Direction, LinkSchedule, LinkState
 from testbed.model.uplink import FixedLink, Rates
 from testbed.traces.compile import compile_link
 from testbed.traces.impair import impair
@@ -22,7 +22,7 @@ def played(event: Event, **values: Any) -> LinkSchedule:
     return compile_link(link, duration_ns=10 * S, seed=1, events=[event]).up
 
 
-def inside(schedule: LinkSchedule) -> tuple[float, float, int, State]:
+def inside(schedule: LinkSchedule) -> tuple[float, float, int, LinkState]:
     """Delay (ms), loss, rate and state during the event; what surrounds it is untouched."""
     assert [0, 2 * S, 5 * S] == schedule.t_ns.tolist()
     for column in (schedule.delay_ns, schedule.loss, schedule.rate_bps, schedule.state):
@@ -31,18 +31,18 @@ def inside(schedule: LinkSchedule) -> tuple[float, float, int, State]:
         schedule.delay_ns[1] / MS,
         round(float(schedule.loss[1]), 6),
         int(schedule.rate_bps[1]),
-        State(int(schedule.state[1])),
+        LinkState(int(schedule.state[1])),
     )
 
 
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (Event(2 * S, "lte", outage=3 * S), (25, 0.1, 8 * 10**6, State.CUT)),
-        (Event(2 * S, "lte", reboot=3 * S), (25, 0.1, 8 * 10**6, State.CUT)),
-        (Event(2 * S, "lte", hold=3 * S), (25, 0.1, 8 * 10**6, State.HOLD)),
-        (Event(2 * S, "lte", brownout=3 * S, loss=0.2, delay=100 * MS), (125, 0.28, 8 * 10**6, State.PASS)),
-        (Event(2 * S, "lte", rate_cap=3 * S, rate=Rates(10**6, 10**7)), (25, 0.1, 10**6, State.PASS)),
+        (Event(2 * S, "lte", outage=3 * S), (25, 0.1, 8 * 10**6, LinkState.CUT)),
+        (Event(2 * S, "lte", reboot=3 * S), (25, 0.1, 8 * 10**6, LinkState.CUT)),
+        (Event(2 * S, "lte", hold=3 * S), (25, 0.1, 8 * 10**6, LinkState.HOLD)),
+        (Event(2 * S, "lte", brownout=3 * S, loss=0.2, delay=100 * MS), (125, 0.28, 8 * 10**6, LinkState.PASS)),
+        (Event(2 * S, "lte", rate_cap=3 * S, rate=Rates(10**6, 10**7)), (25, 0.1, 10**6, LinkState.PASS)),
     ],
     ids=lambda value: value.kind if isinstance(value, Event) else "",
 )
@@ -66,7 +66,7 @@ def test_a_cap_holds_where_the_rate_is_unlimited() -> None:
     assert 10**6 == played(cap, rate=0).rate_bps[1]
 
 
-def schedule(state: list[State], *, interpolate: bool = False) -> LinkSchedule:
+def schedule(state: list[LinkState], *, interpolate: bool = False) -> LinkSchedule:
     """Segments of 1 s whose delay rises by 10 ms each."""
     n = len(state)
     return LinkSchedule(
@@ -82,18 +82,18 @@ def schedule(state: list[State], *, interpolate: bool = False) -> LinkSchedule:
 
 def test_a_cut_counts_before_a_hold() -> None:
     """Where the trace is cut, a hold changes nothing; where it holds, an outage cuts."""
-    trace = schedule([State.PASS, State.CUT, State.HOLD, State.PASS])
+    trace = schedule([LinkState.PASS, LinkState.CUT, LinkState.HOLD, LinkState.PASS])
     held = impair(trace, [Event(0, "lte", hold=4 * S)], Direction.UP)
     cut = impair(trace, [Event(0, "lte", outage=4 * S)], Direction.UP)
 
-    assert [State.HOLD, State.CUT, State.HOLD, State.HOLD] == held.state.tolist()
-    assert [State.CUT] * 4 == cut.state.tolist()
+    assert [LinkState.HOLD, LinkState.CUT, LinkState.HOLD, LinkState.HOLD] == held.state.tolist()
+    assert [LinkState.CUT] * 4 == cut.state.tolist()
 
 
 def test_an_added_delay_begins_at_once_where_delays_run_linearly() -> None:
     """The line is followed until the nanosecond before the event, and again from its end."""
     event = Event(1_500 * MS, "lte", brownout=S, delay=100 * MS)
-    found = impair(schedule([State.PASS] * 4, interpolate=True), [event], Direction.UP)
+    found = impair(schedule([LinkState.PASS] * 4, interpolate=True), [event], Direction.UP)
     delay_ms = dict(zip(found.t_ns.tolist(), (found.delay_ns / MS).round(3).tolist(), strict=True))
 
     assert {1_500 * MS - 1: 15.0, 1_500 * MS: 115.0, 2 * S: 120.0} == {

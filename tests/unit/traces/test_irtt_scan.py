@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from testbed.errors import HostError
 from testbed.traces.formats import irtt_scan
-from testbed.traces.formats.irtt_scan import CutShortError, ScanError, Window, scan
+from testbed.traces.formats.irtt_scan import Block, CutShortError, ScanError, scan
 
 CORE = Path(__file__).parents[3] / "testbed" / "traces" / "core"
 LOSSES = {"false": 0, "true_up": 1, "true_down": 2, "true": 3, False: 0, True: 3}
@@ -112,7 +112,7 @@ def scanned(folder, text, size):
     path = folder / "list"
     path.write_bytes(text)
     with path.open("rb", buffering=0) as file:
-        window = Window(file, size)
+        window = Block(file, size)
         window.leave(1)
         columns = scan(window)
         rest = bytes(window.data)
@@ -248,7 +248,7 @@ def test_a_packed_stream_is_read_alike(tmp_path):
     path.write_bytes(gzip.compress(b"[" + b",".join([TRIP] * 5000) + b"]"))
 
     with gzip.GzipFile(path) as file:
-        window = Window(file, 9999)
+        window = Block(file, 9999)
         window.leave(1)
         assert [7] * 5000 == scan(window).rtt_ns.tolist()
 

@@ -10,8 +10,8 @@ from testbed import cli
 from testbed.errors import InputError
 from testbed.model.trace import (
     EventKind,
-    Kind,
     Loss,
+    Origin,
     Provenance,
     Series,
     SeriesName,
@@ -44,7 +44,7 @@ def made(t, rtt_ms, lost, events=(), **fields):
     rtt = (np.asarray(rtt_ms) * MS).astype(np.int64)
     rtt = np.maximum.accumulate(t + rtt) - t
     series = Series.of(t, rtt, np.where(lost, Loss.UNKNOWN, Loss.NONE))
-    provenance = Provenance(Kind.MEASURED, "a test", **fields)
+    provenance = Provenance(Origin.MEASURED, "a test", **fields)
     return Trace("made", provenance, {SeriesName.RTT: series}, int(t[-1]) + 10 * MS, tuple(events))
 
 

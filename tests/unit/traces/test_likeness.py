@@ -6,7 +6,7 @@ import pytest
 from testbed.model.trace import Loss, Series
 from testbed.traces import placing
 from testbed.traces.likeness import alike, distance, likeness, step
-from testbed.traces.profile import Stretch
+from testbed.traces.profile import Spell
 
 MS, S = 10**6, 10**9
 
@@ -59,7 +59,7 @@ def test_nothing_is_compared_with_what_never_answered():
 @pytest.mark.parametrize("wanted", [7, 14, 3])
 def test_as_many_stretches_as_recorded_are_the_recorded_ones(wanted):
     """Of seven, seven are all of them, fourteen each twice, three spread evenly."""
-    recorded = [Stretch(10, 4), Stretch(20, 2), Stretch(500, 1)]
+    recorded = [Spell(10, 4), Spell(20, 2), Spell(500, 1)]
 
     drawn = sorted(one.lasted for one in placing.drawn(recorded, wanted, np.random.default_rng(1)))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace, Trait
+from testbed.model.trace import Loss, Origin, Provenance, Series, SeriesName, Trace, Trait
 from testbed.traces.plot import draw, figure_of
 
 MS, S = 10**6, 10**9
@@ -14,7 +14,7 @@ def trace(names=(SeriesName.RTT,), lost=(), count=3000, cadence_ns=10 * MS, trai
     t = np.arange(count) * cadence_ns
     loss = np.where(np.isin(np.arange(count), lost), Loss.UNKNOWN, Loss.NONE)
     value = (50 + np.sin(t / S)) * MS
-    provenance = Provenance(Kind.MEASURED, "a test", start_ns=0, traits=traits)
+    provenance = Provenance(Origin.MEASURED, "a test", start_ns=0, traits=traits)
     return Trace(
         "drawn",
         provenance,
@@ -54,7 +54,7 @@ def test_lost_probes_of_a_prober_that_waits_are_drawn_for_one_cadence():
     """What the prober waited is not lost time."""
     t = np.arange(100) * 150 * MS + np.where(np.arange(100) > 50, 5 * S, 0)
     loss = np.where(np.arange(100) == 50, Loss.UNKNOWN, Loss.NONE)
-    provenance = Provenance(Kind.MEASURED, "a test", traits=(Trait.STOP_AND_WAIT,))
+    provenance = Provenance(Origin.MEASURED, "a test", traits=(Trait.STOP_AND_WAIT,))
     waiting = Trace("t", provenance, {SeriesName.RTT: Series.of(t, np.full(100, 50 * MS), loss)}, 20 * S)
 
     drawn = panel(figure_of(waiting), "Losses").patches[0].get_data()

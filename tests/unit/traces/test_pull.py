@@ -46,7 +46,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def dataset(address: str, sha256: str = "") -> catalogue.Dataset:
-    entries = {name: catalogue.Entry("csv", sha256) for name in ("good.csv", "cut.csv", "gone.csv")}
+    entries = {name: catalogue.DatasetFile("csv", sha256) for name in ("good.csv", "cut.csv", "gone.csv")}
     return catalogue.Dataset("a test", address, "CC0 of a test", "nobody, 2026", entries, name="web")
 
 
@@ -54,7 +54,7 @@ def dataset(address: str, sha256: str = "") -> catalogue.Dataset:
 def known(address: str, monkeypatch: pytest.MonkeyPatch, tmp_path) -> catalogue.Dataset:
     """The catalogue of the commands, with the server's dataset alone."""
     found = dataset(address, hashlib.sha256(CSV.encode()).hexdigest())
-    monkeypatch.setattr(catalogue, "read", lambda: catalogue.Catalogue({"web": found}))
+    monkeypatch.setattr(catalogue, "read", lambda: catalogue.Datasets({"web": found}))
     monkeypatch.chdir(tmp_path)
     return found
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.model.trace import Kind
+from testbed.model.trace import Origin
 from testbed.traces import reference, store
 
 
@@ -23,6 +23,6 @@ def test_the_folder_holds_synthetic_traces_only():
     traces = [store.read(path) for path in paths]
 
     assert sorted(reference.RECIPES) == [path.stem for path in paths]
-    assert {Kind.SYNTHETIC} == {trace.provenance.kind for trace in traces}
+    assert {Origin.SYNTHETIC} == {trace.provenance.kind for trace in traces}
     assert all(parameter.source for trace in traces for parameter in trace.provenance.parameters)
     assert max(path.stat().st_size for path in paths) < 300_000

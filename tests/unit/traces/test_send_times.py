@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from testbed.errors import InputError
-from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace, Trait
+from testbed.model.trace import Loss, Origin, Provenance, Series, SeriesName, Trace, Trait
 from testbed.traces.lint import lint
 from testbed.traces.send_times import as_sent, steps
 
@@ -24,7 +24,7 @@ def recording(received, jitter_ms=8.0, lost=()):
     t = sent + rtt if received else sent
     order = np.argsort(t, kind="stable")
     series = Series.of(t[order] - t.min(), rtt[order], loss[order])
-    provenance = Provenance(Kind.MEASURED, "a test", start_ns=1000 * S)
+    provenance = Provenance(Origin.MEASURED, "a test", start_ns=1000 * S)
     return Trace("t", provenance, {SeriesName.RTT: series}, int(t.max() - t.min()) + 1)
 
 
@@ -53,7 +53,7 @@ def test_lost_probes_and_placed_times_show_nothing():
     t = np.arange(600) * S
     rtt = np.random.default_rng(1).normal(40, 8, 600) * MS
     loss = np.where(np.arange(600) % 40 == 7, Loss.UNKNOWN, Loss.NONE)
-    even = Trace("t", Provenance(Kind.MEASURED, "a test"), {SeriesName.RTT: Series.of(t, rtt, loss)}, 600 * S)
+    even = Trace("t", Provenance(Origin.MEASURED, "a test"), {SeriesName.RTT: Series.of(t, rtt, loss)}, 600 * S)
 
     assert not steps(even).received
     placed = dataclasses.replace(even.provenance, traits=(Trait.NO_SEND_TIMES,))
@@ -82,4 +82,4 @@ def test_nothing_can_be_corrected_without_rtts():
     rates = {SeriesName.DOWN_RATE: Series.of([0], [1])}
 
     with pytest.raises(InputError, match="it has no RTTs to take from its times"):
-        as_sent(Trace("rates", Provenance(Kind.MEASURED, "a test"), rates, 10))
+        as_sent(Trace("rates", Provenance(Origin.MEASURED, "a test"), rates, 10))

@@ -7,8 +7,8 @@ import pytest
 
 from testbed.model.trace import (
     EventKind,
-    Kind,
     Loss,
+    Origin,
     Provenance,
     Series,
     SeriesName,
@@ -29,7 +29,7 @@ ISL = "uvic-leonetem/latency/ping-example-isl.txt"
 def trace(rtt_ms, loss=None, cadence_ms=10, **fields):
     t = np.arange(len(rtt_ms)) * cadence_ms * MS
     rtt = Series.of(t, (np.asarray(rtt_ms) * MS).astype(np.int64), loss)
-    provenance = Provenance(kind=Kind.MEASURED, source="a test", **fields)
+    provenance = Provenance(kind=Origin.MEASURED, source="a test", **fields)
     return Trace("t", provenance, {SeriesName.RTT: rtt}, len(t) * cadence_ms * MS)
 
 
@@ -236,7 +236,7 @@ def test_a_synthetic_trace_names_the_source_of_every_parameter():
     made = synth.synthesise(profile.read("starlink-mobile"), duration_ns=60 * S, seed=1)
     parameters = {parameter.name: parameter for parameter in made.provenance.parameters}
 
-    assert Kind.SYNTHETIC is made.provenance.kind
+    assert Origin.SYNTHETIC is made.provenance.kind
     assert "36 ms" == parameters["level.rtt.p50"].value
     assert "87 times" in parameters["outage NO_PINGS.median"].source
     assert all(parameter.source for parameter in parameters.values())

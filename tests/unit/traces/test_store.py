@@ -9,9 +9,9 @@ from testbed.errors import InputError
 from testbed.model.trace import (
     EventKind,
     Framing,
-    Kind,
     Layer,
     Loss,
+    Origin,
     Parameter,
     Parent,
     Provenance,
@@ -26,7 +26,7 @@ from testbed.traces import store
 TRACE = Trace(
     name="a trace",
     provenance=Provenance(
-        kind=Kind.MEASURED,
+        kind=Origin.MEASURED,
         source="a test",
         start_ns=1_700_000_000_000_000_000,
         parents=(Parent("x.txt", "00"),),

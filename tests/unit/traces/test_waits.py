@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from testbed.model.trace import Kind, Loss, Provenance, Series, SeriesName, Trace, Trait
+from testbed.model.trace import Loss, Origin, Provenance, Series, SeriesName, Trace, Trait
 from testbed.traces import mine, stats
 from testbed.traces.compile import compile_link
 from testbed.traces.lint import lint
@@ -22,7 +22,7 @@ def stop_and_wait(lost, count=200, traits=(Trait.STOP_AND_WAIT,), rtt_ms=45.0, p
     ends = np.cumsum(np.where(loss, GIVES_UP, rtt) + pause)
     t = np.concatenate(([0], ends[:-1]))
     series = Series.of(t, rtt, np.where(loss, Loss.UNKNOWN, Loss.NONE))
-    provenance = Provenance(Kind.MEASURED, "a test", traits=traits)
+    provenance = Provenance(Origin.MEASURED, "a test", traits=traits)
     return Trace("t", provenance, {SeriesName.RTT: series}, int(ends[-1]))
 
 
@@ -92,7 +92,7 @@ def test_the_pause_between_two_measurements_is_no_time_out():
     """Three pings each four minutes, of which the third is lost, are no prober that waits four minutes."""
     t = (np.arange(12) // 3 * 240 + np.arange(12) % 3) * S
     loss = np.where(np.arange(12) % 3 == 2, Loss.UNKNOWN, Loss.NONE)
-    provenance = Provenance(Kind.MEASURED, "a test")
+    provenance = Provenance(Origin.MEASURED, "a test")
     sparse = Trace("t", provenance, {SeriesName.RTT: Series.of(t, np.full(12, 40 * MS), loss)}, 1000 * S)
 
     assert waits(sparse) is None
