@@ -16,6 +16,7 @@ from testbed.lab.parts import Part
 class Daemon:
     """A process of somebody else's: whether it lives can be told, not how it ended."""
 
+    pid: int
     pidfd: int
     returncode: int | None = None
 
@@ -36,10 +37,11 @@ def left_running(device: DeviceAccess) -> Iterator[Part]:
             if _parent(folder) != 1 or os.readlink(folder / "ns/net") != home:
                 continue
             name = (folder / "comm").read_text().strip()
-            pidfd = os.pidfd_open(int(folder.name))
+            pid = int(folder.name)
+            pidfd = os.pidfd_open(pid)
         except OSError:  # it ended meanwhile, or is the kernel's
             continue
-        yield Part(f"{name} of {device.name}", Daemon(pidfd))
+        yield Part(f"{name} of {device.name}", Daemon(pid, pidfd))
 
 
 def _parent(folder: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +13,16 @@ from typing import Protocol
 from testbed.model.ends import EVERYTHING, End
 
 _TAIL_BYTES = 4096
+STOPPED = "stopped by a signal, and not going on"
 _WORDS = 300  # characters of its last words that are kept
 
 
 class Process(Protocol):
     """What a part's process has to tell: a ``subprocess.Popen`` does."""
+
+    @property
+    def pid(self) -> int:
+        """Its number, as long as it has not been waited for."""
 
     @property
     def returncode(self) -> int | None:
@@ -40,14 +46,29 @@ class Part:
     due_ns: int | None = None
 
     def ended(self, now_ns: int) -> bool:
-        """Return whether it has ended, and not because its work was done."""
+        """Return whether it has ended, and not because its work was done; one that is stopped does no work."""
         status = self.process.poll()
+        if status is None:
+            return _stopped(self.process.pid)
         done = status == 0 and self.due_ns is not None and now_ns >= self.due_ns
-        return status is not None and not done
+        return not done
 
     def end(self, at_ns: int) -> End:
-        """Return what is to be known of its end."""
-        return End(self.name, self.of, at_ns, how(self.process.returncode), self.said()[:_WORDS])
+        """Return what is to be known of its end; one that is stopped is killed, as nobody shall wait for it."""
+        hung = self.process.poll() is None
+        ending = STOPPED if hung else how(self.process.returncode)
+        if hung:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+        return End(self.name, self.of, at_ns, ending, self.said()[:_WORDS])
+
+
+def _stopped(pid: int) -> bool:
+    """Return whether a signal has stopped a process, which then lives and does nothing."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:  # it ended meanwhile: the next look tells how
+        return False
 
 
 def how(status: int | None) -> str:

@@ -46,6 +46,12 @@ def add(parser: pytest.Parser) -> None:
         help="run a scenario again whose emulation missed its fidelity budget, N times at most (default: 0)",
     )
     group.addoption(
+        "--testbed-strict",
+        action="store_true",
+        help="an inconclusive objective fails, so that a gate is never green for want of evidence"
+        " (default: it is skipped)",
+    )
+    group.addoption(
         "--testbed-results",
         metavar="DIR",
         default=paths.RESULTS,

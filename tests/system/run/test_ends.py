@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.lab.parts import STOPPED
 from testbed.result.record import Record, State
 from testbed.result.store import Result
 from testbed.result.verdict import Outcome
@@ -121,6 +122,19 @@ def test_a_dead_part_is_no_verdict_on_the_hub(
     assert all("killed by SIGKILL" in verdict.reason for verdict in record.verdicts)
 
 
+@pytest.mark.parametrize(
+    ("words", "part"), [("probes.http_client", "the HTTP client of lessons"), ("build/linkd", "linkd")]
+)
+def test_a_hung_part_is_no_verdict_on_the_hub(
+    words: str, part: str, testbed: Testbed, tmp_path: Path
+) -> None:
+    """A part that is there and does nothing measures nothing; the run ends all the same, with its evidence."""
+    record = killed(testbed, tmp_path, SCENARIO, lambda pid: named(pid, words), signal.SIGSTOP)
+
+    assert [(part, STOPPED)] == [(end.part, end.how) for end in record.ends]
+    assert {"pass", "fail"} & {verdict.outcome for verdict in record.verdicts} == set()
+
+
 def test_a_daemon_of_the_edge_is_a_part(testbed: Testbed, tmp_path: Path) -> None:
     """The far end of the hub's BGP sessions is the testbed's: without its bgpd the run is invalid."""
     scenario = SCENARIO.replace("ping-tracked", "bgp-bfd")
@@ -130,14 +144,20 @@ def test_a_daemon_of_the_edge_is_a_part(testbed: Testbed, tmp_path: Path) -> Non
     assert {"invalid"} == {verdict.outcome for verdict in record.verdicts}
 
 
-def killed(testbed: Testbed, folder: Path, text: str, victim: Callable[[int], int]) -> Record:
+def killed(
+    testbed: Testbed,
+    folder: Path,
+    text: str,
+    victim: Callable[[int], int],
+    by: signal.Signals = signal.SIGKILL,
+) -> Record:
     """Return what a run says of whom a process was killed in the middle; its exit status is 3."""
     scenario = folder / "dead-part.yaml"
     scenario.write_text(text)
     process = testbed.start(scenario)
     until(process, "step", name="scenario", seconds=None)
     next(event for event in events(process) if event["event"] == "tick" and event["t_ns"] > 2e9)
-    os.kill(victim(process.pid), signal.SIGKILL)
+    os.kill(victim(process.pid), by)
     process.communicate(timeout=120)
     record = Result.load(testbed.result()[0]).record
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testbed.lab.parts import Part, how, last_line
+from testbed.lab.parts import STOPPED, Part, how, last_line
 from testbed.model.ends import End
 from testbed.run.roll import Roll
 
@@ -52,6 +54,18 @@ def test_the_dead_are_told_one_by_one(living: subprocess.Popen[bytes]) -> None:
 
     assert ["a"] == [end.part for end in first]
     assert [("b", "killed by SIGKILL")] == [(end.part, end.how) for end in roll.call(START)]
+
+
+def test_a_stopped_part_is_told_although_it_lives(living: subprocess.Popen[bytes]) -> None:
+    """A hung part measures nothing: from when a signal stopped it, what rests on it does not count."""
+    part = Part("prober of lessons", living, of="lessons")
+    roll = Roll(lambda: [part], START)
+    assert () == roll.call(START)
+    living.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, living.pid, os.WSTOPPED)
+
+    assert [("lessons", STOPPED)] == [(end.of, end.how) for end in roll.call(START + S)]
+    assert () == roll.call(START + 2 * S)
 
 
 @pytest.mark.parametrize(
