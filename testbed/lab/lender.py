@@ -14,17 +14,20 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from testbed.errors import HostError, RunError
 from testbed.lab import nics
 from testbed.lab.nics import Nic
+from testbed.lab.parts import Part, last_line
 
 _HOME = "/proc/self/ns/net"
 _WORD_BYTES = 4096
@@ -32,10 +35,14 @@ _ENDS_S = 30.0  # moving a real NIC may take a driver seconds
 
 
 class Lender:
-    """The run's end: asks for NICs."""
+    """The run's end: asks for NICs, and notices the end of who lends them."""
 
-    def __init__(self, fd: int) -> None:
-        self._socket = socket.socket(fileno=fd)
+    pid = 0
+    """It lives outside of the sandbox, where its number means nothing."""
+    returncode = None
+
+    def __init__(self, fd: int, log: Path | None = None) -> None:
+        self._socket, self._log = socket.socket(fileno=fd), log
         self._socket.set_inheritable(False)  # what the run starts must not outlive it as its deputy
 
     def lend(self, nic: str, pid: int, port: str) -> None:
@@ -48,6 +55,16 @@ class Lender:
             raise RunError(f"NIC {nic} was not lent: its lender has ended; logs/lender.log says why")
         if error := json.loads(answer)["error"]:
             raise RunError(f"NIC {nic} cannot become the port {port}: {error}")
+
+    def poll(self) -> int | None:
+        """Return None while the lender lives; what is returned then is no exit status."""
+        looking = select.poll()
+        looking.register(self._socket, select.POLLIN)  # it says nothing unasked
+        return 0 if looking.poll(0) else None
+
+    def part(self) -> Part:
+        """Return the lender as a part of a run: who ended it may have ended more, and its NICs are not given back."""
+        return Part("the lender of NICs", self, partial(last_line, self._log) if self._log else str)
 
     def close(self) -> None:
         """Want no NIC any more; all go home when no process has the run's end."""

@@ -20,8 +20,8 @@ _FRESH = 600 * 10**9
 class HubProfile:
     """How the hub is provisioned.
 
-    ``timers`` are those of ``ping-tracked`` and ``overflow``, ``bfd`` those of ``bgp-bfd``; what the chosen
-    ``failover`` does not use is kept, so that a scenario can exchange it and nothing else.
+    ``timers`` are those of ``ping-tracked`` and ``overflow``, ``bfd`` those of ``bgp-bfd``; where a run exchanges
+    the ``failover`` (``--set``) they may stay.
     ``cache`` is on, off, or what its settings are. ``fresh`` is how long it serves an object without asking
     the tenant whether it has changed.
     ``connect_timeout`` is what the cache grants each step of a connection to the tenant, TCP's and TLS's:

@@ -51,6 +51,7 @@ class Rig:
     probes: dict[str, Probe] = field(default_factory=dict)
     actors: list[Actor] = field(default_factory=list)
     daemons: list[Part] = field(default_factory=list)
+    lender: Lender | None = None
 
     def bins(self) -> pa.Table:
         """Return the links' 10 ms records so far."""
@@ -63,6 +64,8 @@ class Rig:
         yield from self.network.parts()
         yield from self.tenant.parts()
         yield from self.daemons
+        if self.lender is not None:
+            yield self.lender.part()
         for probe in self.probes.values():
             yield from probe.parts()
         for actor in self.actors:
@@ -110,7 +113,7 @@ def bring_up(
             mark_lengths=job.scenario.hub.mark_lengths,
         )
         links.open(link_specs(job))
-    lab = Rig(network, links, tenant)
+    lab = Rig(network, links, tenant, lender=lender)
     objects = _objects(job)
     seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):

@@ -258,8 +258,8 @@ def main() -> int:
     """Play the job that standard input names."""
     placement = msgspec.json.decode(sys.stdin.readline(), type=Placement)
     _hear_the_wish_to_end()
-    lender = Lender(placement.lender) if placement.lender is not None else None
     folder = Path(placement.folder)
+    lender = Lender(placement.lender, folder / "logs/lender.log") if placement.lender is not None else None
     job = unpack(folder, Path(placement.bench) if placement.bench else None)
     return Run(job, folder, placement.core, lender).execute()
 

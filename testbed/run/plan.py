@@ -22,7 +22,7 @@ from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
 from testbed.model.traffic import HttpGet
 from testbed.model.uplink import UplinkProfile
-from testbed.run import unplayed
+from testbed.run import hub_choice, unplayed
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
 from testbed.yaml import load
@@ -106,7 +106,7 @@ def make(
     bench = benches.read(bench_path) if bench_path else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
     problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
-    problems += _hub_problems(scenario, topology)
+    problems += hub_choice.problems(scenario, topology)
     problems += bench.misfits(topology) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
@@ -182,16 +182,6 @@ def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem
         if name not in scenario.uplinks:
             found = f"uplink {name!r} of topology {scenario.topology} has no trace and no fixed values"
             yield Problem(scenario.place.at("uplinks"), found, f"add '{name}: {{trace: ...}}'")
-
-
-def _hub_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
-    failover, place = scenario.hub.failover, scenario.hub.place.at("failover")
-    if scenario.hub.tunnelled and topology.edge is None:
-        found = f"topology {scenario.topology} has no edge, where the tunnels of {failover} end"
-        yield Problem(place, found, "choose another topology or failover")
-    if failover == "overflow" and len(topology.uplinks) < 2:
-        found = f"topology {scenario.topology} has one uplink, which leaves nowhere to overflow to"
-        yield Problem(place, found, "choose another topology or failover")
 
 
 def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.errors import RunError
+from testbed.errors import HostError, RunError
 from testbed.lab import lender
 from testbed.lab.lender import Lender
 from tests.system.bench.conftest import nics
@@ -155,3 +156,26 @@ def test_a_port_that_exists_is_not_replaced(nic: str, node: subprocess.Popen[byt
         mine.lend(nic, node.pid, "lan0")
 
     assert before == nics()
+
+
+def test_a_killed_lender_is_noticed(nic: str, node: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """Who borrowed sees that it is gone, and what is lent stays where it is until the borrower ends."""
+    with pytest.raises(HostError, match="not every NIC"), borrowing(nic, tmp_path) as mine:
+        mine.lend(nic, node.pid, "lan0")
+        living = mine.poll()
+        os.kill(lender_s_pid(), signal.SIGKILL)
+        deadline = time.monotonic() + ENDS_S
+        while mine.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+        assert (None, 0) == (living, mine.poll())
+        assert "lan0" in links_of(node)
+    ip_in(node, "link", "set", "dev", "lan0", "name", nic, "netns", str(os.getpid()))
+    ip("link", "set", "dev", nic, "alias", "")
+
+
+def lender_s_pid() -> int:
+    """Return the one lender that this process has started."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (found,) = [c for c in children if "testbed.lab.lender" in Path(f"/proc/{c}/cmdline").read_text()]
+    return int(found)

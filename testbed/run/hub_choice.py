@@ -1,0 +1,43 @@
+"""What a scenario chooses for its hub, against the topology that the hub stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from testbed.errors import Problem
+from testbed.model.scenario import Scenario
+from testbed.model.topology import Topology
+from testbed.yaml import overrides
+
+_TIMERS: Mapping[str, tuple[str, ...]] = {
+    "timers": ("ping-tracked", "overflow"),
+    "bfd": ("bgp-bfd",),
+    "overflow": ("overflow",),
+}
+"""A key of ``hub`` -> the failovers that read it."""
+
+
+def problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    """Yield what of the scenario's ``hub`` cannot be, or would do nothing."""
+    failover, place = scenario.hub.failover, scenario.hub.place.at("failover")
+    if scenario.hub.tunnelled and topology.edge is None:
+        found = f"topology {scenario.topology} has no edge, where the tunnels of {failover} end"
+        yield Problem(place, found, "choose another topology or failover")
+    if failover == "overflow" and len(topology.uplinks) < 2:
+        found = f"topology {scenario.topology} has one uplink, which leaves nowhere to overflow to"
+        yield Problem(place, found, "choose another topology or failover")
+    if not _exchanged(scenario, "failover"):
+        yield from _timer_problems(scenario)
+
+
+def _timer_problems(scenario: Scenario) -> Iterator[Problem]:
+    for key, readers in _TIMERS.items():
+        if key in scenario.hub.place.keys and scenario.hub.failover not in readers:
+            found = f"{key} beside failover {scenario.hub.failover}, which does not read them"
+            expected = f"leave them out, or choose {' or '.join(readers)}"
+            yield Problem(scenario.hub.place.at(key), found, expected)
+
+
+def _exchanged(scenario: Scenario, key: str) -> bool:
+    """Whether a value of ``hub`` is this run's alone: what the file has for the other one is then left as it is."""
+    return scenario.hub.place.at(key).file.startswith(overrides.ORIGIN)
