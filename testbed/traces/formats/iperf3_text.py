@@ -43,6 +43,8 @@ class _Test:
     reverse: bool = False
     sends: bool | None = None  # of a server: does it send, by its columns or its summary
     done: bool = False
+    parted: bool = False  # the line before was a dashed one
+    summed: bool = False  # a dashed line and the columns' names once more: what follows is the summary
     summary_s: float | None = None
     rows: list[tuple[int, re.Match[str]]] = field(default_factory=list)
     omitted: list[re.Match[str]] = field(default_factory=list)
@@ -74,12 +76,12 @@ def _read(path: Path) -> base.Recording:
 def _take(log: RateLog, test: _Test, number: int, line: str) -> None:
     """Take what one line says. Raises InputError for a line that iperf3 does not write, or of a second test."""
     if row := _INTERVAL.match(line):
-        rest = row["rest"].rstrip()
-        if rest.endswith(("sender", "receiver")):
+        word = row["rest"].rsplit(None, 1)[-1] if row["rest"].strip() else ""
+        if test.summed or _begins(word, "sender", "receiver"):
             test.summary_s = min(test.summary_s or float(row["end"]), float(row["end"]))
-            if test.server and not rest.endswith("sender"):
+            if test.server and not _begins(word, "sender"):
                 test.sends = False
-        elif rest.endswith("(omitted)"):
+        elif _begins(word, "(omitted)"):
             test.omitted.append(row)
         else:
             test.rows.append((number, row))
@@ -88,6 +90,8 @@ def _take(log: RateLog, test: _Test, number: int, line: str) -> None:
         raise log.refuse(number, f"{line[:60]!r} is no line of iperf3", "give the whole text")
     if test.rows and _SECOND.match(line):
         raise log.refuse(number, "a second test begins", "split the text: one test a file")
+    test.summed |= test.parted and "Interval" in line
+    test.parted = line.startswith("- -")
     test.done |= line.startswith("iperf Done")
     test.reverse |= line.startswith("Reverse mode")
     test.server |= line.startswith("Accepted connection")
@@ -98,6 +102,11 @@ def _take(log: RateLog, test: _Test, number: int, line: str) -> None:
     _take_payload(log, line)
     if line.startswith("Time: ") and line.rstrip().endswith(("GMT", "UTC")):
         log.start_ns = _start_ns(log, number, line)
+
+
+def _begins(word: str, *whole: str) -> bool:
+    """Return whether a line's last word is one of these; the text may be cut within it."""
+    return word != "" and any(one.startswith(word) for one in whole)
 
 
 def _take_payload(log: RateLog, line: str) -> None:

@@ -205,3 +205,14 @@ def test_the_interval_behind_ctrl_c_is_read(tmp_path):
     )
 
     assert {DOWN: [181_000_000, 203_000_000]} == rates(imported(tmp_path, text))
+
+
+@pytest.mark.parametrize("cut", range(1, len("         receiver\n")))
+def test_a_summary_that_is_cut_is_no_interval(cut, tmp_path):
+    """Whatever of its last word is left, the summary of both ends adds nothing to the intervals."""
+    summary = "- - - - -\n" + HEAD + line(0, 190, end="        receiver", length=3)
+    whole = imported(tmp_path, CLIENT + LOCAL + HEAD + ROWS + summary[:-cut])
+
+    assert {DOWN: [181_000_000, 203_000_000, 0]} == rates(whole)
+    with pytest.raises(InputError):
+        imported(tmp_path, CLIENT + LOCAL + HEAD + summary[:-cut])
