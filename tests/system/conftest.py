@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -25,6 +26,8 @@ ByTheClock = Callable[..., AbstractContextManager[None]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by a shell's background, for the programs under test too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_excused], config.stash[_ran] = [], set()
 
 
