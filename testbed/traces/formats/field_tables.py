@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def stamps(table: tables.Table) -> tuple[np.ndarray[Any, np.dtype[np.int64]], bo
 
 def _sqlite(path: Path) -> tuple[tables.Table, tuple[str, ...]]:
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             rows = {name: _count(connection, name) for name in ("history", "status")}
             if not any(rows.values()):
                 found = connection.execute(

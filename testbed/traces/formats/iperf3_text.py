@@ -43,8 +43,8 @@ class _Test:
     reverse: bool = False
     sends: bool | None = None  # of a server: does it send, by its columns or its summary
     done: bool = False
-    parted: bool = False  # the line before was a dashed one
-    summed: bool = False  # a dashed line and the columns' names once more: what follows is the summary
+    parted: bool = False  # a dashed line has come
+    summed: bool = False  # and the columns' names behind it: what follows is the summary
     summary_s: float | None = None
     rows: list[tuple[int, re.Match[str]]] = field(default_factory=list)
     omitted: list[re.Match[str]] = field(default_factory=list)
@@ -91,7 +91,7 @@ def _take(log: RateLog, test: _Test, number: int, line: str) -> None:
     if test.rows and _SECOND.match(line):
         raise log.refuse(number, "a second test begins", "split the text: one test a file")
     test.summed |= test.parted and "Interval" in line
-    test.parted = line.startswith("- -")
+    test.parted |= line.startswith("- -")
     test.done |= line.startswith("iperf Done")
     test.reverse |= line.startswith("Reverse mode")
     test.server |= line.startswith("Accepted connection")

@@ -21,11 +21,11 @@ PLAIN = re.compile(
 )
 """Nearly every line there is; the others are taken apart at leisure."""
 _REPLY = re.compile(
-    rf"\d+ (?!(\S+) .*\d \1 )[^\[=]+[: ]{_SEQ}=(\d+) (?:ident=\d+ )?(?:ttl|hlim)=\d+ "
+    rf"\d+ (?!\d+ |(\S+) .*\d \1 )[^\[=]+[: ]{_SEQ}=(\d+) (?:ident=\d+ )?(?:ttl|hlim)=\d+ "
     rf"[^\s=]+[=:] ?(\d+(?:[.,]\d+)?) ?([^\s\d(]+){_TAIL}"
 )
 _UNITS = {"ms", "msec", "мс", "мсек", "毫秒", "ミリ秒", "밀리초"}
-_TIMELESS = re.compile(rf"\d+ [^\[=]+[: ]{_SEQ}=\d+ (?:ident=\d+ )?(?:ttl|hlim)=\d+{_TAIL}")
+_TIMELESS = re.compile(rf"\d+ (?!\d+ )[^\[=]+[: ]{_SEQ}=\d+ (?:ident=\d+ )?(?:ttl|hlim)=\d+{_TAIL}")
 _REPORT = re.compile(
     rf"(?!\d|.*(?:ttl|hlim)=|.* bytes |.*: ?{_SEQ}=\d+\Z)[^=\[]*\b{_SEQ}[= ](\d+)(?!.*seq)(?!\S)(.*)\Z"
 )

@@ -107,6 +107,7 @@ def iperf_text(n):
 
 
 def count_iperf(text):
+    text = re.split(r"^- -.*\n(?:.*\n)*?\[ ID\] Interval", text, maxsplit=1, flags=re.MULTILINE)[0]
     rows = re.findall(r"^\[ *\d+\].*sec .*Bytes +([\d.]+) Mbits/sec *$", text, re.MULTILINE)
     return Count(len(rows), 0, sum(float(row) * 1e6 for row in rows))
 

@@ -124,6 +124,13 @@ def test_without_times_the_interval_comes_from_the_summary(tmp_path):
             [HEADER, reply(1, 1.0, "5.00"), SUMMARY],
             ("ping.txt:3: the summary counts 3 replies, the file has 1; give the whole recording"),
         ),
+        (
+            [HEADER, "64 " + reply(1, None, "5.00")],
+            (
+                "ping.txt:2: '64 64 bytes from host (192.0.2.1): icmp_seq=1 ttl=60 time=5.' is no whole line of "
+                "ping's; record with LC_ALL=C if it is in another language; otherwise split or mend the file there"
+            ),
+        ),
         ([HEADER], "ping.txt: the recording has no probes; record with: ping -D -i 0.01 HOST"),
         ([""], "ping.txt: the file is empty; give a recording"),
     ],
