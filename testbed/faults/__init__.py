@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.faults.actor import Actor, FaultSite
+from testbed.faults.black_hole import BlackHole
 from testbed.faults.dns_failure import DnsFailure
+from testbed.faults.path_mtu import PathMtu
 from testbed.faults.reboot import Boot, Reboot
+from testbed.faults.target_down import TargetDown
 from testbed.faults.tenant_black_hole import TenantBlackHole
 from testbed.faults.tenant_errors import TenantErrors
 from testbed.model.event import Event, Kind
@@ -18,6 +21,9 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
     Kind.TENANT_ERRORS: (TenantErrors,),
     Kind.TENANT_BLACK_HOLE: (TenantBlackHole,),
     Kind.DNS_FAILURE: (DnsFailure,),
+    Kind.BLACK_HOLE: (BlackHole,),
+    Kind.MTU: (PathMtu,),
+    Kind.TARGET_DOWN: (TargetDown,),
 }
 """The kinds that the links' schedules alone cannot play."""
 

@@ -6,7 +6,7 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -15,7 +15,8 @@ from testbed.errors import RunError
 from testbed.lab.lines import LineLog
 from testbed.lab.parts import Part, last_line
 from testbed.model.event import Event
-from testbed.model.topology import Topology
+from testbed.model.topology import Topology, WireEnd
+from testbed.model.uplink import Mtu
 from testbed.tenant.backend import Endpoint
 
 if TYPE_CHECKING:
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
     from testbed.lab.network import Network
 
 TABLE = "testbed_fault"
-"""The nftables table of a device that holds a fault; to delete it is to undo the fault."""
+"""What the nftables tables are called that hold faults, with the actor's number; to delete one is to undo its fault."""
 READY_S = 60.0
 
 
 @dataclass(frozen=True)
 class FaultSite:
-    """Where faults are applied: the built network and the tenant's endpoint; ``logs`` is for stand-ins."""
+    """Where faults are applied: the built network and the tenant's endpoint; ``logs`` is for stand-ins.
+
+    ``mtus`` is what the path of an uplink takes when nothing is wrong, where that is not what Ethernet does.
+    """
 
     network: Network
     endpoint: Endpoint
     logs: Path
+    mtus: Mapping[str, Mtu] = field(default_factory=dict)
 
     @property
     def topology(self) -> Topology:
@@ -65,6 +70,14 @@ class Actor(ABC):
     def undo_ns(self) -> int:
         """When ``undo`` is due, in ns since the run's start."""
         return self.event.end_ns
+
+    @property
+    def cpe_port(self) -> WireEnd:
+        """The port of the uplink's CPE towards the hub. Raises RunError where there is none."""
+        port = self.site.topology.cpe_port(self.event.uplink)
+        if port is None:
+            raise RunError(f"{self.event.title}: the hub's port is wired to nothing")
+        return port
 
     def open(self) -> None:
         """Start what the fault will need, so that ``apply`` is quick. Raises RunError."""
@@ -102,11 +115,15 @@ class Actor(ABC):
     def divert(self, device: DeviceAccess, *chains: str) -> None:
         """Give a device's firewall the table of this fault: all of its chains at once. Raises RunError."""
         rules = "\n".join(f"chain fault{number} {{ {chain} }}" for number, chain in enumerate(chains))
-        self.run(device, "nft", f"table ip {TABLE} {{\n{rules}\n}}")
+        self.run(device, "nft", f"table inet {self._table} {{\n{rules}\n}}")
 
     def restore(self, device: DeviceAccess) -> None:
         """Take the table of this fault away. Raises RunError."""
-        self.run(device, "nft", f"delete table ip {TABLE}")
+        self.run(device, "nft", f"delete table inet {self._table}")
+
+    @property
+    def _table(self) -> str:
+        return f"{TABLE}_{self.number}"
 
 
 class StandIn:

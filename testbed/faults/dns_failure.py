@@ -1,4 +1,4 @@
-"""The Internet's resolver fails: it says nothing any more, or that it failed."""
+"""A resolver fails, the Internet's or an uplink's: it says nothing any more, or that it failed."""
 
 from __future__ import annotations
 
@@ -7,32 +7,41 @@ from testbed.model.event import Event
 from testbed.model.topology import NodeKind
 
 PORT = 8053
-SILENT = "type filter hook input priority filter; meta l4proto { tcp, udp } th dport 53 drop;"
+SILENT = "type filter hook prerouting priority filter; {from_hub} meta l4proto {{ tcp, udp }} th dport 53 drop;"
+FAILS = "type nat hook prerouting priority dstnat; {from_hub} udp dport 53 redirect to :{port};"
 
 
 class DnsFailure(Actor):
-    """Every router with a name service drops queries, or sends them to a stand-in that answers SERVFAIL."""
+    """Every router with a name service drops queries, or sends them to a stand-in that answers SERVFAIL.
+
+    Of one uplink: its CPE does so with all queries of the hub, to itself or to others.
+    """
 
     def __init__(self, event: Event, site: FaultSite, number: int = 0) -> None:
         super().__init__(event, site, number)
-        self._port = PORT + number
-        self._routers = [site.devices[node.name] for node in site.topology.of_kind(NodeKind.ROUTER)]
+        self._port, self._from_hub = PORT + number, ""
+        if event.uplink:
+            end = self.cpe_port
+            self._from_hub, nodes = f'iifname "{end.port}"', [end.node]
+        else:
+            nodes = [node.name for node in site.topology.of_kind(NodeKind.ROUTER)]
+        self._resolvers = [site.devices[node] for node in nodes]
         self.stand_ins = [
             StandIn(
-                router,
+                resolver,
                 "testbed.faults.servfail_server",
                 (str(self._port),),
-                site.logs / f"servfail-{router.name}-{number}.log",
+                site.logs / f"servfail-{resolver.name}-{number}.log",
             )
-            for router in self._routers
+            for resolver in self._resolvers
             if event.answer == "servfail"
         ]
 
     def apply(self) -> None:
-        servfail = f"type nat hook prerouting priority dstnat; udp dport 53 redirect to :{self._port};"
-        for router in self._routers:
-            self.divert(router, servfail if self.event.answer == "servfail" else SILENT)
+        rule = FAILS if self.event.answer == "servfail" else SILENT
+        for resolver in self._resolvers:
+            self.divert(resolver, rule.format(from_hub=self._from_hub, port=self._port))
 
     def undo(self) -> None:
-        for router in self._routers:
-            self.restore(router)
+        for resolver in self._resolvers:
+            self.restore(resolver)

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from testbed.faults.actor import Actor
+from testbed.model.event import FAULTS, Kind
 from testbed.model.facts import Facts, Happening
 
 Do = Callable[[], None]
@@ -51,10 +52,11 @@ class FaultPlayer:
         return replace(facts, events=tuple(map(self._as_happened, facts.events)))
 
     def _as_happened(self, event: Happening) -> Happening:
-        if event.uplink:  # a fault of an uplink is its link's, to the nanosecond
+        if FAULTS[Kind(event.kind)].by_link:  # to the nanosecond
             return event
         for actor in self._actors:
-            if (actor.event.kind, actor.event.at) == (event.kind, event.start_ns):
+            played = actor.event
+            if (played.kind, played.uplink, played.at) == (event.kind, event.uplink, event.start_ns):
                 start_ns = self._applied.get(actor, event.start_ns)
                 return replace(event, start_ns=start_ns, end_ns=self._undone.get(actor, event.end_ns))
         return event

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.errors import RunError
 from testbed.faults.actor import Actor
-from testbed.model.topology import Lease, WireEnd
+from testbed.model.topology import Lease
 
 
 class Reboot(Actor):
@@ -18,31 +17,23 @@ class Reboot(Actor):
     def undo_ns(self) -> int:
         return self.event.port_up_ns
 
-    @property
-    def port(self) -> WireEnd:
-        """The CPE's port towards the hub. Raises RunError where there is none."""
-        port = self.site.topology.cpe_port(self.event.uplink)
-        if port is None:
-            raise RunError(f"{self.event.title}: the hub's port is wired to nothing")
-        return port
-
     def apply(self) -> None:
-        cpe = self.site.devices[self.port.node]
-        self.run(cpe, "ip", "link", "set", self.port.port, "down")
-        self.site.network.stop_service(self.port.node)
+        cpe = self.site.devices[self.cpe_port.node]
+        self.run(cpe, "ip", "link", "set", self.cpe_port.port, "down")
+        self.site.network.stop_service(self.cpe_port.node)
         self.run(cpe, "sh", "-c", "rm -f /run/leases; conntrack --flush")
 
     @property
     def boot_lease(self) -> Lease | None:
         """The CPE's lease, where it has another one while it boots, and the port is up before the sky is back."""
-        lease = self.site.topology.nodes[self.port.node].lease
+        lease = self.site.topology.nodes[self.cpe_port.node].lease
         boots = self.event.port_up_ns < self.event.end_ns
         return lease if lease and lease.boot and boots else None
 
     def undo(self) -> None:
-        self.run(self.site.devices[self.port.node], "ip", "link", "set", self.port.port, "up")
+        self.run(self.site.devices[self.cpe_port.node], "ip", "link", "set", self.cpe_port.port, "up")
         if self.boot_lease is None:
-            self.site.network.start_service(self.port.node)
+            self.site.network.start_service(self.cpe_port.node)
 
 
 class Boot(Reboot):
@@ -58,9 +49,9 @@ class Boot(Reboot):
 
     def apply(self) -> None:
         if self.boot_lease is not None:
-            self.site.network.start_boot_service(self.port.node)
+            self.site.network.start_boot_service(self.cpe_port.node)
 
     def undo(self) -> None:
         if self.boot_lease is not None:
-            self.site.network.stop_boot_service(self.port.node)
-            self.site.network.start_service(self.port.node)
+            self.site.network.stop_boot_service(self.cpe_port.node)
+            self.site.network.start_service(self.cpe_port.node)

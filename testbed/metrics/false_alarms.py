@@ -12,6 +12,7 @@ from testbed.metrics.failovers import NO_HEARTBEAT
 from testbed.metrics.measurement import Ask, Measurement, Metric
 from testbed.metrics.schedule import dark
 from testbed.metrics.window import Window
+from testbed.model.event import HARMLESS
 from testbed.model.objective import Unit
 
 CAUSE_NS = 10 * 10**9
@@ -23,6 +24,8 @@ OUTAGE_NS = 10**9
 def _faults(evidence: Evidence, uplink: str) -> Iterator[Window]:
     """Yield when something was wrong with an uplink: the scenario's events, and outages of its trace."""
     for event in evidence.facts.faults(uplink):
+        if event.kind in HARMLESS:
+            continue
         yield Window(event.start_ns, event.end_ns)
     if evidence.schedule is not None:
         yield from dark(evidence.schedule, uplink, OUTAGE_NS, evidence.facts.duration_ns)

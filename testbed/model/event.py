@@ -9,8 +9,9 @@ from typing import Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
-from testbed.model.quantities import Duration, Share
-from testbed.model.uplink import Rates
+from testbed.model.quantities import Duration, Share, Size
+from testbed.model.topology import is_address
+from testbed.model.uplink import Rates, mtu_problems
 
 REBOOT_PORT_SHARE = 3
 """A rebooting dish's port is down for a third of the reboot, unless the event says otherwise: an assumption."""
@@ -27,37 +28,64 @@ class Kind(StrEnum):
     TENANT_ERRORS = "tenant_errors"
     TENANT_BLACK_HOLE = "tenant_black_hole"
     DNS_FAILURE = "dns_failure"
+    BLACK_HOLE = "black_hole"
+    MTU = "mtu"
+    TARGET_DOWN = "target_down"
 
 
 @dataclass(frozen=True)
 class Fault:
     """What a kind of event is about: ``target`` is what fails; ``keys`` are what it takes.
 
-    At least one of the keys in ``needs`` is given.
+    At least one of the keys in ``needs`` is given. ``or_uplink``: with an uplink it fails as seen through that one
+    alone. ``by_link``: the link's schedule has it, to the nanosecond; the others are applied in the lab.
     """
 
     summary: str
-    target: Literal["an uplink", "the tenant", "the resolver"] = "an uplink"
+    target: Literal["an uplink", "the tenant", "the resolver", "the probe target"] = "an uplink"
     keys: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    or_uplink: bool = False
+    by_link: bool = False
 
 
 FAULTS: Mapping[Kind, Fault] = {
-    Kind.OUTAGE: Fault("packets are dropped both ways"),
-    Kind.HOLD: Fault("packets wait both ways"),
+    Kind.OUTAGE: Fault("packets are dropped both ways", by_link=True),
+    Kind.HOLD: Fault("packets wait both ways", by_link=True),
     Kind.BROWNOUT: Fault(
-        "loss and delay are added each way", keys=("loss", "delay"), needs=("loss", "delay")
+        "loss and delay are added each way", keys=("loss", "delay"), needs=("loss", "delay"), by_link=True
     ),
-    Kind.RATE_CAP: Fault("the rate is at most the given one", keys=("rate",), needs=("rate",)),
+    Kind.RATE_CAP: Fault("the rate is at most the given one", keys=("rate",), needs=("rate",), by_link=True),
     Kind.REBOOT: Fault(
-        "the uplink's CPE starts anew: its port, its leases, then the sky", keys=("port_down",)
+        "the uplink's CPE starts anew: its port, its leases, then the sky", keys=("port_down",), by_link=True
     ),
     Kind.TENANT_ERRORS: Fault("new requests are answered 503, open connections reset", "the tenant"),
     Kind.TENANT_BLACK_HOLE: Fault("packets to the tenant's service vanish", "the tenant"),
-    Kind.DNS_FAILURE: Fault("the Internet's resolver fails", "the resolver", keys=("answer",)),
+    Kind.DNS_FAILURE: Fault("the resolver fails", "the resolver", keys=("answer",), or_uplink=True),
+    Kind.BLACK_HOLE: Fault(
+        "some packets vanish both ways, others pass",
+        keys=("protocol", "port", "passes"),
+        needs=("protocol", "passes"),
+    ),
+    Kind.MTU: Fault("the path takes shorter packets", keys=("size", "icmp"), needs=("size",)),
+    Kind.TARGET_DOWN: Fault(
+        "what the hub pings is silent", "the probe target", keys=("address",), or_uplink=True
+    ),
 }
-_KEYS = ("loss", "delay", "rate", "port_down", "answer")
-_EXAMPLES = {"loss": "loss: 20 %", "delay": "delay: 100 ms", "rate": "rate: {up: 1 Mbit/s, down: 5 Mbit/s}"}
+_EXAMPLES = {
+    "loss": "loss: 20 %",
+    "delay": "delay: 100 ms",
+    "rate": "rate: {up: 1 Mbit/s, down: 5 Mbit/s}",
+    "protocol": "protocol: tcp",
+    "passes": "passes: icmp",
+    "size": "size: 1420 B",
+}
+ALL = "all"
+"""The address of ``target_down`` that stands for every probe target."""
+HARMLESS = (Kind.TARGET_DOWN,)
+"""An uplink carries as before while these last: they are no reason to leave it."""
+_KEYS = tuple(dict.fromkeys(key for fault in FAULTS.values() for key in fault.keys))
+Protocol = Literal["tcp", "udp", "icmp"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +95,10 @@ class Event:
     ``uplink`` is where, for a fault of an uplink. ``loss`` and ``delay`` are added in each direction
     (``brownout``), ``rate`` is the most there is (``rate_cap``), ``port_down`` how long the CPE's port
     towards the hub is down (``reboot``), ``answer`` what the resolver does
-    (``dns_failure``; silent where it is not said).
+    (``dns_failure``; silent where it is not said). A ``black_hole`` swallows ``protocol``, of a ``port`` alone where
+    one is given, or all that it does not let through (``passes``). ``mtu`` lets through IP packets of at most ``size``,
+    and says so to who sent a longer one, unless ``icmp`` is off. ``target_down`` silences the topology's first probe
+    target, the one with the ``address``, or ``all``.
     """
 
     at: Duration
@@ -80,11 +111,20 @@ class Event:
     tenant_errors: Duration = 0
     tenant_black_hole: Duration = 0
     dns_failure: Duration = 0
+    black_hole: Duration = 0
+    mtu: Duration = 0
+    target_down: Duration = 0
     loss: Share = 0.0
     delay: Duration = 0
     rate: Rates | None = None
     port_down: Duration = 0
     answer: Literal["silent", "servfail"] | None = None
+    protocol: Protocol | None = None
+    port: int | None = None
+    passes: Protocol | None = None
+    size: Size = 0
+    icmp: bool = True
+    address: str = ""
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -118,6 +158,11 @@ class Event:
         return self.uplink or FAULTS[self.kind].target
 
     @property
+    def by_link(self) -> bool:
+        """Whether the link's schedule has it."""
+        return FAULTS[self.kind].by_link
+
+    @property
     def title(self) -> str:
         """The event in a few words."""
         words = [self.uplink, str(self.kind).replace("_", " "), units.format_duration(self.duration_ns)]
@@ -132,8 +177,15 @@ class Event:
             how.append(f"+{units.format_duration(self.delay)}")
         if self.rate:
             how.append(f"↓{units.format_rate(self.rate.down)} ↑{units.format_rate(self.rate.up)}")
-        if self.answer:
-            how.append(self.answer)
+        if self.size:
+            how.append(f"{self.size} B")
+        if not self.icmp:
+            how.append("no ICMP")
+        if self.passes:
+            how.append(f"passes {self.passes}")
+        how += [word for word in (self.answer, self.protocol, self.address) if word]
+        if self.port is not None:
+            how.append(f"port {self.port}")
         return f"({', '.join(how)})" if how else ""
 
     def problems(self) -> Iterable[Problem]:
@@ -147,10 +199,11 @@ class Event:
         fault = FAULTS[self.kind]
         if fault.target == "an uplink" and not self.uplink:
             yield Problem(self.place, f"{self.kind} is of an uplink", "add 'uplink: NAME'")
-        if fault.target != "an uplink" and self.uplink:
+        if fault.target != "an uplink" and self.uplink and not fault.or_uplink:
             found = f"{self.kind} is of {fault.target}, not of an uplink"
             yield Problem(self.place.at("uplink"), found, "leave 'uplink' away")
         yield from self._key_problems(fault)
+        yield from self._value_problems()
         if self.rate and 0 in (self.rate.up, self.rate.down):
             yield Problem(
                 self.place.at("rate"), "a rate of 0", "write more, or an outage instead of a rate_cap"
@@ -161,8 +214,21 @@ class Event:
                 self.place.at("port_down"), found, f"write {units.format_duration(self.reboot)} or less"
             )
 
+    def _value_problems(self) -> Iterator[Problem]:
+        if self.protocol and self.passes:
+            expected = "write what vanishes, or what passes"
+            yield Problem(self.place.at("passes"), "both protocol and passes", expected)
+        if self.port is not None and self.protocol not in ("tcp", "udp"):
+            yield Problem(self.place.at("port"), "a port without a protocol that has ports", "add 'protocol: tcp'")
+        if self.port is not None and not 0 < self.port < 2**16:
+            yield Problem(self.place.at("port"), f"port is {self.port}", "write a number from 1 to 65535")
+        if self.size:
+            yield from mtu_problems(self.size, self.place.at("size"))
+        if self.address not in ("", ALL) and not is_address(self.address):
+            yield Problem(self.place.at("address"), f"address is {self.address!r}", "write an IP address")
+
     def _key_problems(self, fault: Fault) -> Iterator[Problem]:
-        given = [key for key in _KEYS if getattr(self, key)]
+        given = [key for key in _KEYS if getattr(self, key) != getattr(Event, key)]
         for key in given:
             if key not in fault.keys:
                 owner = next(kind for kind, other in FAULTS.items() if key in other.keys)

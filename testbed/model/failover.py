@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.quantities import Duration, Share
@@ -38,13 +38,15 @@ class PingTracking:
     """The timers of a hub that pings a target through each uplink.
 
     A ping leaves every ``interval`` and counts as failed after ``timeout``; ``fall`` failures in
-    a row take the uplink out, ``rise`` answers in a row bring it back.
+    a row take the uplink out, ``rise`` answers in a row bring it back. With ``probe: tcp`` it is no ping but
+    a TCP connection to the tenant's service: an uplink that lets pings through and nothing else has failed, too.
     """
 
     interval: Duration = 1 * S
     timeout: Duration = 1 * S
     fall: int = 2
     rise: int = 5
+    probe: Literal["ping", "tcp"] = "ping"
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property

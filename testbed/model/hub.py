@@ -10,10 +10,12 @@ from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.cache import Cache
 from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
-from testbed.model.quantities import Duration, Rate
+from testbed.model.quantities import Duration, Rate, Size
 from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES
 
 _FRESH = 600 * 10**9
+MSS_BYTES = (536, 1460)
+"""Of IPv4's least MTU, and of Ethernet's."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class HubProfile:
     the tenant whether it has changed.
     ``connect_timeout`` is what the cache grants each step of a connection to the tenant, TCP's and TLS's:
     more than the slowest uplink's round trip, and no more than clients should wait for stale content.
+    ``mss`` is the most that a TCP segment through an uplink may carry, said to both ends as they meet; without it they
+    learn by ICMP alone that a path takes less than theirs.
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
 
@@ -36,6 +40,7 @@ class HubProfile:
     cache: bool | Cache = True
     fresh: Duration = _FRESH
     connect_timeout: Duration = 10**9
+    mss: Size = 0
     qos: bool = False
     shape: Mapping[str, Rate] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -82,6 +87,9 @@ class HubProfile:
         if self.connect_timeout < 100 * 10**6:
             found = f"connect_timeout is {units.format_duration(self.connect_timeout)}"
             yield Problem(self.place.at("connect_timeout"), found, "write 100 ms or more")
+        if self.mss and not MSS_BYTES[0] <= self.mss <= MSS_BYTES[1]:
+            expected = "write {} B to {} B: what the path takes, less 40 B".format(*MSS_BYTES)
+            yield Problem(self.place.at("mss"), f"mss is {self.mss} B", expected)
         if self.fresh < 10**9 or self.fresh % 10**9:
             yield Problem(self.place.at("fresh"), "fresh is not whole seconds", "write 1 s or more")
         if isinstance(self.cache, Cache) and self.cache.fresh and self.fresh != _FRESH:

@@ -277,6 +277,11 @@ class Topology:
             yield Problem(self.place.at("uplinks"), "two uplinks have one metric", "give each its own")
 
 
+def is_address(text: str) -> bool:
+    """Return whether this is an address alone: 192.0.2.1."""
+    return "/" not in text and is_interface(text)
+
+
 def is_interface(text: str) -> bool:
     """Return whether this is an address, with or without its prefix length: 192.0.2.1/24."""
     try:

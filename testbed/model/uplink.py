@@ -42,9 +42,31 @@ class Queue:
         return QueueLimit(bytes=self.bytes, packets=self.packets, time_ns=self.time)
 
 
+MTU_BYTES = (576, 1500)
+"""What an IPv4 host must take (RFC 791), and what Ethernet does."""
+
+
+@dataclass(frozen=True)
+class Mtu:
+    """What an uplink's path takes at most, in bytes of IP packets; without ``icmp`` it says so to nobody."""
+
+    size: Size = MTU_BYTES[1]
+    icmp: bool = True
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def problems(self) -> Iterable[Problem]:
+        yield from mtu_problems(self.size, self.place.at("size"))
+
+
+def mtu_problems(size: int, place: Place) -> Iterable[Problem]:
+    """Yield what is wrong with a size of packets."""
+    if not MTU_BYTES[0] <= size <= MTU_BYTES[1]:
+        yield Problem(place, f"packets of {size} B", "write {} B to {} B".format(*MTU_BYTES))
+
+
 @dataclass(frozen=True)
 class UplinkProfile:
-    """What an uplink's link plays: a trace or fixed values.
+    """What an uplink's link plays: a trace or fixed values; ``mtu`` is what its path takes.
 
     ``align: slot`` starts the trace so that its handovers fall on whole multiples of 15 s of the
     scenario; ``align: start`` plays it from its first sample. ``repeat`` starts it again at its end.
@@ -56,10 +78,18 @@ class UplinkProfile:
     repeat: bool = False
     rate: Rates | None = None
     queue: Queue = Queue()
+    mtu: Size | Mtu = MTU_BYTES[1]
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
+    @property
+    def path_mtu(self) -> Mtu:
+        """What the path takes, and whether it says so."""
+        return self.mtu if isinstance(self.mtu, Mtu) else Mtu(self.mtu)
+
     def problems(self) -> Iterable[Problem]:
+        if not isinstance(self.mtu, Mtu):
+            yield from mtu_problems(self.mtu, self.place.at("mtu"))
         if bool(self.trace) == (self.fixed is not None):
             found = "both trace and fixed values" if self.trace else "neither trace nor fixed values"
             yield Problem(

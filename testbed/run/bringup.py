@@ -19,6 +19,7 @@ from testbed.lab.daemons import left_running
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
 from testbed.lab.parts import Part
+from testbed.lab.path_mtu import set_mtu
 from testbed.lab.provision import provision
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
@@ -26,6 +27,7 @@ from testbed.link.native import NativeBackend, read_bins
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.topology import EMULATOR, Topology
 from testbed.model.traffic import HttpGet
+from testbed.model.uplink import Mtu
 from testbed.probes.kinds import probe_for
 from testbed.probes.probe import Probe, Site
 from testbed.run.job import Job
@@ -98,6 +100,10 @@ def bring_up(
         hub = BenchHub(job.bench, topology, lender, SECRETS) if job.bench and lender else None
         network = Network(topology, logs, hub)
         network.build()
+    mtus = {name: profile.path_mtu for name, profile in job.scenario.uplinks.items()}
+    for name, mtu in mtus.items():
+        if mtu != Mtu():
+            set_mtu(network.devices, topology, name, mtu)
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
         tenant = AzuriteTenant(
@@ -161,7 +167,8 @@ def bring_up(
             )
             lab.probes[traffic.name] = probe_for(traffic, site)
             lab.probes[traffic.name].open()
-        lab.actors += faults.actors_for(job.scenario.events, faults.FaultSite(network, tenant.endpoint, logs))
+        site_of_faults = faults.FaultSite(network, tenant.endpoint, logs, mtus)
+        lab.actors += faults.actors_for(job.scenario.events, site_of_faults)
         for actor in lab.actors:
             actor.open()
         for probe in lab.probes.values():

@@ -16,7 +16,7 @@ from testbed.link import needs
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
-from testbed.model.event import Kind
+from testbed.model.event import ALL, Kind
 from testbed.model.scenario import Scenario, question, read_scenario
 from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
@@ -30,6 +30,9 @@ from testbed.yaml.overrides import Override
 
 _METERED = ("metered_bytes", "metered_cost", "stranded_time", "stranded_bytes")
 """Metrics about uplinks that are paid for by volume."""
+
+_AT_THE_HUBS_PORT = (Kind.REBOOT, Kind.DNS_FAILURE)
+"""Events of an uplink that happen where the CPE is cabled to the hub."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,13 +189,15 @@ def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem
 
 def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
     for event in scenario.events:
-        reboots = event.kind is Kind.REBOOT and event.uplink in topology.uplinks
-        if reboots and topology.cpe_port(event.uplink) is None:
-            found = (
-                f"nothing to reboot: in topology {scenario.topology} no wire leads to {event.uplink}'s CPE"
-            )
+        at_the_port = event.kind in _AT_THE_HUBS_PORT and event.uplink in topology.uplinks
+        if at_the_port and topology.cpe_port(event.uplink) is None:
+            found = f"{event.kind}, and in topology {scenario.topology} no wire leads to {event.uplink}'s CPE"
             yield Problem(event.place.at("uplink"), found, "wire the hub's port to it")
-        if event.kind is Kind.DNS_FAILURE and not topology.of_kind(NodeKind.ROUTER):
+        if event.kind is Kind.TARGET_DOWN and event.address not in ("", ALL, *topology.probe_targets):
+            found = f"the hub does not ping {event.address}"
+            expected = f"write {', '.join((*topology.probe_targets, ALL))}"
+            yield Problem(event.place.at("address"), found, expected)
+        if event.kind is Kind.DNS_FAILURE and not event.uplink and not topology.of_kind(NodeKind.ROUTER):
             found = f"topology {scenario.topology} has no resolver that could fail"
             yield Problem(event.place, found, "add a node of kind router")
 

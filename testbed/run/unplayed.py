@@ -24,7 +24,7 @@ def problems(scenario: Scenario, schedules: Mapping[str, LinkPair]) -> Iterator[
 
 
 def _is_played(event: Event, schedules: Mapping[str, LinkPair]) -> bool:
-    if not event.uplink:
+    if not event.by_link:
         return event.kind in ACTORS
     pair = schedules.get(event.uplink)
     return pair is not None and all(

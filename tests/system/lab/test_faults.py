@@ -6,16 +6,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from testbed.errors import RunError
-from testbed.faults import Actor, Site, actors_for
+from testbed.faults import Actor, FaultSite, actors_for
 from testbed.lab.network import Network
 from testbed.model.event import Event
+from testbed.model.uplink import Mtu
 from testbed.tenant.backend import Endpoint
 from testbed.tenant.certificates import issue
 from tests.system.lab.conftest import NAME, sh
@@ -52,7 +54,7 @@ QUERY = (
 
 
 @pytest.fixture(scope="module")
-def site(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultSite]:
     """The network with something that listens where the tenant's service would, and beside it."""
     tenant = network.devices["tenant"]
     servers = [
@@ -67,7 +69,7 @@ def site(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             tenant,
             f'for _ in $(seq 100); do {sys.executable} -c "{connecting(port, "127.0.0.1")}" && exit; done',
         )
-    yield Site(network, endpoint, tmp_path_factory.mktemp("logs"))
+    yield FaultSite(network, endpoint, tmp_path_factory.mktemp("logs"))
     for server in servers:
         server.kill()
         server.wait()
@@ -77,14 +79,14 @@ def connecting(port: int, address: str) -> str:
     return f"import socket; socket.create_connection(('{address}', {port}), 1)"
 
 
-def python(site: Site, device: str, script: str, **values: object) -> str:
+def python(site: FaultSite, device: str, script: str, **values: object) -> str:
     done = site.devices[device].run([sys.executable, "-c", script.format(**values)])
     assert 0 == done.returncode, done.stderr
     return done.stdout.strip()
 
 
 @contextmanager
-def applied(event: Event, site: Site) -> Iterator[Actor]:
+def applied(event: Event, site: FaultSite) -> Iterator[Actor]:
     """The event's fault while the block lasts; what its other actors do follows at once."""
     actor, *later = actors_for([event], site)
     actor.open()
@@ -99,7 +101,7 @@ def applied(event: Event, site: Site) -> Iterator[Actor]:
         actor.close()
 
 
-def test_a_black_hole_swallows_the_service_alone(site: Site) -> None:
+def test_a_black_hole_swallows_the_service_alone(site: FaultSite) -> None:
     """Nothing comes back from its port, other ports answer; afterwards it is as before."""
     with applied(Event(0, tenant_black_hole=S), site):
         assert "TimeoutError" == python(site, "dish", CONNECT, address=ADDRESS, port=443)
@@ -108,7 +110,7 @@ def test_a_black_hole_swallows_the_service_alone(site: Site) -> None:
     assert "open" == python(site, "dish", CONNECT, address=ADDRESS, port=443)
 
 
-def test_a_busy_tenant_refuses_by_its_own_name(site: Site) -> None:
+def test_a_busy_tenant_refuses_by_its_own_name(site: FaultSite) -> None:
     """A new request is answered 503 ServerBusy under the tenant's certificate; afterwards the old one is back."""
     with applied(Event(0, tenant_errors=S), site):
         found = python(site, "dish", GET, name=NAME, authority=site.endpoint.authority)
@@ -117,7 +119,7 @@ def test_a_busy_tenant_refuses_by_its_own_name(site: Site) -> None:
     assert "open" == python(site, "dish", CONNECT, address=ADDRESS, port=443)
 
 
-def test_a_stand_in_must_live_while_its_fault_lasts(site: Site) -> None:
+def test_a_stand_in_must_live_while_its_fault_lasts(site: FaultSite) -> None:
     """Its death is an unasked end; the one that closing brings is none."""
     with applied(Event(0, tenant_errors=S), site) as actor:
         (lives,) = actor.parts()
@@ -130,7 +132,7 @@ def test_a_stand_in_must_live_while_its_fault_lasts(site: Site) -> None:
     assert [] == list(actor.parts())
 
 
-def test_a_name_service_that_was_stopped_is_not_missed(site: Site) -> None:
+def test_a_name_service_that_was_stopped_is_not_missed(site: FaultSite) -> None:
     """While a CPE reboots its name service is no part; afterwards it is one again, and lives."""
     with applied(Event(0, "starlink", reboot=60 * S), site):
         assert "dnsmasq of dish" not in [part.name for part in site.network.parts()]
@@ -140,7 +142,7 @@ def test_a_name_service_that_was_stopped_is_not_missed(site: Site) -> None:
     ]
 
 
-def test_a_busy_tenant_resets_what_is_open(site: Site) -> None:
+def test_a_busy_tenant_resets_what_is_open(site: FaultSite) -> None:
     """A connection from before learns it with its next packet."""
     with site.devices["dish"].popen(
         [sys.executable, "-c", KEEP.format(address=ADDRESS)],
@@ -157,7 +159,7 @@ def test_a_busy_tenant_resets_what_is_open(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("answer", "expected"), [("silent", "silent"), ("servfail", "code 2")])
-def test_the_resolver_fails_as_it_is_told_to(site: Site, answer: str, expected: str) -> None:
+def test_the_resolver_fails_as_it_is_told_to(site: FaultSite, answer: str, expected: str) -> None:
     """It says nothing, or SERVFAIL; afterwards it knows the name again."""
     ask = {"name": NAME, "resolver": RESOLVER}
     with applied(Event(0, dns_failure=S, answer=answer), site):  # type: ignore[arg-type]
@@ -167,7 +169,7 @@ def test_the_resolver_fails_as_it_is_told_to(site: Site, answer: str, expected: 
 
 
 @pytest.mark.parametrize("kind", ["tenant_errors", "dns_failure"])
-def test_a_fault_can_come_again(kind: str, site: Site) -> None:
+def test_a_fault_can_come_again(kind: str, site: FaultSite) -> None:
     """Two faults of one kind have stand-ins of their own, opened before either of them begins."""
     answer = "servfail" if kind == "dns_failure" else "silent"
     events = [Event(at, **{kind: S}, answer=answer) for at in (0, 2 * S)]  # type: ignore[arg-type]
@@ -189,7 +191,7 @@ def test_a_fault_can_come_again(kind: str, site: Site) -> None:
             actor.close()
 
 
-def test_a_rebooting_dish_takes_its_port_and_its_leases_along(site: Site) -> None:
+def test_a_rebooting_dish_takes_its_port_and_its_leases_along(site: FaultSite) -> None:
     """The hub's port loses its carrier and nobody leases; afterwards the same address is leased."""
     hub = site.devices["hub"]
     lease = "udhcpc -i wan0 -n -q -f -t 3 -T 1 -s /run/lease"
@@ -202,7 +204,7 @@ def test_a_rebooting_dish_takes_its_port_and_its_leases_along(site: Site) -> Non
     assert "ip=100.64.10.100" in sh(hub, lease)
 
 
-def test_a_dish_without_a_sky_leases_another_address(site: Site) -> None:
+def test_a_dish_without_a_sky_leases_another_address(site: FaultSite) -> None:
     """From when its port is up until the sky is back it leases 192.168.100.100 for seconds; then the ordinary one."""
     hub = site.devices["hub"]
     lease = "udhcpc -i wan0 -n -q -f -t 5 -T 1 -s /run/lease"
@@ -220,7 +222,7 @@ def test_a_dish_without_a_sky_leases_another_address(site: Site) -> None:
     assert [] == [part.name for part in site.network.parts() if part.ended(0)]
 
 
-def test_a_fault_that_cannot_be_applied_says_why(site: Site) -> None:
+def test_a_fault_that_cannot_be_applied_says_why(site: FaultSite) -> None:
     """The device, the fault and what the tool said."""
     with (
         applied(Event(0, tenant_black_hole=S), site) as actor,
@@ -229,9 +231,128 @@ def test_a_fault_that_cannot_be_applied_says_why(site: Site) -> None:
         actor.run(site.devices["dish"], "ip", "link", "set", "nothing", "down")
 
 
-def test_a_tenant_of_somebody_else_cannot_be_made_busy(site: Site, tmp_path: Path) -> None:
+def test_a_tenant_of_somebody_else_cannot_be_made_busy(site: FaultSite, tmp_path: Path) -> None:
     """Nobody can stand in for a service whose certificate is not at hand."""
-    elsewhere = Site(site.network, Endpoint(NAME, ADDRESS, 443, "content", None), tmp_path)
+    elsewhere = FaultSite(site.network, Endpoint(NAME, ADDRESS, 443, "content", None), tmp_path)
 
     with pytest.raises(RunError, match="tenant errors 1 s: only a tenant of the lab"):
         list(actors_for([Event(0, tenant_errors=S)], elsewhere))
+
+
+RECEIVE = (
+    "import socket\n"
+    "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 9000)); print('ready', flush=True)\n"
+    "while True:\n  said, client = s.recvfrom(2048); s.sendto(said, client)\n"
+)
+ASK = (
+    "import socket\n"
+    "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2); s.sendto(b'?', ('{address}', 9000))\n"
+    "try: s.recv(9); print('open')\n"
+    "except OSError as error: print(type(error).__name__)\n"
+)
+SEND = (
+    "import errno, socket\n"
+    "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2); s.connect(('{address}', 9000))\n"
+    "s.setsockopt(socket.IPPROTO_IP, 10, 2)\n"  # IP_MTU_DISCOVER: never cut
+    "s.send(bytes({size}))\n"
+    "try: print(len(s.recv(2048)))\n"
+    "except OSError as error: print(errno.errorcode.get(error.errno, 'silent'))\n"
+)
+
+
+@pytest.fixture(scope="module")
+def lan(site: FaultSite) -> Iterator[str]:
+    """The hub as far as these tests need it: an address of the dish's network; the tenant answers UDP."""
+    sh(site.devices["hub"], "ip address replace 100.64.10.100/24 dev wan0; ip link set wan0 up")
+    sh(site.devices["hub"], "ip route replace default via 100.64.10.1")
+    with site.devices["tenant"].popen(
+        [sys.executable, "-c", RECEIVE], stdout=subprocess.PIPE, text=True
+    ) as echo:
+        assert echo.stdout
+        echo.stdout.readline()
+        yield "hub"
+        echo.kill()
+    sh(site.devices["hub"], "ip route delete default; ip address flush dev wan0")
+
+
+def passes(site: FaultSite, device: str) -> str:
+    """What passes between a device and the tenant, in letters: a ping, UDP, TCP to each of two ports."""
+    ping = site.devices[device].run(["ping", "-q", "-c", "1", "-W", "1", ADDRESS]).returncode == 0
+    udp = python(site, device, ASK, address=ADDRESS) == "open"
+    tcp = [python(site, device, CONNECT, address=ADDRESS, port=port) == "open" for port in (443, 8080)]
+    return "".join(letter for letter, there in zip("PU48", (ping, udp, *tcp), strict=True) if there)
+
+
+@pytest.mark.parametrize(
+    ("hole", "left"),
+    [
+        ({"passes": "icmp"}, "P"),
+        ({"protocol": "tcp"}, "PU"),
+        ({"protocol": "tcp", "port": 443}, "PU8"),
+        ({"protocol": "udp"}, "P48"),
+        ({"protocol": "icmp"}, "U48"),
+    ],
+)
+def test_a_black_hole_of_an_uplink_swallows_what_it_says(
+    hole: dict[str, Any], left: str, site: FaultSite, lan: str
+) -> None:
+    """Only that vanishes, the CPE's own name service goes on, and afterwards all passes."""
+    with applied(Event(0, "starlink", black_hole=S, **hole), site):
+        assert left == passes(site, lan)
+
+    assert "PU48" == passes(site, lan)
+
+
+@pytest.mark.parametrize(("icmp", "said"), [(True, "EMSGSIZE"), (False, "silent")])
+def test_a_path_takes_no_longer_packets(icmp: bool, said: str, site: FaultSite, lan: str) -> None:
+    """What fits passes; what does not is answered "too big", or by nobody; afterwards it passes."""
+    sh(site.devices[lan], "ip route flush cache")
+    with applied(Event(0, "starlink", mtu=S, size=1420, icmp=icmp), site):
+        assert "1392" == python(site, lan, SEND, address=ADDRESS, size=1420 - 28)
+        assert said == python(site, lan, SEND, address=ADDRESS, size=1421 - 28)
+    sh(site.devices[lan], "ip route flush cache")
+
+    assert "1472" == python(site, lan, SEND, address=ADDRESS, size=1500 - 28)
+
+
+def test_a_path_that_is_short_all_the_time_is_so_after_an_event(site: FaultSite, lan: str) -> None:
+    """What an event takes back is what the scenario gives the uplink."""
+    route = "ip route show default"
+    short = replace(site, mtus={"starlink": Mtu(1000)})
+    with applied(Event(0, "starlink", mtu=S, size=900), short):
+        pass
+    taken = sh(site.devices["dish"], route)
+    with applied(Event(0, "starlink", mtu=S, size=900), site):
+        pass
+
+    assert "mtu 1000 congctl" in taken
+    assert "mtu 1500 congctl" in sh(site.devices["dish"], route)
+
+
+@pytest.mark.parametrize(("address", "silent"), [("", ["203.0.113.1"]), ("all", ["203.0.113.1", "198.51.100.10"])])
+def test_a_dead_target_is_silent_and_all_else_goes_on(
+    address: str, silent: list[str], site: FaultSite, lan: str
+) -> None:
+    """No ping of the target, or of any, is answered through the uplink; the tenant is."""
+
+    def answers(target: str) -> bool:
+        return 0 == site.devices[lan].run(["ping", "-q", "-c", "1", "-W", "1", target]).returncode
+
+    targets = site.topology.probe_targets
+    with applied(Event(0, "starlink", target_down=S, address=address), site):
+        assert silent == [target for target in targets if not answers(target)]
+        assert "PU48" == passes(site, lan)
+
+    assert all(answers(target) for target in targets)
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("silent", "silent"), ("servfail", "code 2")])
+def test_the_resolver_of_one_uplink_fails_alone(answer: str, expected: str, site: FaultSite, lan: str) -> None:
+    """The hub hears nothing of its CPE, or of another resolver by that uplink; who asks elsewhere is served."""
+    cpe = {"name": NAME, "resolver": "100.64.10.1"}
+    with applied(Event(0, "starlink", dns_failure=S, answer=answer), site):  # type: ignore[arg-type]
+        assert expected == python(site, lan, QUERY, **cpe)
+        assert expected == python(site, lan, QUERY, name=NAME, resolver=RESOLVER)
+        assert "code 0" == python(site, "modem", QUERY, name=NAME, resolver=RESOLVER)
+
+    assert "code 0" == python(site, lan, QUERY, **cpe)

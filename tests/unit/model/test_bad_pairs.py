@@ -58,7 +58,7 @@ PAIRS = {
         ("  - [hub:wan0, dish:lan0]\n", ""),
         "{at: 1 s, uplink: starlink, reboot: 9 s}",
         ANY_OBJECTIVE,
-        "s.yaml:5: nothing to reboot: in topology T no wire leads to starlink's CPE; wire the hub's port to it",
+        "s.yaml:5: reboot, and in topology T no wire leads to starlink's CPE; wire the hub's port to it",
     ),
     "no resolver": (
         ("kind: router", "kind: pop"),

@@ -35,12 +35,22 @@ GOOD = {
     "at: 1 s, tenant_errors: 20 s": (Kind.TENANT_ERRORS, "tenant errors 20 s"),
     "at: 1 s, tenant_black_hole: 20 s": (Kind.TENANT_BLACK_HOLE, "tenant black hole 20 s"),
     "at: 1 s, dns_failure: 20 s, answer: servfail": (Kind.DNS_FAILURE, "dns failure 20 s (servfail)"),
+    "at: 1 s, uplink: lte, dns_failure: 20 s": (Kind.DNS_FAILURE, "lte dns failure 20 s"),
+    "at: 1 s, uplink: lte, black_hole: 20 s, protocol: tcp, port: 443": (
+        Kind.BLACK_HOLE,
+        "lte black hole 20 s (tcp, port 443)",
+    ),
+    "at: 1 s, uplink: lte, black_hole: 20 s, passes: icmp": (Kind.BLACK_HOLE, "lte black hole 20 s (passes icmp)"),
+    "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B": (Kind.MTU, "lte mtu 20 s (1420 B)"),
+    "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B, icmp: off": (Kind.MTU, "lte mtu 20 s (1420 B, no ICMP)"),
+    "at: 1 s, uplink: lte, target_down: 20 s": (Kind.TARGET_DOWN, "lte target down 20 s"),
+    "at: 1 s, target_down: 20 s, address: 203.0.113.1": (Kind.TARGET_DOWN, "target down 20 s (203.0.113.1)"),
 }
 
 BAD = {
     "at: 1 s, uplink: lte": (
         "s.yaml:7: the event has no fault that lasts; write one of outage, hold, brownout, rate_cap, reboot, "
-        "tenant_errors, tenant_black_hole, dns_failure with a duration: 'outage: 25 s'"
+        "tenant_errors, tenant_black_hole, dns_failure, black_hole, mtu, target_down with a duration: 'outage: 25 s'"
     ),
     "at: 1 s, uplink: lte, outage: 2 s, hold: 3 s": (
         "s.yaml:7: the event has both outage and hold; write one of outage, hold, "
@@ -66,6 +76,23 @@ BAD = {
     "at: 1 s, uplink: lte, rate_cap: 2 s, rate: {up: 0 bit/s, down: 1 Mbit/s}": (
         "s.yaml:7: a rate of 0; write more, or an outage instead of a rate_cap"
     ),
+    "at: 1 s, uplink: lte, black_hole: 2 s": (
+        "s.yaml:7: black_hole changes nothing; add 'protocol: tcp' and/or 'passes: icmp'"
+    ),
+    "at: 1 s, uplink: lte, black_hole: 2 s, protocol: tcp, passes: icmp": (
+        "s.yaml:7: both protocol and passes; write what vanishes, or what passes"
+    ),
+    "at: 1 s, uplink: lte, black_hole: 2 s, protocol: icmp, port: 443": (
+        "s.yaml:7: a port without a protocol that has ports; add 'protocol: tcp'"
+    ),
+    "at: 1 s, uplink: lte, black_hole: 2 s, protocol: udp, port: 65536": (
+        "s.yaml:7: port is 65536; write a number from 1 to 65535"
+    ),
+    "at: 1 s, black_hole: 2 s, passes: icmp": "s.yaml:7: black_hole is of an uplink; add 'uplink: NAME'",
+    "at: 1 s, uplink: lte, mtu: 2 s": "s.yaml:7: mtu changes nothing; add 'size: 1420 B'",
+    "at: 1 s, uplink: lte, mtu: 2 s, size: 1501 B": "s.yaml:7: packets of 1501 B; write 576 B to 1500 B",
+    "at: 1 s, uplink: lte, outage: 2 s, icmp: off": "s.yaml:7: 'icmp' belongs to mtu; outage takes no further key",
+    "at: 1 s, target_down: 2 s, address: edge": "s.yaml:7: address is 'edge'; write an IP address",
     "at: 1 s, uplink: lte, reboot: 20 s, port_down: 30 s": (
         "s.yaml:7: port_down 30 s is longer than the reboot; write 20 s or less"
     ),

@@ -28,7 +28,7 @@ EXAMPLES = [
 ]
 AROUND = """\
 topology: hub-two-uplinks
-duration: 200 s
+duration: 300 s
 uplinks: {starlink: {fixed: {delay: 25 ms}}, lte: {fixed: {delay: 40 ms}}}
 traffic: {heartbeat: {kind: udp-echo, from: client, to: tenant, every: 10 ms}}
 objectives: [{metric: interruption, at_most: 3 s}]
@@ -61,12 +61,12 @@ def test_every_scenario_in_the_docs_is_a_plan(page: str, text: str, tmp_path: Pa
 
 
 def test_the_events_are_one_of_each_kind() -> None:
-    """Every kind of event stands there once, with all of its keys."""
+    """Every kind of event stands there, each once, and the page names all of its keys."""
     events = load.parse(AROUND + EVENTS, Scenario, "scenarios.md").events
 
     assert sorted(Kind) == sorted(event.kind for event in events)
     for event in events:
-        assert all(getattr(event, key) for key in FAULTS[event.kind].keys)
+        assert all(f"`{key}" in MANUAL for key in FAULTS[event.kind].keys)
 
 
 @pytest.mark.parametrize(

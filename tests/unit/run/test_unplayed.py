@@ -10,7 +10,7 @@ import pytest
 from testbed import paths
 from testbed.errors import InputError
 from testbed.faults import ACTORS
-from testbed.model.event import Kind
+from testbed.model.event import FAULTS, Kind
 from testbed.model.scenario import read_scenario
 from testbed.run import job, plan
 from testbed.run.unplayed import problems
@@ -24,6 +24,9 @@ EVENTS = {
     Kind.TENANT_ERRORS: "{at: 2 s, tenant_errors: 1 s}",
     Kind.TENANT_BLACK_HOLE: "{at: 2 s, tenant_black_hole: 1 s}",
     Kind.DNS_FAILURE: "{at: 2 s, dns_failure: 1 s}",
+    Kind.BLACK_HOLE: "{at: 2 s, uplink: starlink, black_hole: 1 s, passes: icmp}",
+    Kind.MTU: "{at: 2 s, uplink: starlink, mtu: 1 s, size: 1420 B}",
+    Kind.TARGET_DOWN: "{at: 2 s, uplink: starlink, target_down: 1 s}",
 }
 SCENARIO = """\
 # events.yaml: does each event happen?
@@ -34,7 +37,7 @@ traffic: {{beat: {{kind: udp-echo, from: client, to: tenant, every: 10 ms}}}}
 events: [{event}]
 objectives: [{{metric: interruption, of: beat, at_most: 3 s}}]
 """
-OF_LINKS = [kind for kind in EVENTS if "uplink" in EVENTS[kind]]
+OF_LINKS = [kind for kind in EVENTS if FAULTS[kind].by_link]
 
 
 @pytest.fixture
@@ -99,4 +102,4 @@ def test_events_of_links_that_play_nothing_are_found(name: str) -> None:
     """Without schedules every event of a link in every scenario is one that would not happen."""
     scenario = read_scenario(paths.SCENARIOS / f"{name}.yaml")
 
-    assert [e.place for e in scenario.events if e.uplink] == [p.place for p in problems(scenario, {})]
+    assert [e.place for e in scenario.events if e.by_link] == [p.place for p in problems(scenario, {})]
