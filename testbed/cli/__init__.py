@@ -11,7 +11,7 @@ import argcomplete
 from rich.console import Console
 
 from testbed import __version__
-from testbed.cli import bench, campaign, doctor, link, result, run, scenario, schema, topology, trace
+from testbed.cli import bench, campaign, compare, doctor, link, result, run, scenario, schema, topology, trace
 from testbed.errors import TestbedError
 
 _DESCRIPTION = """\
@@ -26,6 +26,7 @@ examples:
   testbed scenario list                           the questions that can be asked
   testbed run starlink-blackout --dry-run         check everything, print the timeline
   sudo testbed run starlink-blackout              run it
+  testbed compare results/A results/B             better, same or worse, objective by objective
   testbed topology show hub-two-uplinks           what is connected, every address
 
 exit status: 0 all objectives pass, 1 an objective failed, 2 bad input, 3 could not run, inconclusive or invalid
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"testbed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, campaign, scenario, result, topology, trace, link, schema, doctor, bench):
+    for command in (run, campaign, compare, scenario, result, topology, trace, link, schema, doctor, bench):
         command.add_parser(commands)
     return top
 

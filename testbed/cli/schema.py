@@ -13,6 +13,7 @@ from testbed.errors import InputError, did_you_mean
 from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.scenario import Scenario
+from testbed.model.threshold import Thresholds
 from testbed.model.topology import Topology
 from testbed.traces.catalogue import Datasets as Datasets
 from testbed.traces.profile import Profile
@@ -27,6 +28,7 @@ KINDS: Mapping[str, type] = {
     "catalogue": Catalogue,
     "profile": Profile,
     "datasets": Datasets,
+    "thresholds": Thresholds,
 }
 """What a YAML file can be -> the model that it is read as."""
 

@@ -39,6 +39,15 @@ class MetricSpec:
     together: bool = False
     by_uplink: bool = False
     by_status: bool = False
+    of_loss: bool = False
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether a larger value is the better one: so it is of shares and scores; of times, counts, bytes the smaller.
+
+        A share of what went wrong (``call_loss``) says so itself.
+        """
+        return self.unit in (Unit.SHARE, Unit.MOS) and not self.of_loss
 
 
 _HEARTBEAT, _NEW_FLOWS, _REQUESTS = ("udp-echo",), ("udp-flows",), ("http-get",)
@@ -91,7 +100,7 @@ METRICS: Mapping[str, MetricSpec] = {
     ),
     "call_delay_p95": MetricSpec(Unit.DURATION, _CALLS, "95th percentile of the one-way delay"),
     "call_jitter": MetricSpec(Unit.DURATION, _CALLS, "95th percentile of the interarrival jitter"),
-    "call_loss": MetricSpec(Unit.SHARE, _CALLS, "packets of the call that did not arrive"),
+    "call_loss": MetricSpec(Unit.SHARE, _CALLS, "packets of the call that did not arrive", of_loss=True),
     "mos": MetricSpec(Unit.MOS, _CALLS, "mean opinion score of the call's worst ten seconds"),
     "uploads_durable": MetricSpec(Unit.SHARE, _UPLOADS, "acknowledged uploads that the tenant has bit for bit"),
     "uploads_acknowledged": MetricSpec(Unit.SHARE, _UPLOADS, "uploads that were acknowledged"),

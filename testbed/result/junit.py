@@ -38,7 +38,7 @@ def suites(record: Record) -> ElementTree.Element:
         ElementTree.SubElement(
             case, "error", message=f"the run is {record.state}: {record.error or 'it was cut short'}"
         )
-    _count(suite)
+    count(suite)
     return root
 
 
@@ -56,7 +56,8 @@ def _case(suite: ElementTree.Element, record: Record, verdict: Verdict) -> None:
     )
 
 
-def _count(suite: ElementTree.Element) -> None:
+def count(suite: ElementTree.Element) -> None:
+    """Note in a suite how many cases it has, and what became of them."""
     counts = {"tests": "testcase", "failures": "testcase/failure", "errors": "testcase/error"}
     for name, path in {**counts, "skipped": "testcase/skipped"}.items():
         suite.set(name, str(len(suite.findall(path))))

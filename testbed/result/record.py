@@ -84,7 +84,8 @@ class Record:
 
     ``started_ns`` is the start instant (CLOCK_REALTIME), None before it; ``changes`` are those made to
     the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``ends`` are the
-    testbed's own parts that ended without being asked to.
+    testbed's own parts that ended without being asked to. ``met`` is what the hub met and ``under_test`` what
+    a comparison is about, part -> hash; both are empty in results of older versions.
     """
 
     scenario: str
@@ -110,6 +111,8 @@ class Record:
     bench: str = VIRTUAL
     ends: tuple[End, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
+    met: Mapping[str, str] = field(default_factory=dict)
+    under_test: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def invalid(self) -> str:

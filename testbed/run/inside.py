@@ -191,6 +191,8 @@ class Run:
             created_ns=time.time_ns(),
             changes=job.manifest.changes,
             bench=job.bench.name if job.bench else VIRTUAL,
+            met=job.manifest.met,
+            under_test=job.manifest.under_test,
         )
 
     def _keep_schedules(self) -> None:

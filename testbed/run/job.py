@@ -28,7 +28,7 @@ from testbed.model.link import Direction, LinkSchedule, QueueLimit
 from testbed.model.scenario import Scenario, read_scenario
 from testbed.model.topology import Topology
 from testbed.result.record import Input
-from testbed.run import unplayed
+from testbed.run import conditions, unplayed
 from testbed.run.plan import Plan
 from testbed.traces.compile import LinkPair
 from testbed.yaml import load, overrides
@@ -41,7 +41,10 @@ _COLUMNS = ("t_ns", "delay_ns", "loss", "rate_bps", "state")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What job.json holds; ``schedules`` are the SHA-256 of what each uplink plays, whatever it was made from."""
+    """What job.json holds; ``schedules`` are the SHA-256 of what each uplink plays, whatever it was made from.
+
+    ``met`` and ``under_test`` are what two runs are compared by, see testbed.run.conditions.
+    """
 
     name: str
     question: str
@@ -50,6 +53,8 @@ class Manifest:
     changes: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     schedules: Mapping[str, str] = msgspec.field(default_factory=dict)
+    met: Mapping[str, str] = msgspec.field(default_factory=dict)
+    under_test: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +80,7 @@ def pack(made: Plan, folder: Path) -> None:
         (job / "catalogues" / f"{traffic}.yaml").write_bytes(path.read_bytes())
     for uplink, link in made.links.items():
         _write(job / "schedules" / f"{uplink}.npz", link.pair)
+    schedules = {uplink: _hash(link.pair) for uplink, link in made.links.items()}
     manifest = Manifest(
         name=made.name,
         question=made.question,
@@ -82,7 +88,9 @@ def pack(made: Plan, folder: Path) -> None:
         version=testbed.__version__,
         changes=tuple(map(str, made.changes)),
         inputs=tuple(Input(role, paths.shown(path), sha256(path)) for role, path in made.inputs()),
-        schedules={uplink: _hash(link.pair) for uplink, link in made.links.items()},
+        schedules=schedules,
+        met=conditions.met(made, schedules),
+        under_test=conditions.under_test(made),
     )
     (job / "job.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 

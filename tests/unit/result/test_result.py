@@ -26,6 +26,8 @@ FREE = (
     "fidelity.links",
     "verdicts[].details",
     "files",
+    "met",
+    "under_test",
 )
 
 
@@ -175,7 +177,8 @@ def test_every_key_is_documented_and_every_documented_key_written():
     documented = {key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)}
     fidelity = Fidelity(True, links={"starlink up": {"late_p99_ns": 90_000}}, missing=("how late",))
     ends, mishaps = (End("linkd", EVERYTHING, 8 * S, "exit status 1"),), (Mishap("the figure", "no font"),)
-    full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps)
+    full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps,
+                  met={"seed": "7"}, under_test={"hub": "ab"})  # fmt: skip
     written = set(_keys(json.loads(json.dumps(to_json(full)))))
 
     assert written == documented - {"fidelity"}

@@ -76,11 +76,12 @@ def kind_of(path: Path) -> str:
         "benches": "bench",
         "catalogues": "catalogue",
         "profiles": "profile",
+        "ci": "thresholds",
     }
     return folders[path.parent.name]
 
 
-FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.BENCHES)
+FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.BENCHES, paths.ROOT / "docs" / "ci")
 FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.yaml"))
 
 

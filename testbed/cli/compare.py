@@ -1,0 +1,130 @@
+"""``testbed compare``: two sides of runs, pair by pair."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from testbed.cli import screen
+from testbed.model.threshold import DEFAULT, Thresholds
+from testbed.yaml import load
+
+if TYPE_CHECKING:
+    from testbed.result.compare import Comparison
+
+# What compares is imported where it is used: scipy takes longer to load than other commands to run.
+
+_DESCRIPTION = """\
+Compare two sides of runs. Runs are paired by scenario, changes, seed, phase and repetition; both runs of a pair met
+the same trace, losses and requests, so that the difference of a pair is the hub's, and not the weather's.
+
+Each objective gets one word: better, same, worse, or inconclusive.
+"""
+_EXAMPLES = """\
+examples:
+  testbed compare results/20261127T101500Z-smoke results/20261127T103000Z-smoke
+  testbed compare results/campaign-of-main results/campaign-of-branch --markdown --junit compare.xml
+  testbed compare before after --across 'link of starlink'     the trace was changed on purpose
+
+exit status: 0 same or better, 1 something is worse, 2 bad input or nothing alike, 3 it could not be told
+"""
+_STYLES = {"better": "green", "same": "dim", "worse": "bold red", "inconclusive": "yellow"}
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``testbed compare``."""
+    parser = commands.add_parser(
+        "compare",
+        help="compare runs, campaigns or folders of them, pair by pair",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("base", metavar="BASE", type=Path, help="a run, a campaign, or a folder of them")
+    parser.add_argument("candidate", metavar="CANDIDATE", type=Path, help="what is held against it")
+    add_output(parser)
+    parser.set_defaults(func=_command)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is told, and by what it is judged."""
+    parser.add_argument(
+        "--thresholds", metavar="FILE", type=Path, help="YAML: from which difference on a metric matters"
+    )
+    parser.add_argument(
+        "--across",
+        metavar="PART",
+        action="append",
+        default=[],
+        help="compare although this part of what the hub meets differs, such as 'link of starlink'; repeatable",
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request")
+    how.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit: one test case for each objective")
+
+
+def thresholds(options: argparse.Namespace) -> Thresholds:
+    """Return the thresholds that the user names, or the usual ones. Raises InputError."""
+    return load.read(options.thresholds, Thresholds) if options.thresholds else DEFAULT
+
+
+def tell(comparison: Comparison, base: str, candidate: str, options: argparse.Namespace) -> int:
+    """Print and write a comparison as the user asks; return its exit status."""
+    from testbed.result import comparison as told
+
+    if options.junit:
+        from xml.etree import ElementTree
+
+        tree = ElementTree.ElementTree(told.suites(comparison))
+        ElementTree.indent(tree)
+        tree.write(options.junit, encoding="utf-8", xml_declaration=True)
+    if options.json:
+        print(screen.as_json(told.to_json(comparison)))
+    elif options.markdown:
+        print(told.markdown(comparison, base, candidate), end="")
+    else:
+        _print(comparison, base, candidate)
+    return comparison.exit_status
+
+
+def _command(options: argparse.Namespace) -> int:
+    from testbed.result import observed
+    from testbed.result.compare import compare
+
+    wanted = thresholds(options)
+    base, candidate = observed.read(options.base), observed.read(options.candidate)
+    comparison = compare(base, candidate, wanted, options.across)
+    return tell(comparison, str(options.base), str(options.candidate), options)
+
+
+def _print(comparison: Comparison, base: str, candidate: str) -> None:
+    from testbed.result import comparison as told
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"base       {base}\ncandidate  {candidate}", markup=False)
+    for warning in told.warnings(comparison):
+        console.print(f"! {warning}", style="bold", markup=False)
+    for note in comparison.notes:
+        console.print(f"  {note}", markup=False)
+    for scenario, rows in groupby(comparison.rows, key=lambda row: row.scenario):
+        console.print(f"\n{scenario}", style="bold", markup=False)
+        found = list(rows)
+        Console(highlight=False).print(_table(told.HEADINGS, [(str(r.word), r.reason, told.cells(r)) for r in found]))
+    console.print(f"\n{told.summary(comparison)}")
+
+
+def _table(headings: Sequence[str], rows: Sequence[tuple[str, str, tuple[str, ...]]]) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    shown.add_column("", no_wrap=True)
+    for heading in headings:
+        shown.add_column(heading, justify="left" if heading == "objective" else "right")
+    for word, reason, (title, *rest) in rows:
+        shown.add_row(f"[{_STYLES[word]}]{word}[/]", f"{title}\n[dim]{reason}[/]" if reason else title, *rest)
+    return shown
