@@ -11,7 +11,7 @@ import argcomplete
 from rich.console import Console
 
 from testbed import __version__
-from testbed.cli import bench, campaign, compare, doctor, link, result, run, scenario, schema, topology, trace
+from testbed.cli import bench, campaign, compare, doctor, link, result, role, run, scenario, schema, topology, trace
 from testbed.errors import TestbedError
 
 _DESCRIPTION = """\
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"testbed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, campaign, compare, scenario, result, topology, trace, link, schema, doctor, bench):
+    for command in (run, campaign, compare, scenario, result, topology, trace, link, schema, doctor, bench, role):
         command.add_parser(commands)
     return top
 

@@ -80,6 +80,8 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
 def _hub(scenario: Scenario) -> str:
     cache = f"cache {'on' if scenario.hub.cache else 'off'}"
     promise = scenario.hub.promise
+    if scenario.hub.own_role:
+        return f"failover {scenario.hub.failover}, a role of your own; {cache}"
     if promise is None:
         return f"no failover, {cache}"
     spans = f"{format_duration(promise.best_ns)} to {format_duration(promise.worst_ns)}"

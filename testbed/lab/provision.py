@@ -112,7 +112,7 @@ def read_step(event: Mapping[str, Any]) -> TaskResult | None:
         return None  # the role's own tasks follow
     return TaskResult(
         device=data.get("host", ""),
-        role=data.get("role", ""),
+        role=_role(data),
         task=data.get("task", ""),
         state=state,
         seconds=float(data.get("duration", 0.0)),
@@ -120,12 +120,18 @@ def read_step(event: Mapping[str, Any]) -> TaskResult | None:
     )
 
 
+def _role(data: Mapping[str, Any]) -> str:
+    """Return a role's name; of one of the user's own, which Ansible is given by its path, the folder's."""
+    name = str(data.get("role", ""))
+    return Path(name).name if name.startswith("/") else name
+
+
 def _follow(event: Mapping[str, Any], running: dict[tuple[str, str], str]) -> None:
     """Keep account of which task is running on which device."""
     data = event.get("event_data", {})
     key = (data.get("host", ""), data.get("task_uuid", ""))
     if event.get("event") == "runner_on_start":
-        role = f"role {data['role']}, " if data.get("role") else ""
+        role = f"role {_role(data)}, " if data.get("role") else ""
         running[key] = f"{data.get('host', '')}: {role}task {data.get('task', '')!r}"
     elif event.get("event", "").startswith("runner_on_"):
         running.pop(key, None)

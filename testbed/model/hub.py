@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from testbed import units
-from testbed.errors import NOWHERE, Place, Problem
+from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.cache import Cache
 from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
 from testbed.model.quantities import Duration, Rate, Size
 from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES
 
+FAILOVERS = ("ping-tracked", "weighted", "overflow", "bgp-bfd", "none")
+"""The failovers that come with the testbed: roles below playbooks/roles/failover."""
 _FRESH = 600 * 10**9
 MSS_BYTES = (536, 1460)
 """Of IPv4's least MTU, and of Ethernet's."""
@@ -22,8 +23,10 @@ MSS_BYTES = (536, 1460)
 class HubProfile:
     """How the hub is provisioned.
 
-    ``timers`` are those of ``ping-tracked`` and ``overflow``, ``bfd`` those of ``bgp-bfd``; where a run exchanges
-    the ``failover`` (``--set``) they may stay.
+    ``failover`` is one of FAILOVERS, or the folder of a role of one's own (``./my-role``, from the scenario's file),
+    which ``variables`` are given to. ``timers`` are those of ``ping-tracked``, ``weighted`` and ``overflow``,
+    ``bfd`` those of ``bgp-bfd``, ``weights`` the shares of new flows of ``weighted``; where a run exchanges the
+    ``failover`` (``--set``) they may stay.
     ``cache`` is on, off, or what its settings are. ``fresh`` is how long it serves an object without asking
     the tenant whether it has changed.
     ``connect_timeout`` is what the cache grants each step of a connection to the tenant, TCP's and TLS's:
@@ -33,10 +36,12 @@ class HubProfile:
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
 
-    failover: Literal["ping-tracked", "bgp-bfd", "overflow", "none"] = "ping-tracked"
+    failover: str = field(default="ping-tracked", metadata={"choices": FAILOVERS, "else": "/"})
     timers: PingTracking = field(default_factory=PingTracking)
     bfd: Bfd = field(default_factory=Bfd)
     overflow: Overflow = field(default_factory=Overflow)
+    weights: Mapping[str, int] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     cache: bool | Cache = True
     fresh: Duration = _FRESH
     connect_timeout: Duration = 10**9
@@ -46,6 +51,11 @@ class HubProfile:
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
+    def own_role(self) -> bool:
+        """Whether the failover is a role of one's own."""
+        return "/" in self.failover
+
+    @property
     def tunnelled(self) -> bool:
         """Whether LAN traffic crosses the uplinks inside tunnels to the edge."""
         return self.failover == "bgp-bfd"
@@ -53,7 +63,7 @@ class HubProfile:
     @property
     def pings(self) -> bool:
         """Whether the chosen failover learns by pings what works."""
-        return self.failover in ("ping-tracked", "overflow")
+        return self.failover in ("ping-tracked", "weighted", "overflow")
 
     @property
     def cached(self) -> Cache | None:
@@ -72,12 +82,24 @@ class HubProfile:
 
     @property
     def promise(self) -> Promise | None:
-        """The interruption that the chosen failover's timers allow; None without failover."""
-        if self.failover == "none":
+        """The interruption that the chosen failover's timers allow; None without failover, or where nobody knows."""
+        if self.failover == "none" or self.own_role:
             return None
         return self.bfd.promise if self.tunnelled else self.timers.promise
 
     def problems(self) -> Iterable[Problem]:
+        if not self.own_role and self.failover not in FAILOVERS:
+            known = did_you_mean(self.failover, FAILOVERS)
+            expected = f"{known}; or write ./{self.failover}, a folder with a role of your own (docs/roles.md)"
+            yield Problem(self.place.at("failover"), f"unknown failover {self.failover!r}", expected)
+        if self.variables and not self.own_role:
+            found = f"variables beside failover {self.failover}, which is no role of your own"
+            yield Problem(self.place.at("variables"), found, "leave them out")
+        for uplink, weight in self.weights.items():
+            if not 0 <= weight <= 100:
+                yield Problem(self.place.at("weights"), f"weight of {uplink} is {weight}", "write 0 to 100")
+        if self.weights and not any(self.weights.values()):
+            yield Problem(self.place.at("weights"), "no uplink has a weight above 0", "give one a share")
         if self.qos and not self.shape:
             expected = "write shape: {starlink: 8 Mbit/s}, a little below the uplink's own upload rate"
             yield Problem(self.place.at("qos"), "qos without a rate to keep to", expected)

@@ -126,7 +126,7 @@ def bring_up(
         starts, expires = now() - timedelta(minutes=5), now() + life
         tokens = {access: tenant.credential(starts, expires, access) for access in Access}
         groups = provisioned(job.scenario, network)
-        variables = hub_variables(job.scenario, topology, tenant.endpoint, tokens)
+        variables = hub_variables(job.scenario, topology, tenant.endpoint, tokens, job.role)
         network.devices[topology.hub.name].wait()
         with (logs / "provision.log").open("w") as log:
             try:

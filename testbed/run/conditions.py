@@ -16,6 +16,7 @@ from typing import Any
 from testbed import paths
 from testbed.model.topology import Topology
 from testbed.run.plan import Plan
+from testbed.run.role import files as role_files
 from testbed.units import format_duration
 from testbed.yaml import load
 
@@ -40,6 +41,8 @@ def under_test(made: Plan) -> dict[str, str]:
     """Return what a comparison of runs is about, part -> hash: the hub, its roles, its bench, and the engine."""
     roles = [path for role, path in made.inputs() if role == "playbook"]
     parts = {"hub": _value(made.scenario.hub), "roles": _files(roles), "engine": _files(sources(ENGINE))}
+    if made.role is not None:
+        parts["role"] = _files(role_files(made.role), made.role)
     return parts | ({"bench": _file(made.bench_path)} if made.bench_path else {})
 
 
@@ -74,9 +77,9 @@ def _file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _files(found: Iterable[Path]) -> str:
-    """Return one hash of several files of the project, their names included."""
+def _files(found: Iterable[Path], base: Path = paths.ROOT) -> str:
+    """Return one hash of several files below ``base``, their names included."""
     digest = hashlib.sha256()
     for path in sorted(found):
-        digest.update(f"{path.relative_to(paths.ROOT)} {_file(path)}\n".encode())
+        digest.update(f"{path.relative_to(base)} {_file(path)}\n".encode())
     return digest.hexdigest()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from testbed.errors import Problem
+from testbed.errors import Problem, did_you_mean
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
 from testbed.yaml import overrides
 
 _TIMERS: Mapping[str, tuple[str, ...]] = {
-    "timers": ("ping-tracked", "overflow"),
+    "timers": ("ping-tracked", "weighted", "overflow"),
     "bfd": ("bgp-bfd",),
     "overflow": ("overflow",),
+    "weights": ("weighted",),
 }
-"""A key of ``hub`` -> the failovers that read it."""
+"""A key of ``hub`` -> the failovers that read it; what a role of one's own reads is its own affair."""
 
 
 def problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
@@ -26,15 +27,19 @@ def problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
     if failover == "overflow" and len(topology.uplinks) < 2:
         found = f"topology {scenario.topology} has one uplink, which leaves nowhere to overflow to"
         yield Problem(place, found, "choose another topology or failover")
-    if not _exchanged(scenario, "failover"):
+    for uplink in scenario.hub.weights:
+        if uplink not in topology.uplinks:
+            found = f"topology {scenario.topology} has no uplink {uplink!r}"
+            yield Problem(scenario.hub.place.at("weights"), found, did_you_mean(uplink, topology.uplinks))
+    if not (_exchanged(scenario, "failover") or scenario.hub.own_role):
         yield from _timer_problems(scenario)
 
 
 def _timer_problems(scenario: Scenario) -> Iterator[Problem]:
     for key, readers in _TIMERS.items():
         if key in scenario.hub.place.keys and scenario.hub.failover not in readers:
-            found = f"{key} beside failover {scenario.hub.failover}, which does not read them"
-            expected = f"leave them out, or choose {' or '.join(readers)}"
+            found = f"{key} beside failover {scenario.hub.failover}, which does not read it"
+            expected = f"leave it out, or choose {' or '.join(readers)}"
             yield Problem(scenario.hub.place.at(key), found, expected)
 
 

@@ -3,6 +3,7 @@
     scenario.yaml topology.yaml    as resolved: changes of this run are carried out in them
     catalogues/TRAFFIC.yaml        what is asked for
     schedules/UPLINK.npz           what the links play, compiled
+    role/NAME/                     the failover, where it is a role of one's own
     job.json                       names, changes and the hashes of all that the outcome depends on
 
 It is planned once and can be played on any host that has the same version of the testbed.
@@ -11,6 +12,7 @@ It is planned once and can be played on any host that has the same version of th
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ from testbed.model.scenario import Scenario, read_scenario
 from testbed.model.topology import Topology
 from testbed.result.record import Input
 from testbed.run import conditions, unplayed
+from testbed.run import role as roles
 from testbed.run.plan import Plan
 from testbed.traces.compile import LinkPair
 from testbed.yaml import load, overrides
@@ -36,12 +39,14 @@ from testbed.yaml import load, overrides
 FOLDER = "inputs"
 """Where a run's folder holds its job: it is the run's evidence of what was asked, too."""
 
+_ROLE = "role"
 _COLUMNS = ("t_ns", "delay_ns", "loss", "rate_bps", "state")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What job.json holds; ``schedules`` are the SHA-256 of what each uplink plays, whatever it was made from.
+    """What job.json holds; ``schedules`` are the SHA-256 of what each uplink plays, whatever it was made from, ``role``
+    those of the files of the failover role below role/.
 
     ``met`` and ``under_test`` are what two runs are compared by, see testbed.run.conditions.
     """
@@ -55,11 +60,13 @@ class Manifest:
     schedules: Mapping[str, str] = msgspec.field(default_factory=dict)
     met: Mapping[str, str] = msgspec.field(default_factory=dict)
     under_test: Mapping[str, str] = msgspec.field(default_factory=dict)
+    role: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A job as a run plays it; ``topology`` is that of the bench, where there is one."""
+    """A job as a run plays it; ``topology`` is that of the bench, where there is one. ``role`` is the folder of its
+    failover, where that is a role of one's own."""
 
     manifest: Manifest
     scenario: Scenario
@@ -67,6 +74,7 @@ class Job:
     schedules: Mapping[str, LinkPair]
     catalogues: Mapping[str, Catalogue]
     bench: Bench | None = None
+    role: Path | None = None
 
 
 def pack(made: Plan, folder: Path) -> None:
@@ -81,6 +89,8 @@ def pack(made: Plan, folder: Path) -> None:
     for uplink, link in made.links.items():
         _write(job / "schedules" / f"{uplink}.npz", link.pair)
     schedules = {uplink: _hash(link.pair) for uplink, link in made.links.items()}
+    if made.role is not None:
+        _copy(made.role, job / _ROLE / made.role.name)
     manifest = Manifest(
         name=made.name,
         question=made.question,
@@ -91,6 +101,7 @@ def pack(made: Plan, folder: Path) -> None:
         schedules=schedules,
         met=conditions.met(made, schedules),
         under_test=conditions.under_test(made),
+        role=_hashes(job / _ROLE),
     )
     (job / "job.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
@@ -117,11 +128,26 @@ def unpack(folder: Path, bench_path: Path | None = None) -> Job:
             raise InputError(
                 place, f"the schedules of {uplink} are not those that were planned", "plan it again"
             )
+    if _hashes(job / _ROLE) != manifest.role:
+        raise InputError(place, "the role is not the one that was planned", "plan it again")
+    role = next((job / _ROLE).iterdir()) if manifest.role else None
     catalogues = {path.stem: load.read(path, Catalogue) for path in sorted((job / "catalogues").iterdir())}
     scenario = read_scenario(job / "scenario.yaml")
     if problems := list(unplayed.problems(scenario, schedules)):
         raise InputError.of(problems)
-    return Job(manifest, scenario, bench.fit(topology) if bench else topology, schedules, catalogues, bench)
+    return Job(manifest, scenario, bench.fit(topology) if bench else topology, schedules, catalogues, bench, role)
+
+
+def _copy(role: Path, target: Path) -> None:
+    for path in roles.files(role):
+        copy = target / path.relative_to(role)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)  # its mode, too
+
+
+def _hashes(folder: Path) -> Mapping[str, str]:
+    """Return the SHA-256 of each file below a folder; of one that is not there, none."""
+    return {str(path.relative_to(folder)): sha256(path) for path in roles.files(folder)}
 
 
 def sha256(path: Path) -> str:

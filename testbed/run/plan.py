@@ -23,6 +23,7 @@ from testbed.model.trace import SeriesName, Trace
 from testbed.model.traffic import HttpGet
 from testbed.model.uplink import UplinkProfile
 from testbed.run import hub_choice, unplayed
+from testbed.run import role as roles
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
 from testbed.yaml import load
@@ -46,7 +47,7 @@ class PlannedLink:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A resolved scenario."""
+    """A resolved scenario; ``role`` is the folder of its failover, where that is a role of one's own."""
 
     path: Path
     question: str
@@ -60,6 +61,7 @@ class Plan:
     bench: Bench | None = None
     bench_path: Path | None = None
     link: str = "native"
+    role: Path | None = None
 
     @property
     def name(self) -> str:
@@ -77,6 +79,8 @@ class Plan:
                 yield f"trace of {name}", link.trace_path
         for name, path in self.catalogue_paths.items():
             yield f"catalogue of {name}", path
+        for path in roles.files(self.role) if self.role else ():
+            yield "role", path
         for path in sorted(p for p in paths.PLAYBOOKS.rglob("*") if p.is_file()):
             if "__pycache__" not in path.parts:  # what Python makes of its own accord changes no outcome
                 yield "playbook", path
@@ -110,6 +114,14 @@ def make(
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
     problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
     problems += hub_choice.problems(scenario, topology)
+    role = None
+    if scenario.hub.own_role:
+        try:
+            role = roles.find(scenario.hub.failover, scenario.hub.place.at("failover"), path.parent)
+            place = scenario.hub.place.at("variables")
+            problems += roles.variable_problems(role, scenario.hub.variables, place)
+        except InputError as error:
+            problems += error.problems
     problems += bench.misfits(topology) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
@@ -148,6 +160,7 @@ def make(
         bench=bench,
         bench_path=bench_path,
         link=link,
+        role=role,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from testbed.lab.network import Network
@@ -25,9 +26,13 @@ def provisioned(scenario: Scenario, network: Network) -> Groups:
 
 
 def hub_variables(
-    scenario: Scenario, topology: Topology, origin: Endpoint, tokens: Mapping[Access, str]
+    scenario: Scenario,
+    topology: Topology,
+    origin: Endpoint,
+    tokens: Mapping[Access, str],
+    role: Path | None = None,
 ) -> Mapping[str, Any]:
-    """Return the variables of the hub's playbook; ``tokens`` are secrets."""
+    """Return the variables of the hub's playbook; ``tokens`` are secrets, ``role`` a failover of one's own."""
     hub = topology.hub
     lan = next(port for port, address in hub.ports.items() if "/" in address)
     uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
@@ -39,6 +44,7 @@ def hub_variables(
         "hub_lan": {"interface": lan, "address": hub.ports[lan]},
         "hub_failover": scenario.hub.failover,
         "wan_mss": scenario.hub.mss,
+        **({"hub_failover_role": str(role), **scenario.hub.variables} if scenario.hub.own_role else {}),
         **_cache_variables(scenario),
         "hub_qos": scenario.hub.qos,
         "qos_rates_kbps": {name: rate_bps // 1000 for name, rate_bps in scenario.hub.shape.items()},
@@ -84,6 +90,7 @@ def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any
         "failover_timeout_s": timers.timeout // 10**9,
         "failover_fall": timers.fall,
         "failover_rise": timers.rise,
+        "failover_weights": dict(hub.weights),
         "edge_address": topology.edge_address,
         "bfd_interval_ms": bfd.interval // 10**6,
         "bfd_multiplier": bfd.multiplier,

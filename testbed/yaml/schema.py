@@ -131,7 +131,7 @@ class _Writer:
         for key, field in load.keys(cls).items():
             properties[key] = self.of(hints[field.name]) | _default(field, hints[field.name])
             if choices := field.metadata.get("choices"):
-                properties[key] = {"enum": list(choices)}
+                properties[key] = _choice(choices, field.metadata.get("else")) | _default(field, str)
             if field.default is field.default_factory is dataclasses.MISSING:
                 required.append(key)
         return {
@@ -153,6 +153,12 @@ def _quantity(quantity: Quantity) -> Schema:
     notation = _NOTATIONS[quantity.parse]
     description = f"{quantity.noun}, such as '{notation.example}'; units: {', '.join(notation.units)}"
     return {"type": "string", "pattern": notation.pattern, "description": description}
+
+
+def _choice(words: Iterable[str], otherwise: str | None) -> Schema:
+    """Return the schema of one of these words, or of text with the pattern ``otherwise``."""
+    known: Schema = {"enum": list(words)}
+    return known if otherwise is None else {"anyOf": [known, {"type": "string", "pattern": otherwise}]}
 
 
 def _default(field: dataclasses.Field[Any], hint: Any) -> Schema:

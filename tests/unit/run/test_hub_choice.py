@@ -43,17 +43,17 @@ def refused(scenario: Path, hub: str, *changes: str) -> str:
     [
         (
             "{failover: bgp-bfd, timers: {fall: 3}}",
-            "s.yaml:5: timers beside failover bgp-bfd, which does not read them; leave them out, or choose "
-            "ping-tracked or overflow",
+            "s.yaml:5: timers beside failover bgp-bfd, which does not read it; leave it out, or choose "
+            "ping-tracked or weighted or overflow",
         ),
         (
             "{failover: none, timers: {fall: 3}}",
-            "s.yaml:5: timers beside failover none, which does not read them; leave them out, or choose ping-tracked "
-            "or overflow",
+            "s.yaml:5: timers beside failover none, which does not read it; leave it out, or choose ping-tracked "
+            "or weighted or overflow",
         ),
         (
             "{bfd: {multiplier: 5}}",
-            "s.yaml:5: bfd beside failover ping-tracked, which does not read them; leave them out, or choose bgp-bfd",
+            "s.yaml:5: bfd beside failover ping-tracked, which does not read it; leave it out, or choose bgp-bfd",
         ),
     ],
 )
