@@ -11,7 +11,20 @@ import argcomplete
 from rich.console import Console
 
 from testbed import __version__
-from testbed.cli import bench, campaign, compare, doctor, link, result, role, run, scenario, schema, topology, trace
+from testbed.cli import (
+    bench,
+    campaign,
+    compare,
+    doctor,
+    link,
+    result,
+    role,
+    run,
+    scenario,
+    schema,
+    topology,
+    trace,
+)
 from testbed.errors import TestbedError
 
 _DESCRIPTION = """\

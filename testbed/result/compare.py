@@ -188,7 +188,7 @@ def _differences(
     parts: Counter[str] = Counter()
     for pair in pairs:
         parts.update(differing(pair.base.under_test, pair.candidate.under_test))
-    told = [part for part in ("hub", "roles", "engine", "bench") if parts[part]]
+    told = [part for part in ("hub", "roles", "role", "engine", "bench") if parts[part]]
     if told:
         yield f"different on the two sides: {', '.join(told)}"
     for name in ("testbed", "source"):
