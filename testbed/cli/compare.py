@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +14,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from testbed import paths
 from testbed.cli import screen
+from testbed.errors import HostError, InputError
+from testbed.link.backends import BACKENDS
 from testbed.model.threshold import DEFAULT, Thresholds
+from testbed.run import launch, owner
 from testbed.yaml import load
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ _EXAMPLES = """\
 examples:
   testbed compare results/20261127T101500Z-smoke results/20261127T103000Z-smoke
   testbed compare results/campaign-of-main results/campaign-of-branch --markdown --junit compare.xml
+  sudo testbed compare --rev main --rev HEAD smoke starlink-blackout --repeat 5
   testbed compare before after --across 'link of starlink'     the trace was changed on purpose
 
 exit status: 0 same or better, 1 something is worse, 2 bad input or nothing alike, 3 it could not be told
@@ -46,8 +54,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("base", metavar="BASE", type=Path, help="a run, a campaign, or a folder of them")
-    parser.add_argument("candidate", metavar="CANDIDATE", type=Path, help="what is held against it")
+    parser.add_argument(
+        "what",
+        metavar="BASE CANDIDATE",
+        nargs="+",
+        help="two folders, each a run, a campaign, or a folder of them; with --rev, scenarios",
+    )
+    revisions = parser.add_argument_group("two revisions, run now by turns (needs root)")
+    revisions.add_argument(
+        "--rev", metavar="REV", action="append", default=[], help="a commit or branch; twice: base, then candidate"
+    )
+    revisions.add_argument("--repeat", metavar="N", type=int, default=5, help="pairs of runs (default: 5)")
+    revisions.add_argument(
+        "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
+    )
+    revisions.add_argument(
+        "--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)"
+    )
     add_output(parser)
     parser.set_defaults(func=_command)
 
@@ -99,9 +122,39 @@ def _command(options: argparse.Namespace) -> int:
     from testbed.result.compare import compare
 
     wanted = thresholds(options)
-    base, candidate = observed.read(options.base), observed.read(options.candidate)
+    if options.rev:
+        names, folders = _run_revisions(options)
+    elif 2 == len(options.what):
+        names, folders = options.what, [Path(folder) for folder in options.what]
+    else:
+        found = f"{len(options.what)} folders"
+        raise InputError("testbed compare", found, "name two, BASE and CANDIDATE, or scenarios with --rev A --rev B")
+    base, candidate = (observed.read(folder) for folder in folders)
     comparison = compare(base, candidate, wanted, options.across)
-    return tell(comparison, str(options.base), str(options.candidate), options)
+    return tell(comparison, names[0], names[1], options)
+
+
+def _run_revisions(options: argparse.Namespace) -> tuple[Sequence[str], Sequence[Path]]:
+    """Run both revisions, and return their names and folders."""
+    from testbed.campaign import revisions
+
+    if 2 != len(options.rev) or options.repeat < 1:
+        place = "--rev" if options.repeat > 0 else "--repeat"
+        raise InputError(place, "not two revisions, once each or more", "write --rev A --rev B --repeat 5")
+    if os.geteuid() != 0:
+        raise HostError("a run needs root for its network namespaces; start it with sudo")
+    with revisions.checked_out(options.rev) as found:
+        folder = launch.new_folder(options.results.resolve(), f"compare-{options.what[0]}", datetime.now(UTC))
+        try:
+            revisions.play(found, options.what, options.repeat, folder, options.link, _say)
+        finally:
+            owner.give(folder)
+        _say(f"results in {paths.shown(folder)}/")
+        return list(map(str, found)), [folder / side for side in revisions.SIDES]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print(comparison: Comparison, base: str, candidate: str) -> None:

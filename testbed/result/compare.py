@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from testbed.model.objective import Unit
 from testbed.model.threshold import DEFAULT, Thresholds
-from testbed.result.observed import Observed, Value
+from testbed.result.observed import Observed, Value, differing
 from testbed.result.statistics import WILCOXON_MINIMUM, Paired, holm, paired
 
 FALSE_ALARMS = 0.005
@@ -133,7 +133,7 @@ def compare(
         if key not in of_candidate:
             continue
         pair = _Pair(of_base[key], of_candidate[key])
-        if parts := differing(pair.base.met, pair.candidate.met) - allowed:
+        if parts := pair.base.unlike(pair.candidate) - allowed:
             unlike.append(Unlike(key.scenario, pair.base.run, pair.candidate.run, tuple(sorted(parts))))
         else:
             name = f"{key.scenario} with {', '.join(key.variant)}" if key.variant else key.scenario
@@ -142,11 +142,6 @@ def compare(
     rows = [row for name, found in groups.items() for row in _rows(name, found, thresholds)]
     notes = [*_differences(varied, base, candidate, pairs), *notes]
     return Comparison(_corrected(rows), tuple(unlike), tuple(notes), tuple(alone))
-
-
-def differing(base: Mapping[str, str], candidate: Mapping[str, str]) -> set[str]:
-    """Return the parts that are not the same on both sides, or are only on one."""
-    return {part for part in {*base, *candidate} if base.get(part) != candidate.get(part)}
 
 
 def _varied(base: Sequence[Observed], candidate: Sequence[Observed]) -> tuple[str, ...]:

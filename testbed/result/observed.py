@@ -57,7 +57,10 @@ def _resolution(verdict: Verdict) -> float:
 
 @dataclass(frozen=True)
 class Observed:
-    """One run. ``void`` says why it counts for nothing; ``met`` is what the hub met, ``under_test`` what it was."""
+    """One run. ``void`` says why it counts for nothing; ``met`` is what the hub met, ``under_test`` what it was.
+
+    Results of older versions say neither; there ``files`` stand in, the hashes of the files that they were made from.
+    """
 
     run: str
     scenario: str
@@ -72,6 +75,7 @@ class Observed:
     exact: bool = False
     void: str = ""
     host: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: Record, run: str) -> Observed:
@@ -81,7 +85,8 @@ class Observed:
             scenario=record.scenario,
             seed=record.seed,
             versions={"testbed": record.versions.testbed, "source": record.versions.source},
-            met=record.met or _of_older(record),
+            met=record.met,
+            files=_files(record),
             under_test=record.under_test,
             values={v.key or str(place): Value.of(v) for place, v in enumerate(record.verdicts)},
             changes=record.changes,
@@ -92,10 +97,21 @@ class Observed:
             host={"cpu": record.host.cpu, "kernel": record.host.kernel},
         )
 
+    def unlike(self, other: Observed) -> set[str]:
+        """Return the parts of what the hub met that are not the same in another run."""
+        if self.met and other.met:
+            return differing(self.met, other.met)
+        return differing(self.files, other.files)
+
     def change(self, key: str) -> str:
         """Return what this run changed a key of the scenario to; empty: nothing."""
         pairs = (change.partition("=") for change in self.changes)
         return next((value for name, _, value in pairs if name == key), "")
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str]) -> set[str]:
+    """Return the parts that are not the same on both sides, or are only on one."""
+    return {part for part in {*one, *other} if one.get(part) != other.get(part)}
 
 
 def _void(record: Record) -> str:
@@ -104,8 +120,7 @@ def _void(record: Record) -> str:
     return record.invalid
 
 
-def _of_older(record: Record) -> dict[str, str]:
-    """Return what a run met as results of older versions tell it: by their files."""
+def _files(record: Record) -> dict[str, str]:
     roles = {i.role: i.sha256 for i in record.inputs if i.role not in ("playbook", "bench")}
     return {"seed": str(record.seed), **{f"file of {role}": digest for role, digest in roles.items()}}
 

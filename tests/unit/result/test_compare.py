@@ -18,7 +18,7 @@ from testbed.result.campaign import Campaign
 from testbed.result.compare import Comparison, Row, Word, _judged, compare
 from testbed.result.comparison import cells, markdown, suites
 from testbed.result.observed import Observed, Value, read
-from testbed.result.record import Fidelity
+from testbed.result.record import Fidelity, Input
 from testbed.result.statistics import Paired
 from testbed.result.store import ResultWriter
 from testbed.yaml import load
@@ -346,7 +346,7 @@ def test_junit_fails_what_is_worse(folders: tuple[Path, Path], tmp_path: Path):
 
 def test_an_unlike_pair_is_an_error_in_junit():
     """CI does not pass over it."""
-    found = compare(side(BASE), side(BASE, met={}))
+    found = compare(side(BASE), side(BASE, met={**MET, "topology": "zz"}))
 
     assert "5" == suites(found)[0].get("errors")
     assert "did not meet the same" in markdown(found, "a", "b")
@@ -358,11 +358,14 @@ def test_an_empty_folder_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "name the folder of a run, of a campaign" in capsys.readouterr().err
 
 
-def test_results_of_older_versions_are_paired_by_their_files(tmp_path: Path):
-    """They do not say what they met; the hashes of their files do."""
-    older = Observed.of(replace(record(verdict(2 * S)), met={}), "old")
+def test_results_of_older_versions_are_paired_by_their_files():
+    """They do not say what they met; the hashes of their files do, for both runs of a pair."""
+    older = Observed.of(record(verdict(2 * S)), "old")
+    newer = Observed.of(record(verdict(2 * S), met=MET), "new")
+    other = Observed.of(record(verdict(2 * S), inputs=(Input("scenario", "s.yaml", "ff" * 32),)), "other")
 
-    assert {"seed": "7", "file of scenario": "ab" * 32} == older.met
+    assert set() == older.unlike(newer) == newer.unlike(older)
+    assert {"file of scenario"} == older.unlike(other)
 
 
 def test_simulated_runs_are_exact():
