@@ -12,6 +12,8 @@ from rich.console import Console
 
 from testbed import __version__
 from testbed.cli import (
+    affected,
+    baseline,
     bench,
     campaign,
     compare,
@@ -27,6 +29,10 @@ from testbed.cli import (
 )
 from testbed.errors import TestbedError
 
+_COMMANDS = (
+    *(run, campaign, compare, baseline, affected, scenario, result),
+    *(topology, trace, link, schema, doctor, bench, role),
+)
 _DESCRIPTION = """\
 Carry a community hub through what Starlink and its neighbours do to it, and judge how it did.
 
@@ -56,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"testbed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, campaign, compare, scenario, result, topology, trace, link, schema, doctor, bench, role):
+    for command in _COMMANDS:
         command.add_parser(commands)
     return top
 

@@ -19,7 +19,7 @@ from testbed.result.statistics import WILCOXON_MINIMUM, Paired, holm, paired
 FALSE_ALARMS = 0.005
 """The chance that a comparison of a hub with itself calls anything better or worse, all its rows together."""
 _CHECK = 0.1
-_POOLED = ("seed", "shift")
+POOLED = ("seed", "shift")
 """Changes that make another pair of the same row: phases and seeds are what a row is averaged over."""
 
 
@@ -148,7 +148,7 @@ def _varied(base: Sequence[Observed], candidate: Sequence[Observed]) -> tuple[st
     """Return the changed keys that tell the sides apart: each side has one value of its own, all through."""
     keys = {change.partition("=")[0] for run in (*base, *candidate) for change in run.changes}
     found = []
-    for key in sorted(keys - set(_POOLED)):
+    for key in sorted(keys - set(POOLED)):
         left, right = ({run.change(key) for run in side} for side in (base, candidate))
         if len(left) == len(right) == 1 and left != right:
             found.append(key)
@@ -160,8 +160,8 @@ def _keyed(side: Sequence[Observed], varied: Sequence[str]) -> dict[_Key, Observ
     found: dict[_Key, Observed] = {}
     for run in sorted(side, key=lambda run: run.created_ns):
         changes = [change for change in run.changes if change.partition("=")[0] not in varied]
-        pooled = tuple(change for change in changes if change.partition("=")[0] in _POOLED)
-        variant = tuple(change for change in changes if change.partition("=")[0] not in _POOLED)
+        pooled = tuple(change for change in changes if change.partition("=")[0] in POOLED)
+        variant = tuple(change for change in changes if change.partition("=")[0] not in POOLED)
         same = (run.scenario, variant, pooled, run.seed)
         seen[same] += 1
         found[_Key(run.scenario, variant, pooled, run.seed, seen[same])] = run
@@ -183,7 +183,7 @@ def _differences(
     parts: Counter[str] = Counter()
     for pair in pairs:
         parts.update(differing(pair.base.under_test, pair.candidate.under_test))
-    told = [part for part in ("hub", "roles", "role", "engine", "bench") if parts[part]]
+    told = [part for part in ("hub", "roles", "role", "engine", "program", "bench") if parts[part]]
     if told:
         yield f"different on the two sides: {', '.join(told)}"
     for name in ("testbed", "source"):

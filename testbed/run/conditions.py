@@ -15,6 +15,7 @@ from typing import Any
 
 from testbed import paths
 from testbed.model.topology import Topology
+from testbed.run import sources
 from testbed.run.plan import Plan
 from testbed.run.role import files as role_files
 from testbed.units import format_duration
@@ -38,17 +39,17 @@ def met(made: Plan, schedules: Mapping[str, str]) -> dict[str, str]:
 
 
 def under_test(made: Plan) -> dict[str, str]:
-    """Return what a comparison of runs is about, part -> hash: the hub, its roles, its bench, and the engine."""
+    """Return what a comparison of runs is about, part -> hash: the hub, its roles, its bench, and what plays the links.
+
+    ``engine`` are the C sources of the links, ``program`` all files of the testbed that a run depends on, these too.
+    """
     roles = [path for role, path in made.inputs() if role == "playbook"]
-    parts = {"hub": _value(made.scenario.hub), "roles": _files(roles), "engine": _files(sources(ENGINE))}
+    engine = (path for path in sources.program() if path.is_relative_to(ENGINE))
+    parts = {"hub": _value(made.scenario.hub), "roles": _files(roles), "engine": _files(engine)}
+    parts["program"] = _files(sources.program())
     if made.role is not None:
         parts["role"] = _files(role_files(made.role), made.role)
     return parts | ({"bench": _file(made.bench_path)} if made.bench_path else {})
-
-
-def sources(folder: Path) -> list[Path]:
-    """Return the C sources below a folder."""
-    return sorted(path for path in folder.rglob("*") if path.suffix in (".c", ".h") or path.name == "Makefile")
 
 
 def plain(value: Any) -> Any:

@@ -88,7 +88,7 @@ def pack(made: Plan, folder: Path) -> None:
         (job / "catalogues" / f"{traffic}.yaml").write_bytes(path.read_bytes())
     for uplink, link in made.links.items():
         _write(job / "schedules" / f"{uplink}.npz", link.pair)
-    schedules = {uplink: _hash(link.pair) for uplink, link in made.links.items()}
+    schedules = played(made)
     if made.role is not None:
         _copy(made.role, job / _ROLE / made.role.name)
     manifest = Manifest(
@@ -148,6 +148,11 @@ def _copy(role: Path, target: Path) -> None:
 def _hashes(folder: Path) -> Mapping[str, str]:
     """Return the SHA-256 of each file below a folder; of one that is not there, none."""
     return {str(path.relative_to(folder)): sha256(path) for path in roles.files(folder)}
+
+
+def played(made: Plan) -> dict[str, str]:
+    """Return the SHA-256 of what each uplink plays."""
+    return {uplink: _hash(link.pair) for uplink, link in made.links.items()}
 
 
 def sha256(path: Path) -> str:

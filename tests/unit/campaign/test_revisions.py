@@ -107,9 +107,9 @@ def test_a_revision_that_does_not_build_says_so(root: Path):
     """With what the compiler said; nothing is left."""
     committed(root, "broken", "all:\n\t@echo no such thing; exit 1\n")
 
-    with pytest.raises(HostError, match=r"broken \(.{7}\) does not build in testbed/link/core:\nno such thing"):
-        with checked_out(["one", "broken"], root):
-            pass
+    said = r"broken \(.{7}\) does not build in testbed/link/core:\nno such thing"
+    with pytest.raises(HostError, match=said), checked_out(["one", "broken"], root):
+        pass
 
     assert 0 == worktrees(root)
 
@@ -117,9 +117,9 @@ def test_a_revision_that_does_not_build_says_so(root: Path):
 def test_an_unknown_revision_is_refused(root: Path):
     """Before anything is checked out; an option of git is no revision."""
     for name in ("three", "--all"):
-        with pytest.raises(InputError, match=f"no revision '{name}'; name a commit, a branch or a tag"):
-            with checked_out(["one", name], root):
-                pass
+        said = f"no revision '{name}'; name a commit, a branch or a tag"
+        with pytest.raises(InputError, match=said), checked_out(["one", name], root):
+            pass
 
 
 def test_a_scenario_that_a_revision_does_not_know_ends_it(root: Path, results: Path):
