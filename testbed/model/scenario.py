@@ -129,6 +129,7 @@ class Scenario:
         return replace(
             self,
             duration=self.duration + self.shift,
+            uplinks={name: profile.shifted(self.shift) for name, profile in self.uplinks.items()},
             events=tuple(replace(event, at=event.at + self.shift) for event in self.events),
             objectives=tuple(objective.shifted(self.shift) for objective in self.objectives),
             shift=0,
@@ -152,6 +153,7 @@ class Scenario:
                 found = f"the event ends at {units.format_duration(event.end_ns)}, after the scenario"
                 expected = f"end by {units.format_duration(self.duration)}"
                 yield Problem(event.place.at("at"), found, expected)
+        yield from self._dish_problems()
         for target in dict.fromkeys(event.target for event in events):
             same = sorted((e for e in events if e.target == target), key=lambda event: event.at)
             for first, second in pairwise(same):
@@ -160,6 +162,20 @@ class Scenario:
                         f"{second.title} at {units.format_duration(second.at)} overlaps {first.title} "
                         f"at {units.format_duration(first.at)} (line {first.place.line})"
                     )
+                    expected = f"begin at {units.format_duration(first.end_ns)} or later"
+                    yield Problem(second.place.at("at"), found, expected)
+
+    def _dish_problems(self) -> Iterator[Problem]:
+        for profile in self.uplinks.values():
+            faults = sorted(profile.terminal.faults if profile.terminal else (), key=lambda fault: fault.at)
+            for fault in faults:
+                if fault.end_ns > self.duration:
+                    found = f"the dish's fault ends at {units.format_duration(fault.end_ns)}, after the scenario"
+                    expected = f"end by {units.format_duration(self.duration)}"
+                    yield Problem(fault.place.at("at"), found, expected)
+            for first, second in pairwise(faults):
+                if second.at < first.end_ns:
+                    found = f"{second.title} overlaps {first.title} (line {first.place.line})"
                     expected = f"begin at {units.format_duration(first.end_ns)} or later"
                     yield Problem(second.place.at("at"), found, expected)
 

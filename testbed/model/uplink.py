@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from testbed.errors import NOWHERE, Place, Problem
+from testbed.model.dish import Dish
 from testbed.model.link import QueueLimit
 from testbed.model.quantities import Duration, Rate, Share, Size
 from testbed.yaml import load
@@ -70,6 +71,7 @@ class UplinkProfile:
 
     ``align: slot`` starts the trace so that its handovers fall on whole multiples of 15 s of the
     scenario; ``align: start`` plays it from its first sample. ``repeat`` starts it again at its end.
+    ``dish`` puts a Starlink terminal's API beside it (192.168.100.1:9200): true, or what it is.
     """
 
     trace: str = ""
@@ -79,6 +81,7 @@ class UplinkProfile:
     rate: Rates | None = None
     queue: Queue = Queue()
     mtu: Size | Mtu = MTU_BYTES[1]
+    dish: bool | Dish = False
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
@@ -86,6 +89,15 @@ class UplinkProfile:
     def path_mtu(self) -> Mtu:
         """What the path takes, and whether it says so."""
         return self.mtu if isinstance(self.mtu, Mtu) else Mtu(self.mtu)
+
+    @property
+    def terminal(self) -> Dish | None:
+        """The dish that tells of itself; None without one."""
+        return (Dish() if self.dish is True else self.dish) or None
+
+    def shifted(self, by_ns: int) -> UplinkProfile:
+        """Return the profile with its dish's faults so much later."""
+        return replace(self, dish=self.dish.shifted(by_ns)) if isinstance(self.dish, Dish) else self
 
     def problems(self) -> Iterable[Problem]:
         if not isinstance(self.mtu, Mtu):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from testbed import faults, paths
+from testbed.dish.process import DishProcess
+from testbed.dish.settings import Settings
 from testbed.faults import Actor
 from testbed.lab import bench, sandbox
 from testbed.lab.bench import BenchHub
@@ -25,7 +27,9 @@ from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
 from testbed.link.native import NativeBackend, read_bins
 from testbed.model.catalogue import CatalogueObject
-from testbed.model.topology import EMULATOR, Topology
+from testbed.model.dish import ADDRESS, PORT
+from testbed.model.event import Kind
+from testbed.model.topology import EMULATOR, Topology, WireEnd
 from testbed.model.traffic import HttpGet
 from testbed.model.uplink import Mtu
 from testbed.probes.kinds import probe_for
@@ -53,6 +57,7 @@ class Rig:
     probes: dict[str, Probe] = field(default_factory=dict)
     actors: list[Actor] = field(default_factory=list)
     daemons: list[Part] = field(default_factory=list)
+    dishes: list[DishProcess] = field(default_factory=list)
     lender: Lender | None = None
 
     def bins(self) -> pa.Table:
@@ -66,6 +71,8 @@ class Rig:
         yield from self.network.parts()
         yield from self.tenant.parts()
         yield from self.daemons
+        for dish in self.dishes:
+            yield from dish.parts()
         if self.lender is not None:
             yield self.lender.part()
         for probe in self.probes.values():
@@ -77,6 +84,8 @@ class Rig:
         """End the services; the namespaces end with the sandbox."""
         for actor in self.actors:
             actor.close()
+        for dish in self.dishes:
+            dish.close()
         self.tenant.close()
 
 
@@ -119,7 +128,8 @@ def bring_up(
             mark_lengths=job.scenario.hub.mark_lengths,
         )
         links.open(link_specs(job))
-    lab = Rig(network, links, tenant, lender=lender)
+        dishes = _dishes(job, network, folder / "link", logs)
+    lab = Rig(network, links, tenant, dishes=dishes, lender=lender)
     objects = _objects(job)
     seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):
@@ -171,6 +181,8 @@ def bring_up(
         lab.actors += faults.actors_for(job.scenario.events, site_of_faults)
         for actor in lab.actors:
             actor.open()
+        for dish in lab.dishes:
+            dish.ready()
         for probe in lab.probes.values():
             probe.ready()
     return lab
@@ -194,6 +206,27 @@ def link_specs(job: Job) -> list[LinkSpec]:
         )
         for name, uplink in job.topology.uplinks.items()
     ]
+
+
+def _dishes(job: Job, network: Network, link: Path, logs: Path) -> list[DishProcess]:
+    """Begin to start the dishes that tell of themselves."""
+    dishes = []
+    for profile in job.scenario.uplinks.values():
+        if (told := profile.terminal) is not None:
+            cpe = WireEnd.parse(job.topology.uplinks[profile.name].cpe)
+            port = job.topology.cpe_port(profile.name)
+            reboots = [e for e in job.scenario.events_of(profile.name) if e.kind is Kind.REBOOT]
+            settings = Settings(
+                name=profile.name,
+                link=str(link),
+                address=f"{ADDRESS}:{PORT}",
+                dish=told,
+                port=port.port if port else "",
+                restarts=tuple((event.at, event.port_up_ns, event.end_ns) for event in reboots),
+            )
+            dishes.append(DishProcess(network.devices[cpe.node], settings, SECRETS, logs))
+            dishes[-1].open()
+    return dishes
 
 
 def _tenant_address(topology: Topology) -> str:

@@ -108,6 +108,8 @@ class Run:
         scenario = self._job.scenario
         start_ns = time.time_ns() + _LEAD_NS
         lab.links.start(start_ns)
+        for dish in lab.dishes:
+            dish.start(start_ns)
         for probe in lab.probes.values():
             probe.start(start_ns)
         if self._core is not None:

@@ -15,7 +15,7 @@ FLOORS = (
     {"yaml"},
     {"model"},
     {"traces", "link", "lab", "metrics"},
-    {"tenant", "probes", "faults", "result"},
+    {"tenant", "probes", "faults", "dish", "result"},
     {"plots"},
     {"run"},
     {"campaign", "checks"},
