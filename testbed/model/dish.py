@@ -54,7 +54,7 @@ class DishFault:
         """The fault in a few words."""
         if self.hangs:
             return f"dish hangs {units.format_duration(self.hangs)}"
-        return f"dish wrong {units.format_duration(self.wrong)} ({self.says})"
+        return f"dish wrong {units.format_duration(self.wrong)}" + (f" ({self.says})" if self.says else "")
 
     def problems(self) -> Iterable[Problem]:
         if bool(self.hangs) == bool(self.wrong):

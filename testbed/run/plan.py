@@ -171,6 +171,10 @@ def timeline(plan: Plan) -> list[tuple[int, str]]:
     for event in scenario.events:
         rows.append((event.at, f"{event.title} begins"))
         rows.append((event.end_ns, f"{event.title} ends"))
+    for profile in scenario.uplinks.values():
+        for fault in profile.terminal.faults if profile.terminal else ():
+            rows.append((fault.at, f"{profile.name}: {fault.title} begins"))
+            rows.append((fault.end_ns, f"{profile.name}: {fault.title} ends"))
     rows.append((scenario.duration, "end"))
     return sorted(rows, key=lambda row: row[0])
 

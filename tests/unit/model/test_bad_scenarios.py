@@ -36,6 +36,16 @@ BAD = {
         "duration: 90 s\nspeed: 3",
         "s.yaml:3: unknown key 'speed' in scenario; did you mean 'seed'?",
     ),
+    "a dish's faults at once, too late, and unclear": (
+        "starlink: {fixed: {delay: 25 ms}}",
+        "starlink: {fixed: {delay: 25 ms}, dish: {faults: [{at: 1 s, hangs: 5 s}, {at: 2 s, wrong: 2 s}, "
+        "{at: 80 s, hangs: 20 s, says: outage}]}}",
+        "s.yaml:4: the dish is wrong, and nothing tells in what; add 'says: connected', 'says: outage' or "
+        "'says: frozen'\n"
+        "s.yaml:4: a dish that hangs says nothing; leave 'says' away\n"
+        "s.yaml:4: the dish's fault ends at 100 s, after the scenario; end by 90 s\n"
+        "s.yaml:4: dish wrong 2 s overlaps dish hangs 5 s (line 4); begin at 6 s or later",
+    ),
     "content of what has none": (
         "of: heartbeat, at_most: 3 s}",
         "of: heartbeat, content: cached, at_most: 3 s}",
@@ -66,7 +76,8 @@ BAD = {
     "a name of the uplink's own": (
         "starlink: {fixed",
         "starlink: {name: dish-gen3, fixed",
-        "s.yaml:4: unknown key 'name' in uplinks 'starlink'; known: align, fixed, mtu, queue, rate, repeat, trace",
+        "s.yaml:4: unknown key 'name' in uplinks 'starlink'; known: align, dish, fixed, mtu, queue, rate, "
+        "repeat, trace",
     ),
     "slots of fixed values": (
         "starlink: {fixed: {delay: 25 ms}}",

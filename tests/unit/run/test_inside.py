@@ -52,6 +52,7 @@ class StandIn:
     done: list[str] = dataclasses.field(default_factory=list)
     process = None
     actors = ()
+    dishes = ()
     network = SimpleNamespace(topology=None)
 
     @property
