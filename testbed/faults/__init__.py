@@ -8,6 +8,7 @@ from testbed.faults.actor import Actor, FaultSite
 from testbed.faults.black_hole import BlackHole
 from testbed.faults.dns_failure import DnsFailure
 from testbed.faults.path_mtu import PathMtu
+from testbed.faults.port import DhcpDown, OtherLease, Unplug
 from testbed.faults.reboot import Boot, Reboot
 from testbed.faults.target_down import TargetDown
 from testbed.faults.tenant_black_hole import TenantBlackHole
@@ -24,6 +25,9 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
     Kind.BLACK_HOLE: (BlackHole,),
     Kind.MTU: (PathMtu,),
     Kind.TARGET_DOWN: (TargetDown,),
+    Kind.UNPLUG: (Unplug,),
+    Kind.LEASE: (OtherLease,),
+    Kind.DHCP_DOWN: (DhcpDown,),
 }
 """The kinds that the links' schedules alone cannot play."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from testbed.faults.actor import Actor
 from testbed.model.topology import Lease
 
@@ -9,8 +11,9 @@ from testbed.model.topology import Lease
 class Reboot(Actor):
     """Port, leases and name service of the uplink's CPE; its sky is cut by the link's own schedule.
 
-    The hub gets the same address again in the end: Starlink keeps it for a terminal that was away for less than a
-    day (starlink-enterprise-guide.readme.io, DHCP configuration). Translations (NAT) are forgotten.
+    The hub gets the same address again in the end, unless the event has another: Starlink keeps it for a terminal
+    that was away for less than a day (starlink-enterprise-guide.readme.io, DHCP configuration). Translations (NAT) are
+    forgotten.
     """
 
     @property
@@ -22,6 +25,9 @@ class Reboot(Actor):
         self.run(cpe, "ip", "link", "set", self.cpe_port.port, "down")
         self.site.network.stop_service(self.cpe_port.node)
         self.run(cpe, "sh", "-c", "rm -f /run/leases; conntrack --flush")
+        lease = self.site.network.leases.get(self.cpe_port.node)
+        if self.event.address and lease is not None:
+            self.site.network.change_lease(self.cpe_port.node, replace(lease, address=self.event.address))
 
     @property
     def boot_lease(self) -> Lease | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Network:
         self.devices: Mapping[str, DeviceAccess] = {}
         self._logs = logs
         self._commands: dict[str, list[str]] = {}  # of the services, by node
+        self.leases = {name: node.lease for name, node in topology.nodes.items() if node.lease is not None}
+        self._names: Mapping[str, str] = {}  # the Internet's DNS
         self._services: dict[str, subprocess.Popen[bytes]] = {}
         self._nodes: Mapping[str, MininetNode] = {}
 
@@ -66,6 +69,7 @@ class Network:
 
     def start_services(self, names: Mapping[str, str]) -> None:
         """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""
+        self._names = names
         for node in self.topology.nodes.values():
             if (command := service(node, names)) is not None:
                 self._commands[node.name] = command
@@ -76,6 +80,14 @@ class Network:
         if node in self._commands:
             with self._log(node).open("ab") as log:
                 self._services[node] = self.devices[node].popen(self._commands[node], stdout=log, stderr=log)
+
+    def change_lease(self, node: str, lease: Lease) -> None:
+        """Have a node lease something else when its service next starts, and forget its leases. Raises RunError."""
+        self.leases[node] = lease
+        changed = service(replace(self.topology.nodes[node], lease=lease), self._names)
+        if changed is not None:
+            self._commands[node] = changed
+        _run(self.devices[node], "rm -f /run/leases")
 
     def start_boot_service(self, node: str) -> None:
         """Start what leases the node's boot address, which it gives itself the router of. Raises RunError."""
@@ -109,7 +121,7 @@ class Network:
     def _log(self, node: str) -> Path:
         return self._logs / f"dnsmasq-{node}.log"
 
-    def _names(self) -> Iterator[str]:
+    def _nodes_to_make(self) -> Iterator[str]:
         """Yield the nodes to make: a hub on a bench is none."""
         on_bench = {self.topology.hub.name} if self._bench_hub else set()
         yield from (name for name in self.topology.nodes if name not in on_bench)
@@ -119,7 +131,7 @@ class Network:
         setLogLevel("error")
         Mininet.inited = True  # or it would write the host's sysctls and limits
         net = Mininet(topo=None, build=False, controller=None, waitConnected=False)
-        nodes = {name: net.addHost(name, cls=MininetNode) for name in self._names()}
+        nodes = {name: net.addHost(name, cls=MininetNode) for name in self._nodes_to_make()}
         for a, b in self.topology.connections():
             if self._bench_hub and self.topology.hub.name in (a.node, b.node):
                 port, end = (a.port, b) if a.node == self.topology.hub.name else (b.port, a)
@@ -179,7 +191,8 @@ def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
         "--no-ping",
         "--dhcp-authoritative",
     ]
-    leased = f"{node.lease.address},{node.lease.address},{node.lease.time // 10**9}"
+    last = node.lease.address or "static"  # which leases to nobody, and says so to who asks for something else
+    leased = f"{node.lease.address or node.address(node.lease.port)},{last},{node.lease.time // 10**9}"
     command += [f"--dhcp-range={leased}", "--dhcp-leasefile=/run/leases"]
     return [*command, f"--dhcp-option=option:router,{node.address(node.lease.port)}", "--log-dhcp"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.quantities import Duration, Share, Size
-from testbed.model.topology import is_address
+from testbed.model.topology import LEAST_LEASE_NS, is_address
 from testbed.model.uplink import Rates, mtu_problems
+from testbed.yaml.load import Quantity
 
 REBOOT_PORT_SHARE = 3
 """A rebooting dish's port is down for a third of the reboot, unless the event says otherwise: an assumption."""
@@ -31,6 +32,9 @@ class Kind(StrEnum):
     BLACK_HOLE = "black_hole"
     MTU = "mtu"
     TARGET_DOWN = "target_down"
+    UNPLUG = "unplug"
+    LEASE = "lease"
+    DHCP_DOWN = "dhcp_down"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Fault:
     """What a kind of event is about: ``target`` is what fails; ``keys`` are what it takes.
 
     At least one of the keys in ``needs`` is given. ``or_uplink``: with an uplink it fails as seen through that one
-    alone. ``by_link``: the link's schedule has it, to the nanosecond; the others are applied in the lab.
+    alone. ``by_link``: the link's schedule has it, to the nanosecond; the others are applied in the lab. ``touches``
+    is what of its target it has for itself while it lasts: two faults with one in common cannot overlap.
     """
 
     summary: str
@@ -47,30 +52,58 @@ class Fault:
     needs: tuple[str, ...] = ()
     or_uplink: bool = False
     by_link: bool = False
+    touches: frozenset[str] = frozenset({"service"})
 
 
+_LINK, _PORT, _LEASES = frozenset({"link"}), frozenset({"port"}), frozenset({"leases"})
 FAULTS: Mapping[Kind, Fault] = {
-    Kind.OUTAGE: Fault("packets are dropped both ways", by_link=True),
-    Kind.HOLD: Fault("packets wait both ways", by_link=True),
+    Kind.OUTAGE: Fault("packets are dropped both ways", by_link=True, touches=_LINK),
+    Kind.HOLD: Fault("packets wait both ways", by_link=True, touches=_LINK),
     Kind.BROWNOUT: Fault(
-        "loss and delay are added each way", keys=("loss", "delay"), needs=("loss", "delay"), by_link=True
+        "loss and delay are added each way",
+        keys=("loss", "delay"),
+        needs=("loss", "delay"),
+        by_link=True,
+        touches=_LINK,
     ),
-    Kind.RATE_CAP: Fault("the rate is at most the given one", keys=("rate",), needs=("rate",), by_link=True),
+    Kind.RATE_CAP: Fault(
+        "the rate is at most the given one", keys=("rate",), needs=("rate",), by_link=True, touches=_LINK
+    ),
     Kind.REBOOT: Fault(
-        "the uplink's CPE starts anew: its port, its leases, then the sky", keys=("port_down",), by_link=True
+        "the uplink's CPE starts anew: its port, its leases, then the sky",
+        keys=("port_down", "address"),
+        by_link=True,
+        touches=_LINK | _PORT | _LEASES,
     ),
     Kind.TENANT_ERRORS: Fault("new requests are answered 503, open connections reset", "the tenant"),
     Kind.TENANT_BLACK_HOLE: Fault("packets to the tenant's service vanish", "the tenant"),
-    Kind.DNS_FAILURE: Fault("the resolver fails", "the resolver", keys=("answer",), or_uplink=True),
+    Kind.DNS_FAILURE: Fault(
+        "the resolver fails", "the resolver", keys=("answer",), or_uplink=True, touches=frozenset({"names"})
+    ),
     Kind.BLACK_HOLE: Fault(
         "some packets vanish both ways, others pass",
         keys=("protocol", "port", "passes"),
         needs=("protocol", "passes"),
+        touches=frozenset({"path"}),
     ),
-    Kind.MTU: Fault("the path takes shorter packets", keys=("size", "icmp"), needs=("size",)),
+    Kind.MTU: Fault(
+        "the path takes shorter packets", keys=("size", "icmp"), needs=("size",), touches=frozenset({"mtu"})
+    ),
     Kind.TARGET_DOWN: Fault(
-        "what the hub pings is silent", "the probe target", keys=("address",), or_uplink=True
+        "what the hub pings is silent",
+        "the probe target",
+        keys=("address",),
+        or_uplink=True,
+        touches=frozenset({"target"}),
     ),
+    Kind.UNPLUG: Fault("the cable between hub and CPE is out", touches=_PORT),
+    Kind.LEASE: Fault(
+        "the CPE leases another address, or refuses",
+        keys=("address", "time", "refused"),
+        needs=("address", "time", "refused"),
+        touches=_LEASES,
+    ),
+    Kind.DHCP_DOWN: Fault("the CPE answers no DHCP", touches=frozenset({"dhcp"})),
 }
 _EXAMPLES = {
     "loss": "loss: 20 %",
@@ -79,6 +112,9 @@ _EXAMPLES = {
     "protocol": "protocol: tcp",
     "passes": "passes: icmp",
     "size": "size: 1420 B",
+    "address": "address: 100.64.10.150",
+    "time": "time: 2 min",
+    "refused": "refused: on",
 }
 ALL = "all"
 """The address of ``target_down`` that stands for every probe target."""
@@ -86,6 +122,11 @@ HARMLESS = (Kind.TARGET_DOWN,)
 """An uplink carries as before while these last: they are no reason to leave it."""
 _KEYS = tuple(dict.fromkeys(key for fault in FAULTS.values() for key in fault.keys))
 Protocol = Literal["tcp", "udp", "icmp"]
+
+
+Lasting = Annotated[
+    int, Quantity(units.parse_duration, "for how long, and beside it what: 'lease: 20 s, address: 100.64.10.150'")
+]
 
 
 @dataclass(frozen=True)
@@ -98,7 +139,8 @@ class Event:
     (``dns_failure``; silent where it is not said). A ``black_hole`` swallows ``protocol``, of a ``port`` alone where
     one is given, or all that it does not let through (``passes``). ``mtu`` lets through IP packets of at most ``size``,
     and says so to who sent a longer one, unless ``icmp`` is off. ``target_down`` silences the topology's first probe
-    target, the one with the ``address``, or ``all``.
+    target, the one with the ``address``, or ``all``. What the CPE leases during a ``lease`` is ``address``, for
+    ``time``; with ``refused`` it says no to everyone. After a ``reboot`` with an ``address`` it leases that for good.
     """
 
     at: Duration
@@ -114,6 +156,9 @@ class Event:
     black_hole: Duration = 0
     mtu: Duration = 0
     target_down: Duration = 0
+    unplug: Duration = 0
+    lease: Lasting = 0
+    dhcp_down: Duration = 0
     loss: Share = 0.0
     delay: Duration = 0
     rate: Rates | None = None
@@ -125,6 +170,8 @@ class Event:
     size: Size = 0
     icmp: bool = True
     address: str = ""
+    time: Duration = 0
+    refused: bool = False
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -154,8 +201,13 @@ class Event:
 
     @property
     def target(self) -> str:
-        """What fails: an uplink's name, the tenant or the resolver; two faults of one target cannot overlap."""
+        """What fails: an uplink's name, the tenant or the resolver."""
         return self.uplink or FAULTS[self.kind].target
+
+    def clashes(self, earlier: Event) -> bool:
+        """Whether a fault that began before has something for itself that this one touches."""
+        shared = FAULTS[self.kind].touches & FAULTS[earlier.kind].touches
+        return bool(shared) and self.target == earlier.target and self.at < earlier.end_ns
 
     @property
     def by_link(self) -> bool:
@@ -186,6 +238,10 @@ class Event:
         how += [word for word in (self.answer, self.protocol, self.address) if word]
         if self.port is not None:
             how.append(f"port {self.port}")
+        if self.time:
+            how.append(f"for {units.format_duration(self.time)}")
+        if self.refused:
+            how.append("refused")
         return f"({', '.join(how)})" if how else ""
 
     def problems(self) -> Iterable[Problem]:
@@ -224,6 +280,13 @@ class Event:
             yield Problem(self.place.at("port"), f"port is {self.port}", "write a number from 1 to 65535")
         if self.size:
             yield from mtu_problems(self.size, self.place.at("size"))
+        if self.refused and (self.address or self.time):
+            yield Problem(self.place.at("refused"), "refused, and what to lease", "write one of them")
+        if self.time and self.time < LEAST_LEASE_NS:
+            found = f"a lease for {units.format_duration(self.time)}"
+            yield Problem(self.place.at("time"), found, "write 2 min, the shortest that dnsmasq knows, or more")
+        if self.address == ALL and self.kind is not Kind.TARGET_DOWN:
+            yield Problem(self.place.at("address"), "address is 'all'", "write an IP address")
         if self.address not in ("", ALL) and not is_address(self.address):
             yield Problem(self.place.at("address"), f"address is {self.address!r}", "write an IP address")
 
@@ -231,7 +294,7 @@ class Event:
         given = [key for key in _KEYS if getattr(self, key) != getattr(Event, key)]
         for key in given:
             if key not in fault.keys:
-                owner = next(kind for kind, other in FAULTS.items() if key in other.keys)
+                owner = " and ".join(kind for kind, other in FAULTS.items() if key in other.keys)
                 takes = (
                     f"{self.kind} takes {' and '.join(fault.keys)}"
                     if fault.keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -154,16 +154,14 @@ class Scenario:
                 expected = f"end by {units.format_duration(self.duration)}"
                 yield Problem(event.place.at("at"), found, expected)
         yield from self._dish_problems()
-        for target in dict.fromkeys(event.target for event in events):
-            same = sorted((e for e in events if e.target == target), key=lambda event: event.at)
-            for first, second in pairwise(same):
-                if second.at < first.end_ns:
-                    found = (
-                        f"{second.title} at {units.format_duration(second.at)} overlaps {first.title} "
-                        f"at {units.format_duration(first.at)} (line {first.place.line})"
-                    )
-                    expected = f"begin at {units.format_duration(first.end_ns)} or later"
-                    yield Problem(second.place.at("at"), found, expected)
+        for first, second in combinations(sorted(events, key=lambda event: event.at), 2):
+            if second.clashes(first):
+                found = (
+                    f"{second.title} at {units.format_duration(second.at)} overlaps {first.title} "
+                    f"at {units.format_duration(first.at)} (line {first.place.line})"
+                )
+                expected = f"begin at {units.format_duration(first.end_ns)} or later"
+                yield Problem(second.place.at("at"), found, expected)
 
     def _dish_problems(self) -> Iterator[Problem]:
         for profile in self.uplinks.values():

@@ -19,6 +19,8 @@ from testbed.units import format_duration
 from testbed.yaml import load
 
 INTERFACE_NAME_LIMIT = 15  # bytes: IFNAMSIZ - 1
+LEAST_LEASE_NS = 120 * 10**9
+"""The shortest lease that dnsmasq knows."""
 EMULATOR = "links"
 """The node that holds both ends of every emulated link; the link engine runs in it."""
 
@@ -102,7 +104,7 @@ class Node:
                 )
             if len(port) > INTERFACE_NAME_LIMIT:
                 yield Problem(self.place, f"port name {port!r} is too long", "use at most 15 characters")
-        if self.lease and self.lease.time < 120 * 10**9:
+        if self.lease and self.lease.time < LEAST_LEASE_NS:
             found = f"the lease's time is {format_duration(self.lease.time)}"
             yield Problem(
                 self.place.at("lease"), found, "write 2 min, the shortest that dnsmasq knows, or more"

@@ -5,6 +5,7 @@ All that can be wrong with the user's files is found here, before anything start
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from testbed.link import needs
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
-from testbed.model.event import ALL, Kind
+from testbed.model.event import ALL, Event, Kind
 from testbed.model.scenario import Scenario, question, read_scenario
 from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
@@ -32,7 +33,7 @@ from testbed.yaml.overrides import Override
 _METERED = ("metered_bytes", "metered_cost", "stranded_time", "stranded_bytes")
 """Metrics about uplinks that are paid for by volume."""
 
-_AT_THE_HUBS_PORT = (Kind.REBOOT, Kind.DNS_FAILURE)
+_AT_THE_HUBS_PORT = (Kind.REBOOT, Kind.DNS_FAILURE, Kind.UNPLUG, Kind.LEASE, Kind.DHCP_DOWN)
 """Events of an uplink that happen where the CPE is cabled to the hub."""
 
 
@@ -210,6 +211,8 @@ def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]
         if at_the_port and topology.cpe_port(event.uplink) is None:
             found = f"{event.kind}, and in topology {scenario.topology} no wire leads to {event.uplink}'s CPE"
             yield Problem(event.place.at("uplink"), found, "wire the hub's port to it")
+        elif at_the_port:
+            yield from _lease_problems(event, scenario, topology)
         if event.kind is Kind.TARGET_DOWN and event.address not in ("", ALL, *topology.probe_targets):
             found = f"the hub does not ping {event.address}"
             expected = f"write {', '.join((*topology.probe_targets, ALL))}"
@@ -217,6 +220,25 @@ def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]
         if event.kind is Kind.DNS_FAILURE and not event.uplink and not topology.of_kind(NodeKind.ROUTER):
             found = f"topology {scenario.topology} has no resolver that could fail"
             yield Problem(event.place, found, "add a node of kind router")
+
+
+def _lease_problems(event: Event, scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    """Yield what the CPE of an event's uplink cannot lease."""
+    port = topology.cpe_port(event.uplink)
+    if port is None:
+        return
+    cpe = topology.nodes[port.node]
+    if cpe.lease is None:
+        if event.kind in (Kind.LEASE, Kind.DHCP_DOWN) or event.address:
+            found = f"{event.kind}, and in topology {scenario.topology} {port.node} leases nothing"
+            yield Problem(event.place.at("uplink"), found, f"add 'lease: {{port: {port.port}, ...}}' to it")
+    elif event.address:
+        own = ipaddress.ip_interface(cpe.ports[cpe.lease.port])
+        address = ipaddress.ip_address(event.address)
+        if address not in own.network or address == own.ip:
+            found = f"{port.node} cannot lease {event.address}"
+            expected = f"write an address of {own.network} that is not its own"
+            yield Problem(event.place.at("address"), found, expected)
 
 
 def _money_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:

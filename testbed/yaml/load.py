@@ -61,6 +61,8 @@ def shape(hint: Any) -> type[yaml.Node]:
     return yaml.MappingNode if mapping or dataclasses.is_dataclass(hint) else yaml.ScalarNode
 
 
+OTHERWISE = "OTHERWISE"
+"""The class variable of a model that knows other words for its keys, and what to write in their place."""
 _OF_KEY = "of_key"
 
 
@@ -246,7 +248,8 @@ class _Reader:
         refused = False
         for key in entries.keys() - fields.keys():
             place = self.place(node).keys[key]
-            self.problems.append(Problem(place, f"unknown key {key!r} in {what}", did_you_mean(key, fields)))
+            expected = getattr(cls, OTHERWISE, {}).get(key) or did_you_mean(key, fields)
+            self.problems.append(Problem(place, f"unknown key {key!r} in {what}", expected))
         for key, field in fields.items():
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             if required and key not in given:

@@ -356,3 +356,81 @@ def test_the_resolver_of_one_uplink_fails_alone(answer: str, expected: str, site
         assert "code 0" == python(site, "modem", QUERY, name=NAME, resolver=RESOLVER)
 
     assert "code 0" == python(site, lan, QUERY, **cpe)
+
+
+LEASE = "udhcpc -i wan0 -n -q -f -t 3 -T 1 -s /run/lease"
+
+
+@pytest.fixture
+def client(site: FaultSite) -> str:
+    """The hub with a client of DHCP that says what it was told."""
+    script = "ip link set wan0 up; printf '#!/bin/sh\\necho got $1; env\\n' > /run/lease; chmod +x /run/lease"
+    sh(site.devices["hub"], script)
+    return "hub"
+
+
+def test_an_unplugged_cable_takes_the_hubs_carrier(site: FaultSite, client: str) -> None:
+    """The port is dark, and what the dish serves lives on."""
+    carrier = "cat /sys/class/net/wan0/carrier"
+    with applied(Event(0, "starlink", unplug=S), site):
+        assert "0\n" == sh(site.devices[client], carrier)
+        assert "dnsmasq of dish" in [part.name for part in site.network.parts()]
+
+    assert "1\n" == sh(site.devices[client], carrier)
+    assert "ip=100.64.10.100" in sh(site.devices[client], LEASE)
+
+
+def test_a_silent_dhcp_server_leases_nothing_and_resolves(site: FaultSite, lan: str, client: str) -> None:
+    """No lease for who asks; names and packets pass."""
+    with applied(Event(0, "starlink", dhcp_down=S), site):
+        assert "ip=" not in sh(site.devices[client], f"{LEASE} || true")
+        assert "code 0" == python(site, lan, QUERY, name=NAME, resolver="100.64.10.1")
+        assert "PU48" == passes(site, lan)
+
+    assert "ip=100.64.10.100" in sh(site.devices[client], LEASE)
+
+
+def test_a_changed_lease_is_the_only_address_that_is_carried(site: FaultSite, lan: str, client: str) -> None:
+    """Who asks for the old address is told no and gets the new one; the old one carries nothing. Then it is back."""
+    asked = f"{LEASE} -r 100.64.10.100"
+    with applied(Event(0, "starlink", lease=S, address="100.64.10.150", time=120 * S), site):
+        said = sh(site.devices[client], asked).splitlines()
+        assert "" == passes(site, lan)
+
+    assert {"ip=100.64.10.150", "lease=120"} <= set(said)
+    assert "PU48" == passes(site, lan)
+    assert {"ip=100.64.10.100", "lease=300"} <= set(sh(site.devices[client], asked).splitlines())
+
+
+def test_a_refused_lease_is_a_no(site: FaultSite, lan: str, client: str) -> None:
+    """Who asks for what it has hears a NAK, others nothing; packets pass."""
+    with site.devices[client].popen(
+        ["udhcpc", "-i", "wan0", "-f", "-s", "/run/lease", "-p", "/run/lease.pid"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as holder:
+        assert holder.stdout
+        assert "got bound\n" in iter(holder.stdout.readline, "")
+        with applied(Event(0, "starlink", lease=S, refused=True), site):
+            sh(site.devices[client], "kill -USR1 $(cat /run/lease.pid)")
+            assert "got nak\n" in iter(holder.stdout.readline, "")
+            assert "ip=" not in sh(site.devices[client], f"{LEASE} || true")
+            assert "PU48" == passes(site, lan)
+        sh(site.devices[client], "kill $(cat /run/lease.pid)")
+
+    assert "ip=100.64.10.100" in sh(site.devices[client], LEASE)
+
+
+@pytest.mark.parametrize("port_down", [60 * S, 20 * S])
+def test_a_dish_may_come_back_with_another_address(port_down: int, site: FaultSite, client: str) -> None:
+    """What it leases after the reboot it goes on leasing, whether or not it had another one while it booted."""
+    usual = site.network.leases["dish"]
+    with applied(Event(0, "starlink", reboot=60 * S, port_down=port_down, address="100.64.10.150"), site):
+        pass
+    said = sh(site.devices[client], LEASE)
+    site.network.stop_service("dish")
+    site.network.change_lease("dish", usual)
+    site.network.start_service("dish")
+
+    assert "ip=100.64.10.150" in said

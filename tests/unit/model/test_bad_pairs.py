@@ -60,6 +60,36 @@ PAIRS = {
         ANY_OBJECTIVE,
         "s.yaml:5: reboot, and in topology T no wire leads to starlink's CPE; wire the hub's port to it",
     ),
+    "no resolver of one uplink": (
+        ("  - [hub:wan0, dish:lan0]\n", ""),
+        "{at: 1 s, uplink: starlink, dns_failure: 9 s}",
+        ANY_OBJECTIVE,
+        "s.yaml:5: dns_failure, and in topology T no wire leads to starlink's CPE; wire the hub's port to it",
+    ),
+    "nothing leased": (
+        ("    lease: {port: lan0, address: 192.168.8.100}\n", ""),
+        "{at: 1 s, uplink: lte, dhcp_down: 9 s}",
+        ANY_OBJECTIVE,
+        "s.yaml:5: dhcp_down, and in topology T modem leases nothing; add 'lease: {port: lan0, ...}' to it",
+    ),
+    "an address of another network": (
+        ("kind: router", "kind: router"),
+        "{at: 1 s, uplink: lte, lease: 9 s, address: 192.168.9.7}",
+        ANY_OBJECTIVE,
+        "s.yaml:5: modem cannot lease 192.168.9.7; write an address of 192.168.8.0/24 that is not its own",
+    ),
+    "the CPE's own address": (
+        ("kind: router", "kind: router"),
+        "{at: 1 s, uplink: lte, reboot: 9 s, address: 192.168.8.1}",
+        ANY_OBJECTIVE,
+        "s.yaml:5: modem cannot lease 192.168.8.1; write an address of 192.168.8.0/24 that is not its own",
+    ),
+    "a target that is none": (
+        ("kind: router", "kind: router"),
+        "{at: 1 s, target_down: 9 s, address: 192.0.2.7}",
+        ANY_OBJECTIVE,
+        "s.yaml:5: the hub does not ping 192.0.2.7; write 203.0.113.1, 198.51.100.10, all",
+    ),
     "no resolver": (
         ("kind: router", "kind: pop"),
         "{at: 1 s, dns_failure: 9 s}",

@@ -43,6 +43,14 @@ GOOD = {
     "at: 1 s, uplink: lte, black_hole: 20 s, passes: icmp": (Kind.BLACK_HOLE, "lte black hole 20 s (passes icmp)"),
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B": (Kind.MTU, "lte mtu 20 s (1420 B)"),
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B, icmp: off": (Kind.MTU, "lte mtu 20 s (1420 B, no ICMP)"),
+    "at: 1 s, uplink: lte, unplug: 20 s": (Kind.UNPLUG, "lte unplug 20 s"),
+    "at: 1 s, uplink: lte, dhcp_down: 20 s": (Kind.DHCP_DOWN, "lte dhcp down 20 s"),
+    "at: 1 s, uplink: lte, lease: 20 s, address: 192.168.8.7, time: 2 min": (
+        Kind.LEASE,
+        "lte lease 20 s (192.168.8.7, for 120 s)",
+    ),
+    "at: 1 s, uplink: lte, lease: 20 s, refused: on": (Kind.LEASE, "lte lease 20 s (refused)"),
+    "at: 1 s, uplink: lte, reboot: 60 s, address: 192.168.8.7": (Kind.REBOOT, "lte reboot 60 s (192.168.8.7)"),
     "at: 1 s, uplink: lte, target_down: 20 s": (Kind.TARGET_DOWN, "lte target down 20 s"),
     "at: 1 s, target_down: 20 s, address: 203.0.113.1": (Kind.TARGET_DOWN, "target down 20 s (203.0.113.1)"),
 }
@@ -50,7 +58,8 @@ GOOD = {
 BAD = {
     "at: 1 s, uplink: lte": (
         "s.yaml:7: the event has no fault that lasts; write one of outage, hold, brownout, rate_cap, reboot, "
-        "tenant_errors, tenant_black_hole, dns_failure, black_hole, mtu, target_down with a duration: 'outage: 25 s'"
+        "tenant_errors, tenant_black_hole, dns_failure, black_hole, mtu, target_down, unplug, lease, "
+        "dhcp_down with a duration: 'outage: 25 s'"
     ),
     "at: 1 s, uplink: lte, outage: 2 s, hold: 3 s": (
         "s.yaml:7: the event has both outage and hold; write one of outage, hold, "
@@ -92,6 +101,29 @@ BAD = {
     "at: 1 s, uplink: lte, mtu: 2 s": "s.yaml:7: mtu changes nothing; add 'size: 1420 B'",
     "at: 1 s, uplink: lte, mtu: 2 s, size: 1501 B": "s.yaml:7: packets of 1501 B; write 576 B to 1500 B",
     "at: 1 s, uplink: lte, outage: 2 s, icmp: off": "s.yaml:7: 'icmp' belongs to mtu; outage takes no further key",
+    "at: 1 s, uplink: lte, lease: 2 s": (
+        "s.yaml:7: lease changes nothing; add 'address: 100.64.10.150' and/or 'time: 2 min' and/or 'refused: on'"
+    ),
+    "at: 1 s, uplink: lte, lease: 192.168.8.7": (
+        "s.yaml:7: lease is '192.168.8.7'; write for how long, and beside it what: "
+        "'lease: 20 s, address: 100.64.10.150'"
+    ),
+    "at: 1 s, uplink: lte, lease: 2 s, address: 192.168.8.7, refused: on": (
+        "s.yaml:7: refused, and what to lease; write one of them"
+    ),
+    "at: 1 s, uplink: lte, lease: 2 s, time: 60 s": (
+        "s.yaml:7: a lease for 60 s; write 2 min, the shortest that dnsmasq knows, or more"
+    ),
+    "at: 1 s, uplink: lte, reboot: 9 s, address: all": "s.yaml:7: address is 'all'; write an IP address",
+    "at: 1 s, uplink: lte, outage: 9 s, address: 192.168.8.7": (
+        "s.yaml:7: 'address' belongs to reboot and target_down and lease; outage takes no further key"
+    ),
+    "at: 1 s, uplink: lte, unplug: 9 s}\n- {at: 5 s, uplink: lte, reboot: 9 s": (
+        "s.yaml:8: lte reboot 9 s at 5 s overlaps lte unplug 9 s at 1 s (line 7); begin at 10 s or later"
+    ),
+    "at: 1 s, uplink: lte, outage: 60 s}\n- {at: 3 s, uplink: lte, unplug: 1 s}\n- {at: 9 s, uplink: lte, hold: 1 s": (
+        "s.yaml:9: lte hold 1 s at 9 s overlaps lte outage 60 s at 1 s (line 7); begin at 61 s or later"
+    ),
     "at: 1 s, target_down: 2 s, address: edge": "s.yaml:7: address is 'edge'; write an IP address",
     "at: 1 s, uplink: lte, reboot: 20 s, port_down: 30 s": (
         "s.yaml:7: port_down 30 s is longer than the reboot; write 20 s or less"
@@ -147,6 +179,14 @@ def test_faults_of_different_targets_may_overlap() -> None:
     events = scenario("}\n- {".join(f"at: 1 s, {fault}" for fault in faults)).events
 
     assert 4 == len({event.target for event in events})
+
+
+def test_faults_of_different_parts_of_an_uplink_may_overlap() -> None:
+    """Its link, its cable, its DHCP and its names can fail at once."""
+    faults = ("outage: 9 s", "unplug: 9 s", "dhcp_down: 9 s", "dns_failure: 9 s", "lease: 9 s, refused: on")
+    events = scenario("}\n- {".join(f"at: 1 s, uplink: lte, {fault}" for fault in faults)).events
+
+    assert {"lte"} == {event.target for event in events}
 
 
 @pytest.mark.parametrize(("more", "up_s"), [("", 21), (", port_down: 10 s", 11)])

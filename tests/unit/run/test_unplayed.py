@@ -27,6 +27,9 @@ EVENTS = {
     Kind.BLACK_HOLE: "{at: 2 s, uplink: starlink, black_hole: 1 s, passes: icmp}",
     Kind.MTU: "{at: 2 s, uplink: starlink, mtu: 1 s, size: 1420 B}",
     Kind.TARGET_DOWN: "{at: 2 s, uplink: starlink, target_down: 1 s}",
+    Kind.UNPLUG: "{at: 2 s, uplink: starlink, unplug: 1 s}",
+    Kind.LEASE: "{at: 2 s, uplink: starlink, lease: 1 s, address: 100.64.10.150}",
+    Kind.DHCP_DOWN: "{at: 2 s, uplink: starlink, dhcp_down: 1 s}",
 }
 SCENARIO = """\
 # events.yaml: does each event happen?
