@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from testbed.errors import HostError, InputError, RunError
+from testbed.model.times import REAL
 from testbed.result.campaign import Campaign
 from testbed.result.record import State
 from testbed.result.store import Result
@@ -67,6 +68,7 @@ class Matrix:
     repeat: int = 1
     bench_path: Path | None = None
     link: str = "native"
+    time: str = REAL
 
     def combinations(self) -> list[tuple[Override, ...]]:
         """Return the changes of each run, in the order of running: repetitions last."""
@@ -83,7 +85,7 @@ class Matrix:
 
     def resolve(self, changes: tuple[Override, ...]) -> plan.Plan:
         """Resolve one run. Raises InputError."""
-        return plan.make(self.path, changes, self.bench_path, self.link)
+        return plan.make(self.path, changes, self.bench_path, self.link, self.time)
 
 
 @dataclass(frozen=True)

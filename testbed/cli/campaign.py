@@ -132,4 +132,4 @@ def _matrix(options: argparse.Namespace) -> Matrix:
     if not axes and options.repeat == 1:
         raise InputError("testbed campaign", "nothing varies", "give --vary, --phases or --repeat")
     path, bench_path = plan.find_scenario(options.scenario), bench.find(options.bench)
-    return Matrix(path, tuple(axes), options.repeat, bench_path, options.link)
+    return Matrix(path, tuple(axes), options.repeat, bench_path, options.link, options.time)

@@ -9,6 +9,7 @@ from pathlib import Path
 from testbed import paths
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import VIRTUAL
+from testbed.model.times import REAL, TIMES
 from testbed.run import plan
 
 
@@ -31,6 +32,12 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
+    )
+    parser.add_argument(
+        "--time",
+        choices=TIMES,
+        default=REAL,
+        help="real, as root; or virtual: a simulated clock, the same every time, without root (default: real)",
     )
     parser.add_argument(
         "--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)"

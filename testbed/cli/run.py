@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     run = commands.add_parser(
         "run",
         help="run a scenario and judge it",
-        description="Run a scenario in a sandbox of its own and judge its objectives. Needs root.",
+        description="Run a scenario in a sandbox of its own and judge its objectives. Needs root, but in virtual time.",
     )
     cli_options.add_running(run)
     run.add_argument(
@@ -41,7 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(options: argparse.Namespace) -> int:
     changes = tuple(map(Override.parse, options.changes))
-    made = plan.make(plan.find_scenario(options.scenario), changes, bench.find(options.bench), options.link)
+    path, bench_path = plan.find_scenario(options.scenario), bench.find(options.bench)
+    made = plan.make(path, changes, bench_path, options.link, options.time)
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0

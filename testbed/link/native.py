@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 
 from testbed.errors import HostError, RunError
@@ -16,6 +17,15 @@ from testbed.link.layout import pack
 from testbed.link.records import read_bins as read_bins
 from testbed.model.cell import Cell
 from testbed.model.link import Direction
+
+
+class Spin(StrEnum):
+    """What the engine does before a departure: AUTO as the host lets it, NEAR it, or NEVER, where timers are exact."""
+
+    AUTO = "auto"
+    NEAR = "near"
+    NEVER = "never"
+
 
 LINKD = Path(__file__).resolve().parents[2] / "build" / "linkd"
 MARK_DSCP, NEW_MARK_DSCP = 46, 44
@@ -47,7 +57,7 @@ class NativeBackend(LinkBackend):
         *,
         linkd: Path = LINKD,
         mark_lengths: tuple[int, int] = (0, 0),
-        spin: bool = True,
+        spin: Spin = Spin.AUTO,
         xdp: bool = True,
         cells: Sequence[Cell] = (),
     ) -> None:
@@ -55,8 +65,8 @@ class NativeBackend(LinkBackend):
         the two `mark_lengths` in bytes where they are not 0.
 
         With real-time priority linkd sleeps until just before a departure. Where that is refused, it
-        spins while packets are inside, if `spin` lets it have a core. Without `xdp` it sends by AF_PACKET
-        where it could by AF_XDP. `cells` are what specs may name.
+        spins while packets are inside, if `spin` is AUTO and so lets it have a core. Without `xdp` it sends by
+        AF_PACKET where it could by AF_XDP. `cells` are what specs may name.
         """
         self._cells = cells
         self._folder, self._spawn, self._linkd, self._spin = folder, spawn, linkd, spin
@@ -155,8 +165,8 @@ class NativeBackend(LinkBackend):
         return self._control
 
 
-def _write_setup(folder: Path, links: Sequence[LinkSpec], settings: Sequence[str], spin: bool) -> None:
-    lines = [*settings, f"spin {'auto' if spin else 'near'}"]
+def _write_setup(folder: Path, links: Sequence[LinkSpec], settings: Sequence[str], spin: Spin) -> None:
+    lines = [*settings, f"spin {spin}"]
     for i, link in enumerate(links):
         files = []
         for direction in Direction:

@@ -16,6 +16,7 @@ from testbed.metrics.ledger import Entry
 from testbed.model.bench import VIRTUAL
 from testbed.model.ends import End
 from testbed.model.facts import Facts
+from testbed.model.times import REAL
 from testbed.result import grounds
 from testbed.result.provenance import Host, Versions
 from testbed.result.verdict import Verdict, exit_status
@@ -83,9 +84,9 @@ class Record:
     """What result.json holds.
 
     ``started_ns`` is the start instant (CLOCK_REALTIME), None before it; ``changes`` are those made to
-    the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``ends`` are the
-    testbed's own parts that ended without being asked to. ``met`` is what the hub met and ``under_test`` what
-    a comparison is about, part -> hash; both are empty in results of older versions.
+    the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``time`` is real or
+    virtual; ``ends`` are the testbed's own parts that ended without being asked to. ``met`` is what the hub
+    met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
     """
 
     scenario: str
@@ -109,6 +110,7 @@ class Record:
     files: Mapping[str, int] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     bench: str = VIRTUAL
+    time: str = REAL
     ends: tuple[End, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     met: Mapping[str, str] = field(default_factory=dict)

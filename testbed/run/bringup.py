@@ -25,7 +25,7 @@ from testbed.lab.path_mtu import set_mtu
 from testbed.lab.provision import provision
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
-from testbed.link.native import NativeBackend, read_bins
+from testbed.link.native import NativeBackend, Spin, read_bins
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.dish import ADDRESS, PORT
 from testbed.model.event import Kind
@@ -95,10 +95,10 @@ def bring_up(
     step: StepContext,
     now: Callable[[], datetime],
     *,
-    spin: bool,
+    spin: Spin,
     lender: Lender | None = None,
 ) -> Rig:
-    """Build, provision and seed everything, and open the probes; ``spin`` lets the link engine have a core.
+    """Build, provision and seed everything, and open the probes; ``spin`` is how the link engine waits.
 
     ``lender`` has the NICs of the plan's bench, if there is one. Raises HostError or RunError.
     """

@@ -1,8 +1,9 @@
 """One run, inside its sandbox: owns the clock, the order of the steps, what is written when, and the end.
 
-``python -m testbed.run.inside`` reads its job from standard input and tells its progress on standard output
-(testbed.run.progress). A line with the word ``end`` is the wish that it ends: it writes what it has. Standard
-input that ends without the word is the end of who started it: the run was killed, and says nothing more.
+``python -m testbed.run.inside [PLACEMENT]`` reads where its job lies from a file, or else from standard input, and
+tells its progress on standard output (testbed.run.progress). A line with the word ``end`` on standard input is the
+wish that it ends: it writes what it has. Standard input that ends without the word is the end of who started it: the
+run was killed, and says nothing more.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from testbed.faults.player import FaultPlayer
 from testbed.lab import cores
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
+from testbed.link.native import Spin
 from testbed.metrics.decomposition import decompose
 from testbed.metrics.ledger import ledger
 from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
+from testbed.model import times
 from testbed.model.bench import VIRTUAL
 from testbed.model.facts import Facts
 from testbed.result import junit, provenance
@@ -56,8 +59,10 @@ _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is ove
 class Run:
     """A run from the first step to the last."""
 
-    def __init__(self, job: Job, folder: Path, core: int | None, lender: Lender | None) -> None:
-        self._job, self._folder, self._core, self._lender = job, folder, core, lender
+    def __init__(self, job: Job, placement: Placement, lender: Lender | None) -> None:
+        self._job, self._folder, self._lender = job, Path(placement.folder), lender
+        self._core, self._time = placement.core, placement.time
+        folder = self._folder
         self._writer = ResultWriter(folder, self._record())
         self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
@@ -89,7 +94,7 @@ class Run:
             self._folder,
             self._step,
             lambda: datetime.now(UTC),
-            spin=self._core is not None,
+            spin=self._spin(),
             lender=self._lender,
         )
         for note in notes.of_hub(self._job.scenario, lab.network):
@@ -103,6 +108,12 @@ class Run:
         finally:
             with self._step("samples"):
                 collect(lab, self._job, self._account, self._stolen_share)
+
+    def _spin(self) -> Spin:
+        """Return how the engine waits: in virtual time no timer is late."""
+        if self._time == times.VIRTUAL:
+            return Spin.NEVER
+        return Spin.AUTO if self._core is not None else Spin.NEAR
 
     def _play(self, lab: Rig) -> None:
         scenario = self._job.scenario
@@ -195,6 +206,7 @@ class Run:
             bench=job.bench.name if job.bench else VIRTUAL,
             met=job.manifest.met,
             under_test=job.manifest.under_test,
+            time=self._time,
         )
 
     def _keep_schedules(self) -> None:
@@ -259,13 +271,14 @@ def _hear_the_wish_to_end() -> None:
 
 
 def main() -> int:
-    """Play the job that standard input names."""
-    placement = msgspec.json.decode(sys.stdin.readline(), type=Placement)
+    """Play the job that a file, or standard input, names."""
+    told = Path(sys.argv[1]).read_bytes() if sys.argv[1:] else sys.stdin.readline()
+    placement = msgspec.json.decode(told, type=Placement)
     _hear_the_wish_to_end()
     folder = Path(placement.folder)
     lender = Lender(placement.lender, folder / "logs/lender.log") if placement.lender is not None else None
     job = unpack(folder, Path(placement.bench) if placement.bench else None)
-    return Run(job, folder, placement.core, lender).execute()
+    return Run(job, placement, lender).execute()
 
 
 if __name__ == "__main__":

@@ -5,29 +5,46 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import msgspec
 
 from testbed import paths
 from testbed.errors import HostError, RunError
-from testbed.lab import bench, cores, lender, sandbox
+from testbed.lab import bench, cores, lender, machine, sandbox
 from testbed.link.backends import BACKENDS
+from testbed.model import times
 from testbed.run import job, owner, progress
 from testbed.run.guard import carry_on
 from testbed.run.placement import END, Placement
 from testbed.run.plan import Plan
 from testbed.run.progress import Ended, Event
 
+_INSIDE = (sys.executable, "-m", "testbed.run.inside")
 _GRACE_S = 40.0  # how long an interrupted run may take to write what it has
 
 
+class Inside(Protocol):
+    """A run in its sandbox or its machine."""
+
+    def lines(self) -> Iterable[bytes]:
+        """Yield what it tells, line by line, until it is over."""
+
+    def ask(self, line: bytes) -> None:
+        """Write to its standard input. Raises BrokenPipeError."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
 def check(made: Plan) -> None:
-    """Raise HostError where this host cannot emulate the plan's links."""
-    if fault := BACKENDS[made.link].fault_of_host():
+    """Raise HostError where this host cannot play the plan, or not in its time."""
+    fault = machine.fault_of_host() if made.time == times.VIRTUAL else BACKENDS[made.link].fault_of_host()
+    if fault:
         raise HostError(fault)
 
 
@@ -57,24 +74,47 @@ def run(made: Plan, folder: Path, show: Callable[[Event], None]) -> int:
     ``show`` raises is raised when the run is over: its evidence does not depend on who looks on.
     """
     job.pack(made, folder)
+    if made.time == times.VIRTUAL:
+        return play_virtually(folder, made.scenario.seed, show)
     return play(folder, made.bench_path, show)
 
 
 def play(folder: Path, bench_path: Path | None, show: Callable[[Event], None]) -> int:
     """Play the job that lies in ``folder``, with the hub of a bench or the virtual one. See ``run``."""
     log_path = folder / "logs" / "run.log"
-    command = [sys.executable, "-m", "testbed.run.inside"]
     with lender.lending(_nics(bench_path), log_path.with_name("lender.log")) as fd:
         with log_path.open("wb") as log:
-            process = sandbox.spawn(command, log, [fd] if fd is not None else [])
+            inside = sandbox.spawn(_INSIDE, log, [fd] if fd is not None else [])
         try:
             with cores.reserved() as core:
                 bench_file = str(bench_path) if bench_path else None
-                status = _follow(process, Placement(str(folder), core, bench_file, fd), show)
+                placement = Placement(str(folder), core, bench_file, fd)
+                status = _follow(_Sandbox(inside, placement), show)
         finally:
-            process.kill()  # unshare's child dies with it, and with that child all of the run
-            process.wait()
+            inside.kill()  # unshare's child dies with it, and with that child all of the run
+            inside.wait()
             owner.give(folder)
+    return _told(status, log_path)
+
+
+def play_virtually(folder: Path, seed: int, show: Callable[[Event], None]) -> int:
+    """Play the job that lies in ``folder`` in virtual time; ``seed`` is that of all randomness. See ``run``."""
+    log_path = folder / "logs" / "run.log"
+    placement = msgspec.json.encode(Placement(str(folder), time=times.VIRTUAL))
+    command = [*_INSIDE, str(machine.GIVEN / "placement")]
+    try:
+        with (
+            log_path.open("wb") as log,
+            machine.running(command, folder, log, seed, {"placement": placement}) as inside,
+        ):
+            status = _follow(inside, show)
+    finally:
+        owner.give(folder)
+    return _told(status, log_path)
+
+
+def _told(status: int | None, log_path: Path) -> int:
+    """Return a run's exit status. Raises RunError where the run died without telling one."""
     if status is None:
         raise RunError(
             f"the run died; the end of {paths.shown(log_path)} says:\n{_tail(log_path) or 'nothing'}"
@@ -87,20 +127,36 @@ def _nics(bench_path: Path | None) -> list[str]:
     return [name for name, _ in bench.read(bench_path).nics()] if bench_path else []
 
 
-def _follow(
-    process: subprocess.Popen[bytes], placement: Placement, show: Callable[[Event], None]
-) -> int | None:
-    stdin, stdout = _pipes(process)
-    _tell(stdin, msgspec.json.encode(placement) + b"\n")
+class _Sandbox:
+    """A run in its sandbox, which is told first where it is played."""
+
+    def __init__(self, process: subprocess.Popen[bytes], placement: Placement) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise RunError("the sandbox has no pipes")
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        _ask(self, msgspec.json.encode(placement) + b"\n")
+
+    def lines(self) -> Iterable[bytes]:
+        return self._stdout
+
+    def ask(self, line: bytes) -> None:
+        self._stdin.write(line)
+        self._stdin.flush()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+def _follow(inside: Inside, show: Callable[[Event], None]) -> int | None:
     audience = _Audience(show)
     try:
-        audience.hear(stdout)
+        audience.hear(inside.lines())
     except KeyboardInterrupt:
-        _tell(stdin, f"{END}\n".encode())
+        _ask(inside, f"{END}\n".encode())
         signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
-        previous = signal.signal(signal.SIGALRM, lambda *_: process.kill())
+        previous = signal.signal(signal.SIGALRM, lambda *_: inside.kill())
         try:
-            audience.hear(stdout)
+            audience.hear(inside.lines())
         except KeyboardInterrupt:
             return 3
         finally:
@@ -111,18 +167,9 @@ def _follow(
     return audience.status
 
 
-def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    if process.stdin is None or process.stdout is None:
-        raise RunError("the sandbox has no pipes")
-    return process.stdin, process.stdout
-
-
-def _tell(stdin: IO[bytes], line: bytes) -> None:
-    try:
-        stdin.write(line)
-        stdin.flush()
-    except BrokenPipeError:
-        pass  # it died at once; its log says why
+def _ask(inside: Inside, line: bytes) -> None:
+    with suppress(BrokenPipeError):  # it died at once; its log says why
+        inside.ask(line)
 
 
 class _Audience:
@@ -133,9 +180,9 @@ class _Audience:
         self.failed: Exception | None = None
         self.status: int | None = None
 
-    def hear(self, stdout: IO[bytes]) -> None:
+    def hear(self, lines: Iterable[bytes]) -> None:
         """Follow a run to its end."""
-        for line in stdout:
+        for line in lines:
             event = progress.parse(line.decode())
             if self.failed is None:
                 with carry_on(self._fail):

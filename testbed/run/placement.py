@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from testbed.model.times import REAL
+
 END = "end"
 """The line that asks a run, on its standard input, to end and to write what it has."""
 
@@ -11,9 +13,11 @@ END = "end"
 @dataclass(frozen=True)
 class Placement:
     """The run's ``folder``, which holds its job; the link engine's own ``core``; the file of the host's
-    ``bench`` and the socket of the ``lender`` to ask for its NICs, where the hub is not virtual."""
+    ``bench`` and the socket of the ``lender`` to ask for its NICs, where the hub is not virtual; whether
+    its ``time`` is REAL or VIRTUAL."""
 
     folder: str
     core: int | None = None
     bench: str | None = None
     lender: int | None = None
+    time: str = REAL

@@ -19,6 +19,7 @@ from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.event import ALL, Event, Kind
 from testbed.model.scenario import Scenario, question, read_scenario
+from testbed.model.times import REAL
 from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
 from testbed.model.traffic import HttpGet
@@ -63,6 +64,7 @@ class Plan:
     bench_path: Path | None = None
     link: str = "native"
     role: Path | None = None
+    time: str = REAL
 
     @property
     def name(self) -> str:
@@ -98,11 +100,15 @@ def find_topology(name: str) -> Path:
 
 
 def make(
-    path: Path, changes: Sequence[Override] = (), bench_path: Path | None = None, link: str = "native"
+    path: Path,
+    changes: Sequence[Override] = (),
+    bench_path: Path | None = None,
+    link: str = "native",
+    time: str = REAL,
 ) -> Plan:
     """Read and resolve a scenario with ``changes`` to it, on a bench or with a virtual hub.
 
-    ``link`` is the back end that will emulate its links, one of testbed.link.backends.
+    ``link`` is the back end that will emulate its links, one of testbed.link.backends; ``time`` one of TIMES.
 
     Raises InputError with every problem found.
     """
@@ -123,6 +129,7 @@ def make(
             problems += roles.variable_problems(role, scenario.hub.variables, place)
         except InputError as error:
             problems += error.problems
+    problems += _time_problems(time, bench_path, link)
     problems += bench.misfits(topology) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
@@ -162,6 +169,7 @@ def make(
         bench_path=bench_path,
         link=link,
         role=role,
+        time=time,
     )
 
 
@@ -192,6 +200,16 @@ def _find(name: str, folder: Path, noun: str, place: Place | str, beside: Path =
     raise InputError(
         place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, known)
     )
+
+
+def _time_problems(time: str, bench_path: Path | None, link: str) -> Iterator[Problem]:
+    """Yield what cannot be had in virtual time."""
+    if time == REAL:
+        return
+    if bench_path is not None:
+        yield Problem("--time virtual", "a bench's hub has a clock of its own", "play it with --time real")
+    if link != "native":
+        yield Problem("--time virtual", f"--link {link} is this host's kernel", "use --link native")
 
 
 def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:

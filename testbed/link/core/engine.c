@@ -51,16 +51,22 @@ static void corrupt(struct frame *f)
 	f->vnet.flags = 0;
 }
 
+/* Where the clock is simulated, what is done between two rests takes no time. */
+static int64_t read_clock(const struct engine *e)
+{
+	return e->waking.spin == SPIN_NEVER ? e->due_ns : now_ns();
+}
+
 static void send_batch(struct engine *e, struct lane *lane, struct frame **frames, unsigned n)
 {
 	unsigned done = 0;
-	int64_t patient_until = 0, now = now_ns();
+	int64_t patient_until = 0, now = read_clock(e);
 
 	while (done < n) {
 		int64_t before = now;
 		unsigned sent = port_send(lane->out, frames + done, n - done);
 
-		now = now_ns();
+		now = sent ? read_clock(e) : now_ns();
 		/* they left one after the other in this time, which on a veth includes their reception */
 		for (unsigned i = 0; i < sent; i++) {
 			struct frame *f = frames[done + i];
@@ -86,7 +92,7 @@ static void send_batch(struct engine *e, struct lane *lane, struct frame **frame
 static int64_t transmit(struct engine *e, struct lane *lane, unsigned *sent)
 {
 	struct frame *batch[BATCH];
-	int64_t now = now_ns();
+	int64_t now = read_clock(e);
 	struct packet *p;
 	unsigned n;
 
@@ -171,7 +177,7 @@ static void look(struct engine *e, int64_t now)
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		busy += intake(e, &e->lanes[i], now);
 	e->next_ns = FOREVER;
-	now = now_ns();
+	now = read_clock(e);
 	for (unsigned i = 0; i < e->n_lanes; i++) {
 		int64_t next = link_next(&e->lanes[i].link);
 
@@ -200,7 +206,7 @@ void *engine_run(void *argument)
 	e->next_ns = FOREVER;
 	e->looked_ns = e->due_ns = now_ns();
 	while (!e->stopping) {
-		int64_t now = now_ns();
+		int64_t now = read_clock(e);
 
 		waking_turn(&e->waking, now);
 		account(e, now);
@@ -208,7 +214,7 @@ void *engine_run(void *argument)
 		now = now_ns();
 		if (now - e->looked_ns > LOOK)
 			count_stall(e->stats, now - e->looked_ns);
-		if (now - e->active_ns > GRACE)
+		if (e->waking.spin == SPIN_NEVER || now - e->active_ns > GRACE)
 			e->due_ns = waking_rest(&e->waking, e->watch, now, e->next_ns);
 		else
 			e->due_ns = now;

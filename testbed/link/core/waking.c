@@ -44,7 +44,7 @@ static bool be_first_of_all(void)
 void waking_choose(struct waking *w)
 {
 	/* the nice value stays with the thread while it is a real-time one */
-	bool real_time = be_first_of_all() && be_real_time();
+	bool real_time = w->spin != SPIN_NEVER && be_first_of_all() && be_real_time();
 
 	w->scheduling = real_time ? FIFO : FAIR;
 	prctl(PR_SET_TIMERSLACK, 1);
@@ -84,10 +84,14 @@ int64_t waking_rest(struct waking *w, int watch, int64_t now, int64_t next_ns)
 	int64_t until = next_ns == FOREVER ? now + IDLE : next_ns - w->margin_ns;
 	struct timespec left = { 0, until - now < IDLE ? until - now : IDLE };
 
-	if (until < now + WORTHWHILE)
+	if (until < now + (w->spin == SPIN_NEVER ? 1 : WORTHWHILE))
 		return now_ns();
 	bool news = epoll_pwait2(watch, events, 4, &left, NULL) != 0;
-	int64_t back = now_ns(), due = now + left.tv_nsec;
+	int64_t due = now + left.tv_nsec;
+
+	if (w->spin == SPIN_NEVER)
+		return news ? now_ns() : due;
+	int64_t back = now_ns();
 
 	w->slept_ns += back - now;
 	if (news || next_ns == FOREVER)

@@ -1,0 +1,35 @@
+# machine-init.sh SHARED: the first process of a machine in virtual time (testbed/lab/machine.py).
+# Its root becomes a writable copy in memory over the host's; then it executes SHARED/job's command and switches off.
+set -eu
+. "$1/job"
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
+export PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$ROOT"
+
+mount -t proc proc /proc
+mount --make-rprivate /
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay overlay /mnt/root -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work
+cd /mnt/root
+mount -t proc proc proc
+mount -t sysfs sys sys
+mount -t devtmpfs dev dev
+mkdir -p dev/pts dev/shm
+mount -t devpts pts dev/pts
+ln -sf /proc/self/fd dev/fd
+for folder in dev/shm run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
+mkdir -p dev/testbed
+mount -t tmpfs tmpfs dev/testbed
+mkdir dev/testbed/old dev/testbed/out
+mount -t hostfs none dev/testbed/out -o sync,"$1/out"
+cp "$1"/given/* dev/testbed/
+mkdir -p ".$FOLDER"
+mount -t hostfs none ".$FOLDER" -o "$FOLDER"
+pivot_root . dev/testbed/old
+cd "$ROOT"
+ip link set lo up
+set +e
+eval "$COMMAND" > /dev/testbed/out/stdout
+sync
+echo o > /proc/sysrq-trigger
+sleep 60

@@ -1,0 +1,139 @@
+"""A run's machine in virtual time: user-mode Linux, whose clock is simulated and moves only when nothing is left to do.
+
+It stands where a sandbox stands in real time, and needs no root: the machine is one process of the user's, sees the
+host's files read-only, and keeps what it writes in memory but for the run's folder. Its processors take no time;
+each system call takes 1 us, so that whoever looks at the clock in a loop sees it move. See docs/virtual-time.md.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from testbed import paths
+from testbed.errors import HostError
+
+KERNEL = paths.BUILD / "virtual" / "linux"
+START_NS = 1_767_600_000 * 10**9
+"""When every machine is switched on: 2026-01-05 08:00:00 UTC, a Monday morning."""
+
+GIVEN = Path("/dev/testbed")
+"""Where the machine has the files that were given to it."""
+
+_INIT = Path(__file__).with_name("machine-init.sh")
+_MEMORY = "3G"  # at most: what is not touched is not taken from the host
+_LOOK_S = 0.1
+_SHARED = "/dev/shm"
+
+
+def fault_of_host() -> str:
+    """Return why no machine can be started here; empty: one can."""
+    if not KERNEL.exists():
+        return f"{paths.shown(KERNEL)} is missing; 'make virtual' builds it in about ten minutes"
+    for tool in ("setpriv", "setarch"):
+        if shutil.which(tool) is None:
+            return f"{tool} is missing; install the package util-linux"
+    return ""
+
+
+class Machine:
+    """A machine that executes one command; what the command writes to its standard output is read by ``lines``."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: BinaryIO) -> None:
+        self._process, self._output, self._rest = process, output, b""
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the command's output line by line, from where it was left, until the machine is off."""
+        over = False
+        while not over:
+            over = self._process.poll() is not None
+            self._rest += self._output.read()
+            while b"\n" in self._rest:
+                line, _, self._rest = self._rest.partition(b"\n")
+                yield line
+            if not over:
+                time.sleep(_LOOK_S)
+
+    def ask(self, line: bytes) -> None:
+        """Write to the command's standard input."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """Switch it off, with all that it executes."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+@contextmanager
+def running(
+    command: Sequence[str], folder: Path, log: BinaryIO, seed: int, files: Mapping[str, bytes]
+) -> Iterator[Machine]:
+    """Start a machine that executes ``command`` as root and may write into ``folder`` alone; end it at the end.
+
+    Its console goes to ``log``. All randomness in it follows from ``seed``. ``files`` are given to it, in
+    GIVEN. Raises HostError where this host has no such machine.
+    """
+    if fault := fault_of_host():
+        raise HostError(fault)
+    parent = _SHARED if os.access(_SHARED, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="testbed-", dir=parent) as name:
+        shared = Path(name)
+        shutil.copyfile(_INIT, shared / "init")
+        (shared / "out").mkdir()
+        (shared / "given").mkdir()
+        (shared / "out" / "stdout").touch()
+        for file, content in files.items():
+            (shared / "given" / file).write_bytes(content)
+        words = {"FOLDER": str(folder), "ROOT": str(paths.ROOT), "COMMAND": shlex.join(command)}
+        (shared / "job").write_text("".join(f"{key}={shlex.quote(word)}\n" for key, word in words.items()))
+        process = subprocess.Popen(
+            _chain(shared),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": name,
+                "TMPDIR": str(shared),
+                "TESTBED_SEED": str(seed % 2**64),
+            },
+        )
+        with (shared / "out" / "stdout").open("rb") as output:
+            machine = Machine(process, output)
+            try:
+                yield machine
+            finally:
+                machine.kill()
+
+
+def _chain(shared: Path) -> list[str]:
+    """Return the command that starts a machine: it dies with its starter, and lies at the same addresses each time."""
+    start = f"time-travel-start={START_NS}"
+    console = ("con=null", "con0=fd:0,fd:1", "loglevel=4", "devtmpfs.mount=0")
+    root = ("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "norandmaps")
+    uml = [str(KERNEL), f"mem={_MEMORY}", "time-travel=inf-cpu", start, *console, *root, "init=/bin/sh"]
+    return [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "setarch",
+        "-R",
+        *uml,
+        "--",
+        str(shared / "init"),
+        str(shared),
+    ]
