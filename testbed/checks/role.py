@@ -27,6 +27,7 @@ from testbed.errors import HostError, TestbedError
 from testbed.lab import sandbox
 from testbed.lab.devices import DeviceAccess, NamespaceAccess
 from testbed.lab.provision import provision
+from testbed.link.native import Spin
 from testbed.model.scenario import Scenario
 from testbed.model.topology import NodeKind, Topology, Uplink, WireEnd
 from testbed.paths import PLAYBOOKS
@@ -307,7 +308,7 @@ def main() -> int:
     folder = Path(asked.folder)
     try:
         played = job.unpack(folder)
-        lab = bring_up(played, folder, lambda name: nullcontext(), lambda: datetime.now(UTC), spin=False)
+        lab = bring_up(played, folder, lambda name: nullcontext(), lambda: datetime.now(UTC), spin=Spin.NEAR)
         for check in _Trial(played, lab, asked.failover).checks():
             print(json.dumps(asdict(check)), flush=True)
     except TestbedError as error:

@@ -22,6 +22,7 @@ from testbed.result.record import Record, State
 from testbed.result.store import Result
 from testbed.run import inside, job, plan
 from testbed.run.bringup import Rig
+from testbed.run.placement import Placement
 from testbed.yaml.overrides import Override
 
 Step = Callable[[], None]
@@ -126,7 +127,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         monkeypatch.setattr(inside, "bring_up", lambda *_, **__: cast(Rig, lab))
         found = job.unpack(tmp_path)
         short = dataclasses.replace(found.scenario, duration=duration_ns, events=())
-        run = inside.Run(dataclasses.replace(found, scenario=short), tmp_path, None, None)
+        run = inside.Run(dataclasses.replace(found, scenario=short), Placement(str(tmp_path)), None)
         run.execute()
         return Result.load(tmp_path).record
 
