@@ -125,6 +125,39 @@ class Bfd:
 
 
 @dataclass(frozen=True)
+class DishAware:
+    """When a hub that pings believes its dish as well.
+
+    The dish is asked every ``interval``, and has as long to answer. ``fall`` answers in a row that tell an outage, or
+    that ``drop`` of its pings or more are lost, take its uplink out; ``rise`` without either let it back,
+    when pings do too. A dish that does not answer is not believed: pings decide.
+    """
+
+    interval: Duration = 500 * MS
+    fall: int = 2
+    rise: int = 4
+    drop: Share = 0.5
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def promise(self, pings: Promise) -> Promise:
+        """Return the interruption when an uplink goes dark: by the dish at best, by pings where it says nothing.
+
+        Best case: the outage is told just before the dish is asked: (fall - 1) x interval.
+        """
+        return Promise(best_ns=min((self.fall - 1) * self.interval, pings.best_ns), worst_ns=pings.worst_ns)
+
+    def problems(self) -> Iterable[Problem]:
+        if not 100 * MS <= self.interval <= 10 * S:
+            yield Problem(self.place.at("interval"), "interval is out of range", "write 100 ms to 10 s")
+        for key in ("fall", "rise"):
+            if getattr(self, key) < 1:
+                yield Problem(self.place.at(key), f"{key} is {getattr(self, key)}", "write 1 or more")
+        if not 0 < self.drop <= 1:
+            found = f"drop is {format_share(self.drop)}"
+            yield Problem(self.place.at("drop"), found, "write more than 0 %, and 100 % at most")
+
+
+@dataclass(frozen=True)
 class Overflow:
     """When new flows of a hub leave its preferred uplink for the second one, and when they come back.
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.cache import Cache
-from testbed.model.failover import Bfd, Overflow, PingTracking, Promise, tunnelled_frame_bytes
+from testbed.model.failover import Bfd, DishAware, Overflow, PingTracking, Promise, tunnelled_frame_bytes
 from testbed.model.quantities import Duration, Rate, Size
 from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES
 
-FAILOVERS = ("ping-tracked", "weighted", "overflow", "bgp-bfd", "none")
+FAILOVERS = ("ping-tracked", "dish-aware", "weighted", "overflow", "bgp-bfd", "none")
 """The failovers that come with the testbed: roles below playbooks/roles/failover."""
 _FRESH = 600 * 10**9
 MSS_BYTES = (536, 1460)
@@ -24,9 +24,9 @@ class HubProfile:
     """How the hub is provisioned.
 
     ``failover`` is one of FAILOVERS, or the folder of a role of one's own (``./my-role``, from the scenario's file),
-    which ``variables`` are given to. ``timers`` are those of ``ping-tracked``, ``weighted`` and ``overflow``,
-    ``bfd`` those of ``bgp-bfd``, ``weights`` the shares of new flows of ``weighted``; where a run exchanges the
-    ``failover`` (``--set``) they may stay.
+    which ``variables`` are given to. ``timers`` are those of ``ping-tracked``, ``dish-aware``, ``weighted`` and
+    ``overflow``, ``bfd`` those of ``bgp-bfd``, ``dish`` what makes ``dish-aware`` believe its dish, ``weights`` the
+    shares of new flows of ``weighted``; where a run exchanges the ``failover`` (``--set``) they may stay.
     ``cache`` is on, off, or what its settings are. ``fresh`` is how long it serves an object without asking
     the tenant whether it has changed.
     ``connect_timeout`` is what the cache grants each step of a connection to the tenant, TCP's and TLS's:
@@ -39,6 +39,7 @@ class HubProfile:
     failover: str = field(default="ping-tracked", metadata={"choices": FAILOVERS, "else": "/"})
     timers: PingTracking = field(default_factory=PingTracking)
     bfd: Bfd = field(default_factory=Bfd)
+    dish: DishAware = field(default_factory=DishAware)
     overflow: Overflow = field(default_factory=Overflow)
     weights: Mapping[str, int] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class HubProfile:
     @property
     def pings(self) -> bool:
         """Whether the chosen failover learns by pings what works."""
-        return self.failover in ("ping-tracked", "weighted", "overflow")
+        return self.failover in ("ping-tracked", "dish-aware", "weighted", "overflow")
 
     @property
     def cached(self) -> Cache | None:
@@ -85,12 +86,16 @@ class HubProfile:
         """The interruption that the chosen failover's timers allow; None without failover, or where nobody knows."""
         if self.failover == "none" or self.own_role:
             return None
+        if self.failover == "dish-aware":
+            return self.dish.promise(self.timers.promise)
         return self.bfd.promise if self.tunnelled else self.timers.promise
 
     def problems(self) -> Iterable[Problem]:
         if not self.own_role and self.failover not in FAILOVERS:
             known = did_you_mean(self.failover, FAILOVERS)
-            expected = f"{known}; or write ./{self.failover}, a folder with a role of your own (docs/roles.md)"
+            expected = (
+                f"{known}; or write ./{self.failover}, a folder with a role of your own (docs/roles.md)"
+            )
             yield Problem(self.place.at("failover"), f"unknown failover {self.failover!r}", expected)
         if self.variables and not self.own_role:
             found = f"variables beside failover {self.failover}, which is no role of your own"

@@ -10,7 +10,8 @@ from testbed.model.topology import Topology
 from testbed.yaml import overrides
 
 _TIMERS: Mapping[str, tuple[str, ...]] = {
-    "timers": ("ping-tracked", "weighted", "overflow"),
+    "timers": ("ping-tracked", "dish-aware", "weighted", "overflow"),
+    "dish": ("dish-aware",),
     "bfd": ("bgp-bfd",),
     "overflow": ("overflow",),
     "weights": ("weighted",),

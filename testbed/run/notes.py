@@ -13,6 +13,8 @@ _LIST_AVOIDED = "cd /run/hub && for port in *.avoid; do [ ! -e $port ] || echo $
 
 def of_files(scenario: Scenario, topology: Topology) -> Iterator[str]:
     """Yield what the files alone show."""
+    if scenario.hub.failover == "dish-aware" and not any(p.terminal for p in scenario.uplinks.values()):
+        yield "no uplink has a dish that failover dish-aware could ask ('dish: true'): pings alone decide"
     if scenario.hub.pings and topology.nowhere:
         rest = [target for target in topology.probe_targets if target not in topology.nowhere]
         told = f"it has {', '.join(rest)} beside" if rest else "every uplink will look dead to it"

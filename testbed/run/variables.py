@@ -8,6 +8,7 @@ from typing import Any
 
 from testbed.lab.network import Network
 from testbed.lab.provision import Groups
+from testbed.model.dish import ADDRESS, PORT
 from testbed.model.hub import HubProfile
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
@@ -49,6 +50,7 @@ def hub_variables(
         "hub_qos": scenario.hub.qos,
         "qos_rates_kbps": {name: rate_bps // 1000 for name, rate_bps in scenario.hub.shape.items()},
         **_failover_variables(scenario.hub, topology),
+        "dish_uplinks": [name for name, profile in scenario.uplinks.items() if profile.terminal],
         "failover_service": f"{origin.address}:{origin.port}" if scenario.hub.timers.probe == "tcp" else "",
         "cache_origin_host": origin.host,
         "cache_origin_port": origin.port,
@@ -83,7 +85,7 @@ def _ms(duration_ns: int) -> str:
 
 
 def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any]:
-    timers, bfd, overflow = hub.timers, hub.bfd, hub.overflow
+    timers, bfd, dish, overflow = hub.timers, hub.bfd, hub.dish, hub.overflow
     return {
         "failover_targets": list(topology.probe_targets),
         "failover_interval_s": timers.interval // 10**9,
@@ -91,6 +93,11 @@ def _failover_variables(hub: HubProfile, topology: Topology) -> Mapping[str, Any
         "failover_fall": timers.fall,
         "failover_rise": timers.rise,
         "failover_weights": dict(hub.weights),
+        "dish_address": f"{ADDRESS}:{PORT}",
+        "dish_interval_s": dish.interval / 10**9,
+        "dish_fall": dish.fall,
+        "dish_rise": dish.rise,
+        "dish_drop": dish.drop,
         "edge_address": topology.edge_address,
         "bfd_interval_ms": bfd.interval // 10**6,
         "bfd_multiplier": bfd.multiplier,

@@ -24,6 +24,7 @@ from testbed.link.native import LINKD, NativeBackend
 from testbed.model.dish import ADDRESS, PORT, Dish, DishFault
 from testbed.model.event import Event
 from testbed.model.uplink import FixedLink
+from testbed.paths import ROOT
 from testbed.traces.compile import compile_link
 
 S, MS = 10**9, 10**6
@@ -153,6 +154,21 @@ def test_four_public_clients_read_it(places: Any) -> None:
     assert RTT_MS == pytest.approx(told["python_dish"]["latency_ms"], abs=0.01)
     assert (7, "ut00000000-testbed-starlink") == (told["compiled"]["id"], told["compiled"]["dish"])
     assert told["compiled"]["uptime_s"] >= 86_000
+
+
+def test_the_hub_s_own_program_reads_it(places: Any) -> None:
+    """With Python's library alone, by a port."""
+    place = places(Dish(outages="no-sats"), [Event(at=3 * S, outage=60 * S)])
+    program = ROOT / "playbooks" / "roles" / "failover" / "dish-aware" / "files"
+    asked = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(program)!r}); import dish; "]
+    asked[-1] += f"print(dish.ask('lo', {AT!r}, 20))"
+    before = place.cpe.run(asked).stdout
+    told_ns = time.time_ns() - place.start_ns
+    place.until(4 * S)
+    after = place.cpe.run(asked).stdout
+
+    assert told_ns > 3 * S or "(None, 0.0)\n" == before
+    assert time.time_ns() - place.start_ns > 63 * S or "('NO_SATS', 1.0)\n" == after
 
 
 def test_it_says_what_its_link_does(places: Any) -> None:

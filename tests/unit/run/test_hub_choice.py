@@ -44,12 +44,16 @@ def refused(scenario: Path, hub: str, *changes: str) -> str:
         (
             "{failover: bgp-bfd, timers: {fall: 3}}",
             "s.yaml:5: timers beside failover bgp-bfd, which does not read it; leave it out, or choose "
-            "ping-tracked or weighted or overflow",
+            "ping-tracked or dish-aware or weighted or overflow",
         ),
         (
             "{failover: none, timers: {fall: 3}}",
             "s.yaml:5: timers beside failover none, which does not read it; leave it out, or choose ping-tracked "
-            "or weighted or overflow",
+            "or dish-aware or weighted or overflow",
+        ),
+        (
+            "{dish: {fall: 3}}",
+            "s.yaml:5: dish beside failover ping-tracked, which does not read it; leave it out, or choose dish-aware",
         ),
         (
             "{bfd: {multiplier: 5}}",

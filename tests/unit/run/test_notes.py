@@ -10,6 +10,7 @@ from testbed import paths
 from testbed.model.hub import HubProfile
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
+from testbed.model.uplink import FixedLink, UplinkProfile
 from testbed.run import notes
 from testbed.yaml import load
 
@@ -45,3 +46,15 @@ def test_a_target_that_cannot_answer_is_noted(
     scenario = Scenario("t", 9, {}, (), hub=hub)
 
     assert [f"the hub pings {text}" for text in noted] == list(notes.of_files(scenario, topology))
+
+
+@pytest.mark.parametrize(
+    ("dish", "noted"), [(True, []), (False, ["no uplink has a dish that failover dish-aware could ask"])]
+)
+def test_a_dish_that_is_not_there_is_noted(dish: bool, noted: list[str]) -> None:
+    """A hub that asks it then has its pings alone."""
+    topology = load.read(paths.TOPOLOGIES / "hub-two-uplinks.yaml", Topology)
+    uplinks = {"starlink": UplinkProfile(fixed=FixedLink(25_000_000), dish=dish)}
+    scenario = Scenario("t", 9, uplinks, (), hub=HubProfile(failover="dish-aware"))
+
+    assert noted == [note.partition(" (")[0] for note in notes.of_files(scenario, topology)]

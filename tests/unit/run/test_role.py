@@ -107,7 +107,8 @@ def test_a_changed_role_is_refused(folder: Path, damage: Callable[[Path], object
     [
         (
             "mwan3",
-            "s.yaml:5: unknown failover 'mwan3'; known: bgp-bfd, none, overflow, ping-tracked, weighted; or write "
+            "s.yaml:5: unknown failover 'mwan3'; known: bgp-bfd, dish-aware, none, overflow, ping-tracked, "
+            "weighted; or write "
             "./mwan3, a folder with a role of your own (docs/roles.md)",
         ),
         ("./mwan3", "s.yaml:5: no role './mwan3' here; give a folder that holds tasks/main.yml"),
