@@ -20,7 +20,7 @@ SCENARIO = """\
 topology: hub-two-uplinks
 duration: 6 s
 uplinks:
-  starlink: {fixed: {delay: 20 ms}}
+  starlink: {fixed: {delay: 20 ms}, dish: true}
   lte: {fixed: {delay: 30 ms}}
 hub: {failover: ping-tracked, cache: on}
 traffic:
@@ -37,9 +37,9 @@ EVERYTHING = """\
 topology: hub-two-uplinks
 duration: 7 s
 uplinks:
-  starlink: {fixed: {delay: 20 ms}}
+  starlink: {fixed: {delay: 20 ms}, dish: {faults: [{at: 1 s, hangs: 1 s}]}}
   lte: {fixed: {delay: 30 ms}}
-hub: {failover: ping-tracked, cache: on}
+hub: {failover: dish-aware, cache: on}
 traffic:
   heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
   newcomers: {kind: udp-flows, from: client, to: tenant, every: 50 ms}
@@ -107,6 +107,7 @@ def test_what_ends_as_it_should_is_not_told(testbed: Testbed, tmp_path: Path) ->
         ("irtt server", "the server of heartbeat", ("inconclusive", "inconclusive")),
         ("azurite/dist", "Azurite", ("invalid", "invalid")),
         ("--dhcp-range=100.64", "dnsmasq of dish", ("invalid", "invalid")),
+        ("dish.server", "dish of starlink", ("invalid", "invalid")),
         ("build/linkd", "linkd", ("invalid", "invalid")),
     ],
 )

@@ -14,9 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from testbed.dish.process import DishProcess
+from testbed.dish.settings import Settings
+from testbed.lab.devices import NamespaceAccess
 from testbed.link.backend import LinkSpec
 from testbed.link.native import LINKD, NativeBackend
+from testbed.model.dish import Dish
 from testbed.model.trace import SeriesName
+from testbed.model.uplink import FixedLink
 from testbed.paths import ROOT
 from testbed.traces import edit, profile, store, synth
 from testbed.traces.compile import compile_link
@@ -82,16 +87,26 @@ def join_wires(middle: Host) -> None:
 
 
 @contextmanager
-def dish(far: Host) -> Iterator[None]:
-    """Run a dish's gRPC server on the far host."""
-    argv = far.argv([sys.executable, str(Path(__file__).with_name("dish_server.py")), DISH])
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+def dish(middle: Host, far: Host, folder: Path) -> Iterator[None]:
+    """Join the wires by a link of 31.5 ms that loses a tenth, and run its dish on the far host."""
+    one_way = FixedLink(15_750_000, loss=1 - 0.9**0.5)
+    pair = compile_link(one_way, duration_ns=300 * S, seed=1)
+    backend = NativeBackend(folder / "link", lambda argv: subprocess.Popen(middle.argv(argv)))
+    backend.open([LinkSpec("wan", "l0", "r0", pair.up, pair.down, seed=1)])
+    try:
+        settings = Settings("wan", str(folder / "link"), DISH, Dish())
+        process = DishProcess(NamespaceAccess("far", far.keeper.pid), settings, folder, folder)
+        process.open()
         try:
-            assert server.stdout
-            assert "ready\n" == server.stdout.readline()
+            process.ready()
+            started = time.time_ns()
+            backend.start(started)
+            process.start(started - 2 * S)  # no ping of its last second is older than the link
             yield
         finally:
-            server.kill()
+            process.close()
+    finally:
+        backend.close()
 
 
 def programs_in(host: Host) -> list[str]:
@@ -159,9 +174,8 @@ def test_a_recording_says_what_the_link_played(hosts: tuple[Host, Host, Host], t
 def test_a_killed_recording_keeps_all_that_was_said(hosts: tuple[Host, Host, Host], tmp_path: Path) -> None:
     """After SIGKILL every line that was there before it is imported, of pings and dish, and no tool is left."""
     near, middle, far = hosts
-    join_wires(middle)
     file, replies = (tmp_path / "recording" / name for name in ("ping.txt", "dish.txt"))
-    with dish(far):
+    with dish(middle, far, tmp_path):
         recording = record(near, tmp_path / "recording", "--dish", DISH)
         wait_for(replies, "dishGetStatus", 3, recording)
         wait_for(file, "bytes from", 200, recording)
@@ -183,11 +197,10 @@ def test_a_killed_recording_keeps_all_that_was_said(hosts: tuple[Host, Host, Hos
 def test_the_dish_is_asked_by_grpc_on_the_prober_s_clock(
     hosts: tuple[Host, Host, Host], tmp_path: Path
 ) -> None:
-    """Its latency, drop rate and outage are in the recording, at the time that they had beside the pings."""
+    """Its latency and drop rate are in the recording, at the time that they had beside the pings."""
     near, middle, far = hosts
-    join_wires(middle)
     folder = tmp_path / "recording"
-    with dish(far):
+    with dish(middle, far, tmp_path):
         recording = record(near, folder, "--dish", DISH, said=subprocess.PIPE)
         wait_for(folder / "dish.txt", "dishGetStatus", 6, recording)
         recording.send_signal(signal.SIGINT)
