@@ -41,6 +41,9 @@ _TOOLS = {
     "keepalived": "keepalived",
     "nginx": "nginx",
     "irtt": "irtt",
+    "kea-dhcp6": "kea-dhcp6-server",
+    "radvd": "radvd",
+    "dhcpcd": "dhcpcd-base",
 }
 
 

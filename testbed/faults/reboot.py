@@ -13,7 +13,7 @@ class Reboot(Actor):
 
     The hub gets the same address again in the end, unless the event has another: Starlink keeps it for a terminal
     that was away for less than a day (starlink-enterprise-guide.readme.io, DHCP configuration). Translations (NAT) are
-    forgotten.
+    forgotten. The IPv6 prefix that is delegated afterwards is the next one.
     """
 
     @property
@@ -24,6 +24,7 @@ class Reboot(Actor):
         cpe = self.site.devices[self.cpe_port.node]
         self.run(cpe, "ip", "link", "set", self.cpe_port.port, "down")
         self.site.network.stop_service(self.cpe_port.node)
+        self.site.network.stop_ipv6(self.cpe_port.node)
         self.run(cpe, "sh", "-c", "rm -f /run/leases; conntrack --flush")
         lease = self.site.network.leases.get(self.cpe_port.node)
         if self.event.address and lease is not None:
@@ -40,6 +41,7 @@ class Reboot(Actor):
         self.run(self.site.devices[self.cpe_port.node], "ip", "link", "set", self.cpe_port.port, "up")
         if self.boot_lease is None:
             self.site.network.start_service(self.cpe_port.node)
+            self.site.network.start_ipv6(self.cpe_port.node)
 
 
 class Boot(Reboot):
@@ -61,3 +63,4 @@ class Boot(Reboot):
         if self.boot_lease is not None:
             self.site.network.stop_boot_service(self.cpe_port.node)
             self.site.network.start_service(self.cpe_port.node)
+            self.site.network.start_ipv6(self.cpe_port.node)

@@ -21,6 +21,7 @@ from mininet.net import Mininet
 from mininet.node import Node as MininetNode
 
 from testbed.errors import HostError, RunError
+from testbed.lab import ipv6
 from testbed.lab.bench import BenchHub
 from testbed.lab.devices import PRIVATE_FILES, DeviceAccess, NamespaceAccess
 from testbed.lab.parts import Part, last_line
@@ -45,6 +46,8 @@ class Network:
         self.leases = {name: node.lease for name, node in topology.nodes.items() if node.lease is not None}
         self._names: Mapping[str, str] = {}  # the Internet's DNS
         self._services: dict[str, subprocess.Popen[bytes]] = {}
+        self._ipv6: dict[str, dict[str, subprocess.Popen[bytes]]] = {}  # by node and program
+        self._reboots: dict[str, int] = {}
         self._nodes: Mapping[str, MininetNode] = {}
 
     def build(self) -> None:
@@ -61,7 +64,8 @@ class Network:
         self.devices = {name: NamespaceAccess(name, node.pid) for name, node in self._nodes.items()}
         for name, device in self.devices.items():
             node = self.topology.nodes.get(name)
-            script = "\n".join(configuration(node) if node else _emulator_script(self.topology))
+            dual = bool(self.topology.delegations)
+            script = "\n".join(configuration(node, dual) if node else _emulator_script(self.topology))
             _run(device, f"{PRIVATE_FILES}\n{script}")
         if self._bench_hub:
             hub = self._bench_hub.access(self.devices)
@@ -74,6 +78,7 @@ class Network:
             if (command := service(node, names)) is not None:
                 self._commands[node.name] = command
                 self.start_service(node.name)
+            self.start_ipv6(node.name)
 
     def start_service(self, node: str) -> None:
         """Start the service of a node that has one."""
@@ -88,6 +93,21 @@ class Network:
         if changed is not None:
             self._commands[node] = changed
         _run(self.devices[node], "rm -f /run/leases")
+
+    def start_ipv6(self, node: str) -> None:
+        """Let a CPE advertise and delegate its prefixes, if it has any. Raises RunError."""
+        for program, command, prepare in ipv6.services(self.topology.nodes[node], self._reboots.get(node, 0)):
+            _run(self.devices[node], f"set -eu\n{prepare}")
+            with self._ipv6_log(node, program).open("ab") as log:
+                process = self.devices[node].popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._ipv6.setdefault(node, {})[program] = process
+
+    def stop_ipv6(self, node: str) -> None:
+        """End that, as a loss of power does: what is delegated next is another prefix."""
+        self._reboots[node] = self._reboots.get(node, 0) + 1
+        for process in self._ipv6.pop(node, {}).values():
+            process.kill()
+            process.wait(timeout=60)
 
     def start_boot_service(self, node: str) -> None:
         """Start what leases the node's boot address, which it gives itself the router of. Raises RunError."""
@@ -115,11 +135,17 @@ class Network:
         """Yield what must live: the services that are not stopped, and what holds each node's namespaces."""
         for node, process in tuple(self._services.items()):
             yield Part(f"dnsmasq of {node}", process, partial(last_line, self._log(node)))
+        for node, programs in tuple(self._ipv6.items()):
+            for program, process in programs.items():
+                yield Part(f"{program} of {node}", process, partial(last_line, self._ipv6_log(node, program)))
         for name, held in self._nodes.items():
             yield Part(f"node {name}", held.shell)
 
     def _log(self, node: str) -> Path:
         return self._logs / f"dnsmasq-{node}.log"
+
+    def _ipv6_log(self, node: str, program: str) -> Path:
+        return self._logs / f"{program}-{node}.log"
 
     def _nodes_to_make(self) -> Iterator[str]:
         """Yield the nodes to make: a hub on a bench is none."""
@@ -151,14 +177,16 @@ def keep_logs(target: Path) -> None:
             shutil.copyfile(log, kept)
 
 
-def configuration(node: Node) -> Iterator[str]:
-    """Yield the shell lines that configure a node; the hub gets only its loopback."""
+def configuration(node: Node, dual_stack: bool = False) -> Iterator[str]:
+    """Yield the shell lines that configure a node, with IPv6 where it is asked for; the hub gets only its loopback."""
     yield "set -eu"
     yield "ip link set lo up"
     if node.kind is NodeKind.HUB:
         return
     yield f"echo {int(node.kind is not NodeKind.CLIENT)} > /proc/sys/net/ipv4/ip_forward"
     yield "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter"
+    if dual_stack and node.kind is not NodeKind.SWITCH:
+        yield from ipv6.configuration(node)
     if node.kind is NodeKind.SWITCH:
         yield "ip link add name bridge type bridge forward_delay 0"
         yield "ip link set bridge up"
@@ -173,6 +201,8 @@ def configuration(node: Node) -> Iterator[str]:
     if node.gateway:
         # By the route, since a namespace may not choose it: results must not depend on the host's default.
         yield f"ip route add default via {node.gateway} congctl {CONGESTION_CONTROL}"
+    if node.ipv6:
+        yield from ipv6.routes(node.ipv6)
     if node.nat:
         yield from _masquerade(node.nat)
 

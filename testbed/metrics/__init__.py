@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from testbed.metrics import (
+    address_gap,
     availability,
     backhaul,
     backhaul_offload,
@@ -30,6 +31,7 @@ from testbed.metrics.measurement import Metric
 
 METRICS: Mapping[str, Metric] = {
     "interruption": interruption.METRIC,
+    "address_gap": address_gap.METRIC,
     "packets_lost": packets_lost.METRIC,
     "failovers": failovers.METRIC,
     "return_to_preferred": return_to_preferred.METRIC,

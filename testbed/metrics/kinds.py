@@ -16,6 +16,7 @@ _COLUMNS: Mapping[str, frozenset[str]] = {
     "tcp-transfer": frozenset({"session", "end", "direction", "event"}),
     "https-keepalive": frozenset({"session", "event", "latency_ns"}),
     "udp-call": frozenset({"direction", "seq", "delay_ns"}),
+    "ipv6-source": frozenset({"address"}),
     "udp-echo": frozenset({"seq", "rtt_ns"}),
 }
 

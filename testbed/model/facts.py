@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+from testbed.model.event import Kind
+from testbed.model.ipv6 import DelegatedPrefix
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
 from testbed.model.traffic import UdpEcho, UdpFlows
@@ -29,7 +32,7 @@ class Happening:
 class Facts:
     """What gives samples a meaning: the run's length, its uplinks (the preferred one first), its heartbeat and its
     stream of new flows (``""``: none), its events, and which uplinks are paid for by volume (``tariffs``: USD a
-    byte, where one is known)."""
+    byte, where one is known), and which IPv6 prefixes the uplinks' CPEs delegate, and when."""
 
     duration_ns: int
     uplinks: tuple[str, ...]
@@ -38,6 +41,7 @@ class Facts:
     metered: tuple[str, ...] = ()
     tariffs: Mapping[str, float] = field(default_factory=dict)
     new_flows: str = ""
+    prefixes: tuple[DelegatedPrefix, ...] = ()
 
     @classmethod
     def of(cls, scenario: Scenario, topology: Topology) -> Facts:
@@ -57,6 +61,7 @@ class Facts:
             metered=tuple(u.name for u in uplinks if u.metered),
             tariffs={u.name: u.tariff for u in uplinks if u.tariff is not None},
             new_flows=next(iter(newcomers), ""),
+            prefixes=tuple(_prefixes(scenario, topology)),
         )
 
     @property
@@ -66,3 +71,11 @@ class Facts:
     def faults(self, uplink: str) -> tuple[Happening, ...]:
         """Return the events of one uplink in the order of their start."""
         return tuple(sorted((e for e in self.events if e.uplink == uplink), key=lambda e: e.start_ns))
+
+
+def _prefixes(scenario: Scenario, topology: Topology) -> Iterator[DelegatedPrefix]:
+    """Yield what each uplink delegates: another prefix from each reboot on."""
+    for uplink, delegation in topology.delegations.items():
+        reboots = [event.at for event in scenario.events_of(uplink) if event.kinds == (Kind.REBOOT,)]
+        for number, (start_ns, end_ns) in enumerate(pairwise([0, *reboots, scenario.duration])):
+            yield DelegatedPrefix(uplink, delegation.prefix(number), start_ns, end_ns)

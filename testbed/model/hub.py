@@ -33,6 +33,7 @@ class HubProfile:
     more than the slowest uplink's round trip, and no more than clients should wait for stale content.
     ``mss`` is the most that a TCP segment through an uplink may carry, said to both ends as they meet; without it they
     learn by ICMP alone that a path takes less than theirs.
+    ``ra_interval`` is the longest time between two IPv6 advertisements on the LAN.
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
 
@@ -47,6 +48,7 @@ class HubProfile:
     fresh: Duration = _FRESH
     connect_timeout: Duration = 10**9
     mss: Size = 0
+    ra_interval: Duration = 4 * 10**9
     qos: bool = False
     shape: Mapping[str, Rate] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -117,6 +119,9 @@ class HubProfile:
         if self.mss and not MSS_BYTES[0] <= self.mss <= MSS_BYTES[1]:
             expected = "write {} B to {} B: what the path takes, less 40 B".format(*MSS_BYTES)
             yield Problem(self.place.at("mss"), f"mss is {self.mss} B", expected)
+        if not 4 <= self.ra_interval / 10**9 <= 1800 or self.ra_interval % 10**9:
+            found = f"ra_interval is {units.format_duration(self.ra_interval)}"
+            yield Problem(self.place.at("ra_interval"), found, "write whole seconds, 4 s to 1800 s (RFC 4861)")
         if self.fresh < 10**9 or self.fresh % 10**9:
             yield Problem(self.place.at("fresh"), "fresh is not whole seconds", "write 1 s or more")
         if isinstance(self.cache, Cache) and self.cache.fresh and self.fresh != _FRESH:

@@ -56,6 +56,9 @@ _FLOWS = ("tcp-transfer", "https-keepalive", "udp-call")
 
 METRICS: Mapping[str, MetricSpec] = {
     "interruption": MetricSpec(Unit.DURATION, _HEARTBEAT + _NEW_FLOWS, "longest gap of the heartbeat"),
+    "address_gap": MetricSpec(
+        Unit.DURATION, ("ipv6-source",), "longest time without an IPv6 address that leads anywhere"
+    ),
     "packets_lost": MetricSpec(Unit.COUNT, _HEARTBEAT + _NEW_FLOWS, "heartbeats without an answer"),
     "failovers": MetricSpec(Unit.COUNT, _HEARTBEAT, "changes of the uplink that carries the heartbeat"),
     "return_to_preferred": MetricSpec(

@@ -14,6 +14,7 @@ from testbed.model.event import Event
 from testbed.model.hub import HubProfile
 from testbed.model.objective import METRICS, Objective
 from testbed.model.quantities import Duration, Share
+from testbed.model.topology import Topology
 from testbed.model.traffic import Traffic, UdpEcho, UdpFlows
 from testbed.model.uplink import UplinkProfile
 from testbed.yaml import load
@@ -93,6 +94,13 @@ class Scenario:
     def events_of(self, uplink: str) -> tuple[Event, ...]:
         """Return the events of one uplink in the order of their time."""
         return tuple(sorted((e for e in self.events if e.uplink == uplink), key=lambda event: event.at))
+
+    def played_on(self, topology: Topology) -> Topology:
+        """Return the topology with what the scenario changes in it: how long prefixes live."""
+        for name, profile in self.uplinks.items():
+            if profile.lifetimes is not None and name in topology.delegations:
+                topology = topology.with_lifetimes(name, profile.lifetimes)
+        return topology
 
     def slowest_bps(self, direction: Literal["up", "down"]) -> int:
         """Return the lowest rate that this file gives an uplink or a fault of one, in bit/s; 0: it gives none."""

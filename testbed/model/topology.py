@@ -9,11 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
+from testbed.model.ipv6 import Delegation, Ipv6, Lifetimes, is_ipv6, with_lifetimes
 from testbed.model.quantities import Duration, Price
 from testbed.units import format_duration
 from testbed.yaml import load
@@ -87,6 +88,7 @@ class Node:
     nat: tuple[str, ...] = ()
     lease: Lease | None = None
     resolver: str = ""
+    ipv6: Ipv6 | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
@@ -104,6 +106,16 @@ class Node:
                 )
             if len(port) > INTERFACE_NAME_LIMIT:
                 yield Problem(self.place, f"port name {port!r} is too long", "use at most 15 characters")
+            if is_ipv6(text):
+                yield Problem(
+                    self.place,
+                    f"port {port!r} has the IPv6 address {text!r}, where its IPv4 address stands",
+                    f"write that, and beside it 'ipv6: {{ports: {{{port}: {text}}}}}'",
+                )
+        for key, text in (("gateway", self.gateway), ("lease", self.lease.address if self.lease else "")):
+            if is_ipv6(text):
+                expected = "write it in 'ipv6: {...}' (docs/ipv6.md), and an IPv4 address here"
+                yield Problem(self.place.at(key), f"{key} is the IPv6 address {text!r}", expected)
         if self.lease and self.lease.time < LEAST_LEASE_NS:
             found = f"the lease's time is {format_duration(self.lease.time)}"
             yield Problem(
@@ -111,7 +123,13 @@ class Node:
             )
         if self.lease and self.lease.boot and not is_interface(self.lease.boot):
             yield Problem(self.place.at("lease"), f"boot is {self.lease.boot!r}", "write an IP address")
-        named = [*self.nat, *([self.lease.port] if self.lease else [])]
+        if self.ipv6 and self.ipv6.delegation and self.kind is not NodeKind.CPE:
+            expected = "let a cpe delegate"
+            yield Problem(self.ipv6.delegation.place, f"a {self.kind} delegates a prefix", expected)
+        if self.ipv6 and self.kind in (NodeKind.HUB, NodeKind.CLIENT, NodeKind.SWITCH):
+            found = f"IPv6 is written down for a {self.kind}"
+            yield Problem(self.ipv6.place, found, "leave it away: hub and LAN get what a CPE delegates")
+        named = [*self.nat, *([self.lease.port] if self.lease else []), *(self.ipv6.ports if self.ipv6 else ())]
         for port in named:
             if port not in self.ports:
                 yield Problem(self.place, f"unknown port {port!r}", did_you_mean(port, self.ports))
@@ -164,6 +182,13 @@ class Topology:
         """The node that stands for the Azure tenant."""
         return self.of_kind(NodeKind.TENANT)[0]
 
+    def tenant_address(self, family: Literal["ipv4", "ipv6"]) -> str:
+        """The tenant's address; empty where it has none of that family."""
+        tenant = self.tenant
+        if family == "ipv6":
+            return tenant.ipv6.address if tenant.ipv6 else ""
+        return next((address for port in tenant.ports if (address := tenant.address(port))), "")
+
     @property
     def edge(self) -> Node | None:
         """The router in front of the tenant; None where the topology has none."""
@@ -213,6 +238,18 @@ class Topology:
         """Return the port of an uplink's CPE towards the hub; None where the hub's port leads nowhere."""
         return self.peer(WireEnd(self.hub.name, self.uplinks[uplink].hub_port))
 
+    @property
+    def delegations(self) -> Mapping[str, Delegation]:
+        """What each uplink's CPE delegates by IPv6, by uplink; those without are missing."""
+        found = {name: self.nodes[WireEnd.parse(uplink.cpe).node].ipv6 for name, uplink in self.uplinks.items()}
+        return {name: ipv6.delegation for name, ipv6 in found.items() if ipv6 and ipv6.delegation}
+
+    def with_lifetimes(self, uplink: str, lifetimes: Lifetimes) -> Topology:
+        """Return the topology with other lifetimes of what an uplink's CPE delegates."""
+        cpe = self.nodes[WireEnd.parse(self.uplinks[uplink].cpe).node]
+        changed = replace(cpe, ipv6=with_lifetimes(cpe.ipv6, lifetimes) if cpe.ipv6 else None)
+        return replace(self, nodes={**self.nodes, cpe.name: changed})
+
     def connections(self) -> Iterator[tuple[WireEnd, WireEnd]]:
         """Yield every wire to build, the emulator's two for each uplink included."""
         for a, b in self.wires:
@@ -238,8 +275,8 @@ class Topology:
         if not given:
             yield Problem(self.place.at("probe_target"), "no target", "write an IP address")
         for text in given:
-            if not is_interface(text):
-                yield Problem(self.place.at("probe_target"), f"{text!r}", "write an IP address")
+            if not is_interface(text) or is_ipv6(text):
+                yield Problem(self.place.at("probe_target"), f"{text!r}", "write an IPv4 address")
 
     def _end_problems(self) -> Iterable[Problem]:
         used: set[str] = set()

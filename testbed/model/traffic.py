@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.quantities import Duration, Frequency, Rate, Size
 from testbed.yaml import load
+
+Family = Literal["ipv4", "ipv6"]
 
 HEARTBEAT_BYTES = 76
 """Of a heartbeat's payload: a length that hardly anything else has, in a tunnel too; see docs/probes.md."""
@@ -72,10 +74,11 @@ class UdpEcho(_ToTenant):
 
     kind: Literal["udp-echo"]
     every: Duration
+    family: Family = "ipv4"
 
     @property
     def pace(self) -> str:
-        return f"every {units.format_duration(self.every)}, {self.from_} to {self.to}"
+        return f"every {units.format_duration(self.every)}, {self.from_} to {self.to}{_by(self.family)}"
 
     def problems(self) -> Iterable[Problem]:
         if self.every < 10**6:
@@ -92,10 +95,11 @@ class UdpFlows(_ToTenant):
 
     kind: Literal["udp-flows"]
     every: Duration = 20 * 10**6
+    family: Family = "ipv4"
 
     @property
     def pace(self) -> str:
-        return f"a new flow every {units.format_duration(self.every)}, {self.from_} to {self.to}"
+        return f"a new flow every {units.format_duration(self.every)}, {self.from_} to {self.to}{_by(self.family)}"
 
     def problems(self) -> Iterable[Problem]:
         if not 10**7 <= self.every <= 10**9:
@@ -211,7 +215,35 @@ class UdpCall(_ToTenant):
             yield Problem(self.place.at("size"), found, f"write {CALL_HEADER_BYTES} B to 1400 B")
 
 
-Traffic = UdpEcho | UdpFlows | HttpGet | HttpPut | TcpTransfer | HttpsKeepalive | UdpCall
+@dataclass(frozen=True, kw_only=True)
+class Ipv6Source(_ToTenant):
+    """The IPv6 address that a node of the LAN would send from, asked at a fixed interval; nothing is sent."""
+
+    kind: Literal["ipv6-source"]
+    every: Duration = 10**8
+    family: ClassVar[Family] = "ipv6"
+
+    @property
+    def pace(self) -> str:
+        return f"the source address every {units.format_duration(self.every)}, {self.from_} to {self.to}"
+
+    def problems(self) -> Iterable[Problem]:
+        if not 10**7 <= self.every <= 10**9:
+            found = f"every is {units.format_duration(self.every)}"
+            yield Problem(self.place.at("every"), found, "write 10 ms to 1 s")
+
+
+Traffic = UdpEcho | UdpFlows | HttpGet | HttpPut | TcpTransfer | HttpsKeepalive | UdpCall | Ipv6Source
+IPV4: Family = "ipv4"
+
+
+def family(traffic: Traffic) -> Family:
+    """Return the version of IP by which a traffic goes."""
+    return getattr(traffic, "family", IPV4)
+
+
+def _by(family: Family) -> str:
+    return ", by IPv6" if family == "ipv6" else ""
 
 
 def _rate_problems(place: Place, rate_per_s: float) -> Iterable[Problem]:

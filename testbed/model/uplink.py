@@ -8,6 +8,7 @@ from typing import Literal
 
 from testbed.errors import NOWHERE, Place, Problem
 from testbed.model.dish import Dish
+from testbed.model.ipv6 import Lifetimes
 from testbed.model.link import QueueLimit
 from testbed.model.quantities import Duration, Rate, Share, Size
 from testbed.yaml import load
@@ -67,7 +68,8 @@ def mtu_problems(size: int, place: Place) -> Iterable[Problem]:
 
 @dataclass(frozen=True)
 class UplinkProfile:
-    """What an uplink's link plays: a trace or fixed values; ``mtu`` is what its path takes.
+    """What an uplink's link plays: a trace or fixed values; ``mtu`` is what its path takes, and
+    ``lifetimes`` how long the IPv6 prefixes live that its CPE gives, in place of the topology's.
 
     ``align: slot`` starts the trace so that its handovers fall on whole multiples of 15 s of the
     scenario; ``align: start`` plays it from its first sample. ``repeat`` starts it again at its end.
@@ -82,6 +84,7 @@ class UplinkProfile:
     queue: Queue = Queue()
     mtu: Size | Mtu = MTU_BYTES[1]
     dish: bool | Dish = False
+    lifetimes: Lifetimes | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 

@@ -8,6 +8,7 @@ from typing import Any
 from testbed.model.traffic import Traffic
 from testbed.probes.call import Call
 from testbed.probes.heartbeat import Heartbeat
+from testbed.probes.ipv6_source import Ipv6SourceProbe
 from testbed.probes.keepalive import Keepalive
 from testbed.probes.new_flows import NewFlows
 from testbed.probes.probe import Probe, Site
@@ -23,6 +24,7 @@ PROBES: Mapping[str, Callable[[Any, Site], Probe]] = {
     "tcp-transfer": Transfer,
     "https-keepalive": Keepalive,
     "udp-call": Call,
+    "ipv6-source": Ipv6SourceProbe,
 }
 
 

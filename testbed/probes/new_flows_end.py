@@ -36,10 +36,14 @@ _SO_TIMESTAMPNS = 35  # socket(7); Python has no name for it
 _TIMESPEC = struct.Struct("qq")
 
 
-def opened(tos: int) -> socket.socket:
-    """Return a socket that marks what it sends and stamps what it receives."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+def opened(tos: int, address: str) -> socket.socket:
+    """Return a socket for the family of an address that marks what it sends and stamps what it receives."""
+    six = ":" in address
+    made = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+    if six:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+    else:
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
     made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     made.setblocking(False)
     return made
@@ -84,7 +88,7 @@ class NewFlowsClient:
 
     def _send(self, now_ns: int) -> None:
         self._sent.append((self._seq, now_ns - self._at_ns))
-        flow = opened(self._plan["tos"])
+        flow = opened(self._plan["tos"], self._plan["address"])
         for port in self._ports:
             with suppress(OSError):  # somebody has this one
                 flow.bind(("", port))
@@ -98,7 +102,7 @@ class NewFlowsClient:
         sent_ns, flow = self._waiting[descriptor]
         with suppress(OSError):
             packet, ancillary, _, sender = flow.recvmsg(2048, 64)
-            if len(packet) < _HEADER.size or not ancillary or sender != self._far:
+            if len(packet) < _HEADER.size or not ancillary or sender[:2] != self._far:
                 return
             stream, seq, _ = _HEADER.unpack_from(packet)
             if stream == self._at_ns:
@@ -149,7 +153,7 @@ def main() -> None:
     """Hear the plan and the start, run."""
     plan = handshake.plan()
     if plan["end"] == "tenant":
-        listener = opened(plan["tos"])
+        listener = opened(plan["tos"], plan["address"])
         listener.bind((plan["address"], plan["port"]))
         if handshake.start() is not None:
             as_tenant(plan, listener)

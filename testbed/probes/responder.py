@@ -69,7 +69,8 @@ class Responder:
         """Begin to start the processes. Raises HostError."""
         if not ANCHOR.is_file():
             raise HostError(f"{ANCHOR} is not built; run 'make build'")
-        public = f"{self._site.tenant_address}:{self._port}"
+        address = self._site.tenant_address
+        public = f"[{address}]:{self._port}" if ":" in address else f"{address}:{self._port}"
         # No limits: a session lives through any silence, and no packet is "too early" after a pause.
         server = ["irtt", "server", "-b", self.target, "-i", "0", "-d", "0", "--timeout=0"]
         self._start("server", self._site.tenant, server, "ListenerStart")

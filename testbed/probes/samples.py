@@ -20,6 +20,13 @@ HEARTBEAT = pa.schema(
     kinds.said("udp-echo"),
 )
 NEW_FLOWS = HEARTBEAT.with_metadata(kinds.said("udp-flows"))
+IPV6_SOURCE = pa.schema(
+    [
+        pa.field("t_ns", pa.int64(), nullable=False),  # asked, since the run's start
+        pa.field("address", pa.string()),  # what would be sent from; null: nothing could be sent
+    ],
+    kinds.said("ipv6-source"),
+)
 REQUESTS = pa.schema(
     [
         pa.field("t_ns", pa.int64(), nullable=False),  # when it was to be sent, since the run's start

@@ -15,7 +15,7 @@ from testbed import faults, paths
 from testbed.dish.process import DishProcess
 from testbed.dish.settings import Settings
 from testbed.faults import Actor
-from testbed.lab import bench, sandbox
+from testbed.lab import bench, ipv6, sandbox
 from testbed.lab.bench import BenchHub
 from testbed.lab.daemons import left_running
 from testbed.lab.lender import Lender
@@ -29,8 +29,8 @@ from testbed.link.native import NativeBackend, Spin, read_bins
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.dish import ADDRESS, PORT
 from testbed.model.event import Kind
-from testbed.model.topology import EMULATOR, Topology, WireEnd
-from testbed.model.traffic import HttpGet
+from testbed.model.topology import EMULATOR, WireEnd
+from testbed.model.traffic import HttpGet, family
 from testbed.model.uplink import Mtu
 from testbed.probes.kinds import probe_for
 from testbed.probes.probe import Probe, Site
@@ -116,7 +116,7 @@ def bring_up(
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
         tenant = AzuriteTenant(
-            tenant_node, SECRETS, logs, now(), lifetime=life, address=_tenant_address(topology)
+            tenant_node, SECRETS, logs, now(), lifetime=life, address=topology.tenant_address("ipv4")
         )
         tenant.open()
         network.start_services({tenant.endpoint.host: tenant.endpoint.address})
@@ -155,6 +155,8 @@ def bring_up(
     with step("tenant's content"):
         stored = seeding.wait()
     with step("probes"):
+        for client in {traffic.from_ for traffic in job.scenario.traffic.values() if family(traffic) == "ipv6"}:
+            ipv6.settle(network.devices[client])
         for index, traffic in enumerate(job.scenario.traffic.values()):
             site = Site(
                 client=network.devices[traffic.from_],
@@ -162,7 +164,7 @@ def bring_up(
                 duration_ns=job.scenario.duration,
                 samples=folder / "samples",
                 logs=logs,
-                tenant_address=tenant.endpoint.address,
+                tenant_address=topology.tenant_address(family(traffic)),
                 tenant_host=tenant.endpoint.host,
                 tenant_port=tenant.endpoint.port,
                 authority=tenant.endpoint.authority,
@@ -227,11 +229,6 @@ def _dishes(job: Job, network: Network, link: Path, logs: Path) -> list[DishProc
             dishes.append(DishProcess(network.devices[cpe.node], settings, SECRETS, logs))
             dishes[-1].open()
     return dishes
-
-
-def _tenant_address(topology: Topology) -> str:
-    node = topology.tenant
-    return next(address for port in node.ports if (address := node.address(port)))
 
 
 def _objects(job: Job) -> Sequence[CatalogueObject]:

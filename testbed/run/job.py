@@ -135,6 +135,7 @@ def unpack(folder: Path, bench_path: Path | None = None) -> Job:
     scenario = read_scenario(job / "scenario.yaml")
     if problems := list(unplayed.problems(scenario, schedules)):
         raise InputError.of(problems)
+    topology = scenario.played_on(topology)
     return Job(manifest, scenario, bench.fit(topology) if bench else topology, schedules, catalogues, bench, role)
 
 

@@ -22,7 +22,7 @@ from testbed.model.scenario import Scenario, question, read_scenario
 from testbed.model.times import REAL
 from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
-from testbed.model.traffic import HttpGet
+from testbed.model.traffic import HttpGet, family
 from testbed.model.uplink import UplinkProfile
 from testbed.run import hub_choice, unplayed
 from testbed.run import role as roles
@@ -33,6 +33,9 @@ from testbed.yaml.overrides import Override
 
 _METERED = ("metered_bytes", "metered_cost", "stranded_time", "stranded_bytes")
 """Metrics about uplinks that are paid for by volume."""
+
+_IPV4_ALONE = ("bgp-bfd", "overflow", "weighted")
+"""Failovers of the reference hub that leave IPv6 where it is."""
 
 _AT_THE_HUBS_PORT = (Kind.REBOOT, Kind.DNS_FAILURE, Kind.UNPLUG, Kind.LEASE, Kind.DHCP_DOWN)
 """Events of an uplink that happen where the CPE is cabled to the hub."""
@@ -120,6 +123,7 @@ def make(
     bench = benches.read(bench_path) if bench_path else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
     problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
+    problems += _family_problems(scenario, topology)
     problems += hub_choice.problems(scenario, topology)
     role = None
     if scenario.hub.own_role:
@@ -154,6 +158,7 @@ def make(
         problems += unplayed.problems(scenario, {name: link.pair for name, link in links.items()})
     if problems:
         raise InputError.of(problems)
+    topology = scenario.played_on(topology)
     read = {name: load.read(found, Catalogue) for name, found in catalogues.items()}
     return Plan(
         path=path,
@@ -217,6 +222,9 @@ def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem
         if name not in topology.uplinks:
             found = f"topology {scenario.topology} has no uplink {name!r}"
             yield Problem(profile.place, found, did_you_mean(name, topology.uplinks))
+        elif profile.lifetimes is not None and name not in topology.delegations:
+            found = f"lifetimes of IPv6 prefixes, and uplink {name} of topology {scenario.topology} delegates none"
+            yield Problem(profile.place.at("lifetimes"), found, "leave them away, or take another topology")
     for name in topology.uplinks:
         if name not in scenario.uplinks:
             found = f"uplink {name!r} of topology {scenario.topology} has no trace and no fixed values"
@@ -284,6 +292,19 @@ def _traffic_problems(scenario: Scenario, topology: Topology) -> Iterator[Proble
                 known = ", ".join(n.name for n in topology.of_kind(kind))
                 found = f"{key} is {node!r}, a node of kind {topology.nodes[node].kind}"
                 yield Problem(traffic.place.at(key), found, f"write a {kind}: {known}")
+
+
+def _family_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    for traffic in scenario.traffic.values():
+        if family(traffic) != "ipv6":
+            continue
+        place = traffic.place.at("family" if traffic.kind != "ipv6-source" else "kind")
+        if not topology.delegations or not topology.tenant_address("ipv6"):
+            found = f"{traffic.name!r} goes by IPv6, which topology {scenario.topology} does not have"
+            yield Problem(place, found, "take one with IPv6: 'topology: hub-dual-stack'")
+        elif scenario.hub.failover in _IPV4_ALONE:
+            found = f"{traffic.name!r} goes by IPv6, and failover {scenario.hub.failover} carries IPv4 alone"
+            yield Problem(place, found, "choose ping-tracked or none")
 
 
 def _link(scenario: Scenario, name: str, profile: UplinkProfile) -> PlannedLink:

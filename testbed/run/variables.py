@@ -39,11 +39,18 @@ def hub_variables(
     uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
     return {
         "hub_uplinks": [
-            {"name": u.name, "interface": u.hub_port, "metric": u.metric, "table": _FIRST_TABLE + index}
+            {
+                "name": u.name,
+                "interface": u.hub_port,
+                "metric": u.metric,
+                "table": _FIRST_TABLE + index,
+                "ipv6": u.name in topology.delegations,
+            }
             for index, u in enumerate(uplinks)
         ],
         "hub_lan": {"interface": lan, "address": hub.ports[lan]},
         "hub_failover": scenario.hub.failover,
+        "ipv6_ra_interval_s": scenario.hub.ra_interval // 10**9,
         "wan_mss": scenario.hub.mss,
         **({"hub_failover_role": str(role), **scenario.hub.variables} if scenario.hub.own_role else {}),
         **_cache_variables(scenario),

@@ -56,7 +56,7 @@ def test_the_two_uplinks_lie_side_by_side() -> None:
         ("192.168.10.102/24", "192.168.10.402/24", "port 'eth0' has address '192.168.10.402/24'"),
         ("kind: hub", "kind: client", "0 nodes of kind hub; give exactly one"),
         ("kind: router", "kind: edge", "2 nodes of kind edge; give at most one"),
-        ("probe_target: 203.0.113.1", "probe_target: azure", "'azure'; write an IP address"),
+        ("probe_target: 203.0.113.1", "probe_target: azure", "'azure'; write an IPv4 address"),
         ("nat: [cell0]", "nat: [cel0]", "unknown port 'cel0'; did you mean 'cell0'?"),
     ],
 )

@@ -26,6 +26,7 @@ SCHEMAS = {
     "tcp-transfer": samples.TRANSFER,
     "https-keepalive": samples.KEEPALIVE,
     "udp-call": samples.CALL,
+    "ipv6-source": samples.IPV6_SOURCE,
 }
 
 

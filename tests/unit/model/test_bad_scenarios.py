@@ -76,8 +76,8 @@ BAD = {
     "a name of the uplink's own": (
         "starlink: {fixed",
         "starlink: {name: dish-gen3, fixed",
-        "s.yaml:4: unknown key 'name' in uplinks 'starlink'; known: align, dish, fixed, mtu, queue, rate, "
-        "repeat, trace",
+        "s.yaml:4: unknown key 'name' in uplinks 'starlink'; known: align, dish, fixed, lifetimes, mtu, queue, "
+        "rate, repeat, trace",
     ),
     "slots of fixed values": (
         "starlink: {fixed: {delay: 25 ms}}",
