@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from testbed.errors import HostError, InputError, RunError
+from testbed.lab.bench import Chosen
 from testbed.model.times import REAL
 from testbed.result.campaign import Campaign
 from testbed.result.record import State
@@ -66,7 +67,7 @@ class Matrix:
     path: Path
     axes: tuple[Axis, ...]
     repeat: int = 1
-    bench_path: Path | None = None
+    chosen: Chosen | None = None
     link: str = "native"
     time: str = REAL
 
@@ -85,7 +86,7 @@ class Matrix:
 
     def resolve(self, changes: tuple[Override, ...]) -> plan.Plan:
         """Resolve one run. Raises InputError."""
-        return plan.make(self.path, changes, self.bench_path, self.link, self.time)
+        return plan.make(self.path, changes, self.chosen, self.link, self.time)
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ Watch = Callable[[Begun], AbstractContextManager[Callable[[Event], None]]]
 """Hears of each run that begins, and gives what hears of its events."""
 
 
-def run(matrix: Matrix, folder: Path, watch: Watch) -> Campaign:
-    """Run the matrix, each run in a folder of its own; a run that the user ends is the last.
+def run(matrix: Matrix, folder: Path, watch: Watch, hold: int | None = None) -> Campaign:
+    """Run the matrix, each run in a folder of its own; a run that the user ends is the last. ``hold``: see launch.run.
 
     One that dies, or that this host cannot make, is kept as such, and those after it are run all the same.
     """
@@ -113,7 +114,7 @@ def run(matrix: Matrix, folder: Path, watch: Watch) -> Campaign:
         (folder / name / "logs").mkdir(parents=True)
         with watch(Begun(number, len(rows), changes)) as show:
             try:
-                launch.run(matrix.resolve(changes), folder / name, show)
+                launch.run(matrix.resolve(changes), folder / name, show, hold)
             except (HostError, RunError) as error:
                 show(Note(str(error), error=True))
                 campaign = campaign.kept(name, str(error))

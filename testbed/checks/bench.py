@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -21,16 +22,17 @@ from testbed.checks.check import Ability, Check
 from testbed.errors import HostError, TestbedError
 from testbed.lab import bench as benches
 from testbed.lab import lender, sandbox
-from testbed.lab.bench import BenchHub
+from testbed.lab.bench import BenchHub, Chosen
 from testbed.lab.devices import DeviceAccess
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
-from testbed.model.bench import MANAGEMENT, Bench
-from testbed.model.topology import Topology, WireEnd
+from testbed.model.bench import MANAGEMENT, Bench, Ssh
+from testbed.model.topology import NodeKind, Topology, WireEnd
 from testbed.yaml import load
 
 _CARRIER_S = 10.0  # autonegotiation takes some seconds
 _LOSS_S = 4.0
+_LEASE_S = 20.0  # a client that nobody has answered asks less and less often
 _CLOCK_S = 60.0
 _TOOLS = {
     "ip": "iproute2",
@@ -50,19 +52,21 @@ class _Job:
     """What the part in the sandbox is told on its standard input."""
 
     bench: str
+    hub: str
     topology: str
     lender: int
 
 
-def check_bench(path: Path, topology_path: Path) -> list[Check]:
-    """Take the NICs of the bench, look at everything, give them back; return what was found.
+def check_bench(chosen: Chosen, topology_path: Path, hold: int | None = None) -> list[Check]:
+    """Take the NICs of the hub, look at everything, give them back; return what was found.
 
-    Raises HostError where the sandbox or the NICs cannot be had.
+    ``hold`` is its lock. Raises HostError where the sandbox or the NICs cannot be had.
     """
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(folder)
-        with lender.lending([nic for nic, _ in benches.read(path).nics()], logs / "lender.log") as fd:
-            return _in_sandbox(_Job(str(path), str(topology_path), fd or 0), logs / "check.log")
+        with lender.lending([nic for nic, _ in benches.read(chosen).nics()], logs / "lender.log", hold) as fd:
+            job = _Job(str(chosen.path), chosen.hub, str(topology_path), fd or 0)
+            return _in_sandbox(job, logs / "check.log")
 
 
 def _in_sandbox(job: _Job, log: Path) -> list[Check]:
@@ -87,23 +91,42 @@ def _checks(bench: Bench, topology: Topology, lent: Lender) -> Iterator[Check]:
     cables = [_Cable.of(end, network) for ends in topology.connections() for end in _to_hub(ends, topology)]
     for cable in cables:
         yield _check(f"{cable.port}: link", cable.is_up(_CARRIER_S), "up", "no carrier", f"plug in {cable}")
-    device = network.devices[topology.hub.name]
     network.start_services({})
+    if bench.ssh is None:
+        yield from _from_outside(topology, network)
+        return
+    device = network.devices[topology.hub.name]
     try:
         device.wait()
     except TestbedError as error:
         yield Check("ssh", Ability.MISSING, str(error), "see docs/bench.md")
         return
     yield Check("ssh", Ability.OK, f"{bench.ssh.user}@{bench.ssh.address} from {bench.seat(topology)}")
-    yield from _host_key(bench)
+    yield from _host_key(bench.ssh)
     for cable in cables:
         if cable.port != MANAGEMENT:
             yield from _wiring(cable, device, management=bench.management is not None)
     yield from _contents(device)
 
 
-def _host_key(bench: Bench) -> Iterator[Check]:
-    if not bench.ssh.host_key:
+def _from_outside(topology: Topology, network: Network) -> Iterator[Check]:
+    """What of a closed hub shows: it asks for leases, and it answers on its LAN."""
+    yield Check("ssh", Ability.LIMITED, "none: the hub is closed", "scenarios say hub: {provision: none}")
+    for uplink in topology.uplinks:
+        addressed = _until(partial(network.addressed, uplink), _LEASE_S)
+        found = f"the hub has no address there after {_LEASE_S:g} s"
+        advice = f"its port to {uplink} must be a DHCP client"
+        yield _check(f"{uplink}: lease", addressed, "the hub has it", found, advice)
+    client = topology.of_kind(NodeKind.CLIENT)[0]
+    ping = ["ping", "-c", "1", "-W", "1", topology.hub_lan_address]
+    answers = _until(lambda: network.devices[client.name].run(ping).returncode == 0, _LEASE_S)
+    advice = "its LAN address must be the topology's"
+    found = f"{topology.hub_lan_address} answers {client.name}"
+    yield _check("lan: address", answers, found, f"{topology.hub_lan_address} does not answer", advice)
+
+
+def _host_key(ssh: Ssh) -> Iterator[Check]:
+    if not ssh.host_key:
         known = (sandbox.SHARED / "ssh" / "known_hosts").read_text().split()
         advice = f"to accept no other key, write host_key: {' '.join(known[1:3])}"
         yield Check("host key", Ability.LIMITED, "taken on trust in each run", advice)
@@ -205,7 +228,7 @@ def main() -> int:
     """Check what standard input names, and write a check a line."""
     job = msgspec.json.decode(sys.stdin.readline(), type=_Job)
     lent = Lender(job.lender)
-    bench = benches.read(Path(job.bench))
+    bench = benches.read(Chosen(Path(job.bench), job.hub))
     topology = bench.fit(load.read(Path(job.topology), Topology))
     try:
         for check in _checks(bench, topology, lent):

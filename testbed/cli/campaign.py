@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from testbed.campaign.matrix import Axis, Begun, Matrix, run
 from testbed.cli import options as cli_options
 from testbed.cli import screen
 from testbed.errors import InputError
-from testbed.lab import bench
+from testbed.lab import bench, hold
 from testbed.result.campaign import Campaign
 from testbed.run import launch, owner, plan
 from testbed.run.progress import Event
@@ -90,6 +91,12 @@ def _command(options: argparse.Namespace) -> int:
         console.print(f"{len(plans)} runs, {format_duration(length)} of scenario time")
         return 0
     launch.check(plans[0])  # the others' links are emulated by the same
+    what = f"campaign {matrix.path.stem}"
+    with hold.held(matrix.chosen, what, time.time_ns(), wait=options.wait, tell=screen.aside) as lock:
+        return _play(matrix, options, console, lock)
+
+
+def _play(matrix: Matrix, options: argparse.Namespace, console: Console, lock: int | None) -> int:
     now = datetime.now(UTC)
     folder = launch.new_folder(options.results.resolve(), f"campaign-{matrix.path.stem}", now)
     (folder / "logs").rmdir()  # each run has its own
@@ -103,7 +110,7 @@ def _command(options: argparse.Namespace) -> int:
             yield shown.show
 
     try:
-        campaign = run(matrix, folder, watch)
+        campaign = run(matrix, folder, watch, lock)
         from testbed.plots import (
             sweep as figure,
         )  # matplotlib takes longer to load than other commands to run
@@ -131,5 +138,5 @@ def _matrix(options: argparse.Namespace) -> Matrix:
         axes.append(Axis.phases(options.phases))
     if not axes and options.repeat == 1:
         raise InputError("testbed campaign", "nothing varies", "give --vary, --phases or --repeat")
-    path, bench_path = plan.find_scenario(options.scenario), bench.find(options.bench)
-    return Matrix(path, tuple(axes), options.repeat, bench_path, options.link, options.time)
+    path, chosen = plan.find_scenario(options.scenario), bench.find(options.bench, options.hub)
+    return Matrix(path, tuple(axes), options.repeat, chosen, options.link, options.time)

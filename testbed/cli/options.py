@@ -18,6 +18,14 @@ def completed(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> 
     vars(argument)["completer"] = lambda **_: list(words())  # the attribute that argcomplete looks for
 
 
+def add_hub(parser: argparse.ArgumentParser) -> None:
+    """Add which hub of a bench is meant, and what to do while somebody else has it."""
+    parser.add_argument("--hub", metavar="NAME", default="", help="which hub of the bench, where it has several")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait while another run has the hub (default: say who, and end)"
+    )
+
+
 def add_running(parser: argparse.ArgumentParser) -> None:
     """Add what every command takes that runs a scenario: which, with what in it, and where its results go."""
     completed(
@@ -30,6 +38,7 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         default=VIRTUAL,
         help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
     )
+    add_hub(parser)
     parser.add_argument(
         "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from datetime import UTC, datetime
 
 from testbed import paths
 from testbed.cli import options as cli_options
 from testbed.cli import screen
-from testbed.lab import bench
+from testbed.lab import bench, hold
 from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario
 from testbed.run import launch, notes, plan
@@ -41,15 +42,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(options: argparse.Namespace) -> int:
     changes = tuple(map(Override.parse, options.changes))
-    path, bench_path = plan.find_scenario(options.scenario), bench.find(options.bench)
-    made = plan.make(path, changes, bench_path, options.link, options.time)
+    chosen = bench.find(options.bench, options.hub)
+    made = plan.make(plan.find_scenario(options.scenario), changes, chosen, options.link, options.time)
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0
     launch.check(made)
-    folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
-    with screen.choose(made.name, options.json) as shown:
-        return launch.run(made, folder, shown.show)
+    with hold.held(chosen, made.name, time.time_ns(), wait=options.wait, tell=screen.aside) as lock:
+        folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
+        with screen.choose(made.name, options.json) as shown:
+            return launch.run(made, folder, shown.show, lock)
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:
@@ -79,6 +81,8 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
 
 
 def _hub(scenario: Scenario) -> str:
+    if scenario.hub.closed:
+        return "not provisioned: all is measured from outside"
     cache = f"cache {'on' if scenario.hub.cache else 'off'}"
     promise = scenario.hub.promise
     if scenario.hub.own_role:

@@ -10,7 +10,7 @@ from pathlib import Path
 from testbed import paths
 from testbed.cli import options as cli_options
 from testbed.errors import InputError, did_you_mean
-from testbed.model.bench import Bench
+from testbed.model.bench import BenchFile
 from testbed.model.catalogue import Catalogue
 from testbed.model.scenario import Scenario
 from testbed.model.threshold import Thresholds
@@ -24,7 +24,7 @@ FOLDER = paths.ROOT / "docs" / "schemas"
 KINDS: Mapping[str, type] = {
     "scenario": Scenario,
     "topology": Topology,
-    "bench": Bench,
+    "bench": BenchFile,
     "catalogue": Catalogue,
     "profile": Profile,
     "datasets": Datasets,

@@ -118,6 +118,11 @@ def choose(name: str, as_json: bool) -> Screen:
     return LiveTable(name) if sys.stdout.isatty() else PlainLines(name)
 
 
+def aside(words: str) -> None:
+    """Tell the user something that is no event of a run."""
+    print(f"testbed: {words}", file=sys.stderr, flush=True)
+
+
 def summary(ended: Ended) -> list[Text]:
     """Return the last lines of a run: each verdict, the emulation's fidelity, where the results are."""
     lines = [_objective(verdict) for verdict in ended.verdicts]

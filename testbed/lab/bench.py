@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from testbed import paths
@@ -16,7 +16,7 @@ from testbed.errors import InputError, Problem, RunError, did_you_mean
 from testbed.lab import nics, sandbox
 from testbed.lab.devices import DeviceAccess, SshAccess
 from testbed.lab.lender import Lender
-from testbed.model.bench import VIRTUAL, Bench
+from testbed.model.bench import VIRTUAL, Bench, BenchFile, Ssh
 from testbed.model.topology import Topology
 from testbed.yaml import load
 
@@ -26,12 +26,28 @@ _LOGS = "cd /var/log && tar -cf - $(ls -d hub nginx frr 2> /dev/null)"  # of wha
 _LOGS_S = 60.0
 
 
-def find(name: str) -> Path | None:
-    """Return the file of a bench that this host can lend its NICs to; None for ``virtual``.
+@dataclass(frozen=True)
+class Chosen:
+    """The hub that a run is played on: the file of its bench, and its name where the file has several."""
 
-    ``name`` is a file or the name of one in benches/. Raises InputError with all that is wrong.
+    path: Path
+    hub: str = ""
+
+    @property
+    def title(self) -> str:
+        """The hub as results name it: ``shelf``, or ``shelf/east`` of several."""
+        return f"{self.path.stem}/{self.hub}" if self.hub else self.path.stem
+
+
+def find(name: str, hub: str = "") -> Chosen | None:
+    """Return a hub that this host can lend its NICs to, now or when another run is over; None for ``virtual``.
+
+    ``name`` is a bench's file or the name of one in benches/, ``hub`` one of its hubs. Raises InputError with all that
+    is wrong.
     """
     if name == VIRTUAL:
+        if hub:
+            raise InputError("--hub", f"hub {hub!r} of no bench", "add --bench FILE")
         return None
     candidates = (Path(name), paths.BENCHES / f"{name}.yaml")
     path = next((path.resolve() for path in candidates if path.is_file()), None)
@@ -40,24 +56,45 @@ def find(name: str) -> Path | None:
         raise InputError(
             "", f"no bench {name!r} here or in {paths.shown(paths.BENCHES)}/", did_you_mean(name, known)
         )
-    if refused := list(nics.problems(read(path), nics.read())):
+    chosen = _choose(path, hub)
+    if refused := list(nics.problems(read(chosen), nics.read(), lent_too=True)):
         raise InputError.of(refused)
-    return path
+    return chosen
 
 
-def read(path: Path) -> Bench:
-    """Read a bench; ``ssh.key`` becomes the whole path. Raises InputError, also about the key file."""
-    bench = load.read(path, Bench)
-    key = str(_expanded(path.parent, bench.ssh.key)) if bench.ssh.key else ""
-    bench = replace(bench, ssh=replace(bench.ssh, key=key), name=bench.name or path.stem)
-    if refused := list(_proof_problems(bench)):
+def read(chosen: Chosen) -> Bench:
+    """Read the hub of a bench; ``ssh.key`` becomes the whole path. Raises InputError, also about the key file."""
+    bench = replace(load.read(chosen.path, BenchFile).benches[_choose(chosen.path, chosen.hub).hub], name=chosen.title)
+    if bench.ssh is None:
+        return bench
+    key = str(_expanded(chosen.path.parent, bench.ssh.key)) if bench.ssh.key else ""
+    ssh = replace(bench.ssh, key=key)
+    if refused := list(_proof_problems(ssh)):
         raise InputError.of(refused)
-    return bench
+    return replace(bench, ssh=ssh)
+
+
+def listed() -> list[Path]:
+    """Return the files in benches/."""
+    return sorted(paths.BENCHES.glob("*.yaml"))
+
+
+def _choose(path: Path, hub: str) -> Chosen:
+    """Return a hub of a file. Raises InputError where the file has no such one, or several and none is said."""
+    known = load.read(path, BenchFile).benches
+    if hub in known:
+        return Chosen(path, hub)
+    if not hub:
+        raise InputError(paths.shown(path), "the bench has several hubs", f"add --hub: {', '.join(known)}")
+    expected = "leave --hub away: it has one" if "" in known else did_you_mean(hub, known)
+    raise InputError(paths.shown(path), f"the bench has no hub {hub!r}", expected)
 
 
 def shown(bench: Bench | None) -> Mapping[str, Path]:
     """Return the files of this host that the sandbox must see, by their names there."""
-    return {} if bench is None else {_PROOF: Path(bench.ssh.key or os.environ[_AGENT])}
+    if bench is None or bench.ssh is None:
+        return {}
+    return {_PROOF: Path(bench.ssh.key or os.environ[_AGENT])}
 
 
 class BenchHub:
@@ -70,8 +107,10 @@ class BenchHub:
         """Make the NIC that is cabled to a port of the hub the port of a node, given by its process."""
         self._lender.lend(self._bench.nic(hub_port), pid, port)
 
-    def access(self, devices: Mapping[str, DeviceAccess]) -> SshAccess:
-        """Return the way to the hub, from the device of the network that is next to it."""
+    def access(self, devices: Mapping[str, DeviceAccess]) -> SshAccess | None:
+        """Return the way to the hub, from the device of the network that is next to it; None: it is closed."""
+        if self._bench.ssh is None:
+            return None
         seat = devices[self._bench.seat(self._topology)]
         proof, folder = sandbox.SHARED / _PROOF, self._secrets / "ssh"
         return SshAccess(self._topology.hub.name, seat, self._bench.ssh, proof, folder)
@@ -105,9 +144,9 @@ def _expanded(base: Path, key: str) -> Path:
     return base / Path(key).expanduser()
 
 
-def _proof_problems(bench: Bench) -> Iterator[Problem]:
-    place = bench.ssh.place.at("key")
-    if not bench.ssh.key:
+def _proof_problems(ssh: Ssh) -> Iterator[Problem]:
+    place = ssh.place.at("key")
+    if not ssh.key:
         agent = os.environ.get(_AGENT, "")
         if not agent or not Path(agent).is_socket():
             expected = (
@@ -116,15 +155,15 @@ def _proof_problems(bench: Bench) -> Iterator[Problem]:
             yield Problem(place, "neither a key nor an SSH agent", expected)
         return
     try:
-        with Path(bench.ssh.key).open("rb") as file:
+        with Path(ssh.key).open("rb") as file:
             status = os.fstat(file.fileno())
     except OSError as error:
         yield Problem(
-            place, f"key {bench.ssh.key} cannot be read ({error.strerror})", "give the private key's file"
+            place, f"key {ssh.key} cannot be read ({error.strerror})", "give the private key's file"
         )
         return
     if stat.S_IMODE(status.st_mode) & 0o077:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         yield Problem(
-            place, f"key {bench.ssh.key} is open to others (mode {mode})", f"chmod 600 {bench.ssh.key}"
+            place, f"key {ssh.key} is open to others (mode {mode})", f"chmod 600 {ssh.key}"
         )

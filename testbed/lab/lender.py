@@ -72,8 +72,10 @@ class Lender:
 
 
 @contextmanager
-def lending(names: Sequence[str], log: Path) -> Iterator[int | None]:
+def lending(names: Sequence[str], log: Path, hold: int | None = None) -> Iterator[int | None]:
     """Have a lender of NICs at work, for the run's end of whose socket the file number is given.
+
+    ``hold`` is the lock of the hub, which is in use until its NICs are back.
 
     On leaving, when the sandbox has ended, wait until all NICs are back. Without names there is none.
     Raises HostError where a NIC is not back as it was; ``log`` says which.
@@ -88,7 +90,7 @@ def lending(names: Sequence[str], log: Path) -> Iterator[int | None]:
             stdin=subprocess.DEVNULL,
             stdout=words,
             stderr=words,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), *([hold] if hold is not None else [])],
             start_new_session=True,  # a terminal's Ctrl-C is for the run
         )
     try:

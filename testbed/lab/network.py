@@ -30,6 +30,7 @@ from testbed.model.topology import EMULATOR, Lease, Node, NodeKind, Topology
 CONGESTION_CONTROL = "cubic"
 """Of all TCP that leaves a node's own network: the kernel's own default (RFC 9438)."""
 _SCRIPT_TIMEOUT_S = 60.0
+_LEASES = "/run/leases"  # where a CPE keeps whom it has leased an address
 _BOOT = "/run/boot.conf"
 _PRIVATE = "/run/testbed"  # on the sandbox's tmpfs: what the devices write to their /etc, /var and /root
 
@@ -69,7 +70,7 @@ class Network:
             _run(device, f"{PRIVATE_FILES}\n{script}")
         if self._bench_hub:
             hub = self._bench_hub.access(self.devices)
-            self.devices = {**self.devices, hub.name: hub}
+            self.devices = {**self.devices, **({hub.name: hub} if hub else {})}
 
     def start_services(self, names: Mapping[str, str]) -> None:
         """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""
@@ -124,6 +125,18 @@ class Network:
         self.stop_service(node)
         if (lease := self.topology.nodes[node].lease) is not None:
             _run(self.devices[node], f"ip address delete {lease.boot_router}/24 dev {lease.port}")
+
+    def addressed(self, uplink: str) -> bool:
+        """Return whether the hub's port to an uplink has the address that the CPE leases; if it leases one at all.
+
+        A hub may still have it from the run before, and not ask: then it answers for it (ARP).
+        """
+        port = self.topology.cpe_port(uplink)
+        if port is None or (lease := self.topology.nodes[port.node].lease) is None:
+            return True
+        ask = f"ping -q -c 1 -W 1 {lease.address}; ip neighbour show {lease.address} | grep lladdr"
+        look = f"test -s {_LEASES} || {{ {ask}; }}"
+        return self.devices[port.node].run(["sh", "-c", look]).returncode == 0
 
     def stop_service(self, node: str) -> None:
         """End the service of a node, as a loss of power does."""
@@ -223,7 +236,7 @@ def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
     ]
     last = node.lease.address or "static"  # which leases to nobody, and says so to who asks for something else
     leased = f"{node.lease.address or node.address(node.lease.port)},{last},{node.lease.time // 10**9}"
-    command += [f"--dhcp-range={leased}", "--dhcp-leasefile=/run/leases"]
+    command += [f"--dhcp-range={leased}", f"--dhcp-leasefile={_LEASES}"]
     return [*command, f"--dhcp-option=option:router,{node.address(node.lease.port)}", "--log-dhcp"]
 
 

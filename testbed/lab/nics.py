@@ -55,11 +55,13 @@ def read() -> dict[str, Nic]:
     return {link["ifname"]: Nic.of(link, routes) for link in links if "LOOPBACK" not in link["flags"]}
 
 
-def problems(bench: Bench, nics: Mapping[str, Nic]) -> Iterator[Problem]:
-    """Yield why this host cannot lend its NICs to a bench."""
+def problems(bench: Bench, nics: Mapping[str, Nic], lent_too: bool = False) -> Iterator[Problem]:
+    """Yield why this host cannot lend its NICs to a bench; ``lent_too``: those that another run has will come back."""
     for name, place in bench.nics():
         nic = nics.get(name)
         if nic is None and is_lent(name):
+            if lent_too:
+                continue
             yield Problem(place, f"NIC {name!r} is lent to another run", "wait until that run is over")
         elif nic is None and (
             stray := next((nic for nic in nics.values() if nic.alias == ALIAS + name), None)

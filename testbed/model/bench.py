@@ -1,4 +1,4 @@
-"""A bench: which NICs of the lab host stand for the wires to a hub that is not virtual, and how it is reached."""
+"""A bench: which NICs of the lab host stand for the wires to hubs that are not virtual, and how they are reached."""
 
 from __future__ import annotations
 
@@ -25,15 +25,24 @@ _KEY_TYPES = ("ssh-", "ecdsa-", "sk-")
 
 @dataclass(frozen=True)
 class Cable:
-    """A cable between this host and the hub: the NIC at this end, and the port ``as`` the hub names it."""
+    """A cable between this host and the hub: the NIC at this end, and the port ``as`` the hub names it.
+
+    Of a closed hub, on which nobody can use that name, it may be left out.
+    """
 
     nic: str
-    as_: str = field(metadata={"yaml_key": "as"})
+    as_: str = field(default="", metadata={"yaml_key": "as"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
+    @property
+    def port(self) -> str:
+        """The port's name on the hub."""
+        return self.as_ or self.name
+
     def problems(self) -> Iterable[Problem]:
-        for key, interface in (("nic", self.nic), ("as", self.as_)):
+        given = [("nic", self.nic), *([("as", self.as_)] if self.as_ else [])]
+        for key, interface in given:
             if not re.fullmatch(rf"[^\s/]{{1,{INTERFACE_NAME_LIMIT}}}", interface):
                 expected = f"write the name of an interface, at most {INTERFACE_NAME_LIMIT} characters"
                 yield Problem(self.place.at(key), f"{key} is {interface!r}", expected)
@@ -88,24 +97,40 @@ class Management:
 
 @dataclass(frozen=True)
 class Bench:
-    """A hub on a shelf: its cables, by the port's name in the topology, and the way to it."""
+    """A hub on a shelf: its cables, by the port's name in the topology, and the way to it. Without ``ssh`` it is
+    closed."""
 
     ports: Mapping[str, Cable]
-    ssh: Ssh
+    ssh: Ssh | None = None
     management: Management | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
     def problems(self) -> Iterable[Problem]:
         yield from _twice(self.nics(), "NIC {!r} has two cables", "give each port a NIC of its own")
-        names = [(cable.as_, cable.place.at("as")) for cable in self.ports.values()]
+        if self.ssh:
+            yield from self._reach_problems(self.ssh)
+        elif self.management:
+            found = "a management port, and no ssh that would use it"
+            yield Problem(self.management.place, found, "add ssh, or leave it out: the hub is closed")
+        names = [(cable.port, cable.place.at("as")) for cable in self.ports.values()]
         yield from _twice(names, "two ports are {!r} on the hub", "write each port's own name")
+
+    def _reach_problems(self, ssh: Ssh) -> Iterator[Problem]:
+        for cable in self.ports.values():
+            if not cable.as_:
+                yield Problem(cable.place, f"ports {cable.name!r} has no 'as'", "add 'as: ...'")
         management = self.management
-        if management and not [*management.problems(), *self.ssh.problems()]:
+        if management and not [*management.problems(), *ssh.problems()]:
             lan = ipaddress.ip_interface(management.address).network
-            if ipaddress.ip_address(self.ssh.address) not in lan:
-                found = f"ssh reaches {self.ssh.address}, which is not in the management port's network {lan}"
-                yield Problem(self.ssh.place.at("address"), found, "write an address in that network")
+            if ipaddress.ip_address(ssh.address) not in lan:
+                found = f"ssh reaches {ssh.address}, which is not in the management port's network {lan}"
+                yield Problem(ssh.place.at("address"), found, "write an address in that network")
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody gets in: the hub is cabled, and measured from outside."""
+        return self.ssh is None
 
     def nics(self) -> Iterator[tuple[str, Place]]:
         """Yield every NIC of this host that the bench takes, with where it is written."""
@@ -118,7 +143,7 @@ class Bench:
         """Return the NIC of this host that is cabled to a port, named as the hub names it."""
         if self.management and port == MANAGEMENT:
             return self.management.nic
-        return next(cable.nic for cable in self.ports.values() if cable.as_ == port)
+        return next(cable.nic for cable in self.ports.values() if cable.port == port)
 
     def misfits(self, topology: Topology) -> Iterator[Problem]:
         """Yield what keeps the bench's hub from standing for the topology's."""
@@ -134,7 +159,7 @@ class Bench:
             yield Problem(
                 place, f"the topology has a node {MANAGEMENT!r}", "rename it: benches use that name"
             )
-        if self.management is None and not _nodes_on(self.ssh.address, topology):
+        if self.ssh and self.management is None and not _nodes_on(self.ssh.address, topology):
             lan = ipaddress.ip_interface(topology.hub.ports[_lan_port(topology)]).network
             found = f"ssh reaches {self.ssh.address}, but no client of the topology is in that network"
             yield Problem(
@@ -145,7 +170,7 @@ class Bench:
 
     def fit(self, topology: Topology) -> Topology:
         """Return the topology with the hub's ports under the hub's own names, and its management port."""
-        hub, names = topology.hub, {port: cable.as_ for port, cable in self.ports.items()}
+        hub, names = topology.hub, {port: cable.port for port, cable in self.ports.items()}
         ends = {f"{hub.name}:{port}": f"{hub.name}:{name}" for port, name in names.items()}
         nodes = {**topology.nodes, hub.name: replace(hub, ports={names[p]: a for p, a in hub.ports.items()})}
         wires = [(ends.get(a, a), ends.get(b, b)) for a, b in topology.wires]
@@ -157,8 +182,40 @@ class Bench:
         return replace(topology, nodes=nodes, wires=tuple(wires), uplinks=uplinks)
 
     def seat(self, topology: Topology) -> str:
-        """Return the node from which the hub is reached: at its management port, or on its LAN."""
+        """Return the node from which the hub is reached: at its management port or on its LAN; none if it is closed."""
+        if self.ssh is None:
+            return ""
         return MANAGEMENT if self.management else _nodes_on(self.ssh.address, topology)[0]
+
+
+@dataclass(frozen=True)
+class BenchFile:
+    """A bench's file: one hub (``ports``, ``ssh``, ``management``), or several ``hubs`` by their names."""
+
+    ports: Mapping[str, Cable] = field(default_factory=dict)
+    ssh: Ssh | None = None
+    management: Management | None = None
+    hubs: Mapping[str, Bench] = field(default_factory=dict)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def benches(self) -> Mapping[str, Bench]:
+        """The hubs by name; the only one of a file that names none is called ``""``."""
+        return self.hubs or {"": Bench(self.ports, self.ssh, self.management, self.place)}
+
+    def problems(self) -> Iterable[Problem]:
+        if self.hubs and (self.ports or self.ssh or self.management):
+            yield Problem(self.place.at("hubs"), "hubs beside a hub of the file's own", "give each a name below hubs")
+        elif not self.hubs and not self.ports:
+            yield Problem(self.place, "bench file has no 'ports'", "add 'ports: ...', or 'hubs: ...' for several")
+        elif not self.hubs:
+            yield from self.benches[""].problems()
+        for name, bench in self.hubs.items():
+            if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
+                yield Problem(bench.place, f"hub {name!r}", "use letters, digits, - and _")
+        nics = [nic for bench in self.hubs.values() for nic in bench.nics()]
+        if len({nic for nic, _ in nics}) < len(nics) and not any([*b.problems()] for b in self.hubs.values()):
+            yield from _twice(nics, "NIC {!r} is cabled to two hubs", "give each hub NICs of its own")
 
 
 def _nodes_on(address: str, topology: Topology) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
@@ -23,6 +24,7 @@ MSS_BYTES = (536, 1460)
 class HubProfile:
     """How the hub is provisioned.
 
+    ``provision: none``: not at all. It is closed, or somebody else's: cabled, powered, and measured from outside.
     ``failover`` is one of FAILOVERS, or the folder of a role of one's own (``./my-role``, from the scenario's file),
     which ``variables`` are given to. ``timers`` are those of ``ping-tracked``, ``dish-aware``, ``weighted`` and
     ``overflow``, ``bfd`` those of ``bgp-bfd``, ``dish`` what makes ``dish-aware`` believe its dish, ``weights`` the
@@ -37,6 +39,7 @@ class HubProfile:
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
 
+    provision: Literal["roles", "none"] = "roles"
     failover: str = field(default="ping-tracked", metadata={"choices": FAILOVERS, "else": "/"})
     timers: PingTracking = field(default_factory=PingTracking)
     bfd: Bfd = field(default_factory=Bfd)
@@ -54,19 +57,24 @@ class HubProfile:
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing is configured on the hub, nor looked up there: all that is known comes from outside."""
+        return self.provision == "none"
+
+    @property
     def own_role(self) -> bool:
         """Whether the failover is a role of one's own."""
-        return "/" in self.failover
+        return "/" in self.failover and not self.closed
 
     @property
     def tunnelled(self) -> bool:
         """Whether LAN traffic crosses the uplinks inside tunnels to the edge."""
-        return self.failover == "bgp-bfd"
+        return self.failover == "bgp-bfd" and not self.closed
 
     @property
     def pings(self) -> bool:
         """Whether the chosen failover learns by pings what works."""
-        return self.failover in ("ping-tracked", "dish-aware", "weighted", "overflow")
+        return not self.closed and self.failover in ("ping-tracked", "dish-aware", "weighted", "overflow")
 
     @property
     def cached(self) -> Cache | None:
@@ -86,20 +94,20 @@ class HubProfile:
     @property
     def promise(self) -> Promise | None:
         """The interruption that the chosen failover's timers allow; None without failover, or where nobody knows."""
-        if self.failover == "none" or self.own_role:
+        if self.failover == "none" or self.own_role or self.closed:
             return None
         if self.failover == "dish-aware":
             return self.dish.promise(self.timers.promise)
         return self.bfd.promise if self.tunnelled else self.timers.promise
 
     def problems(self) -> Iterable[Problem]:
-        if not self.own_role and self.failover not in FAILOVERS:
+        if "/" not in self.failover and self.failover not in FAILOVERS:
             known = did_you_mean(self.failover, FAILOVERS)
             expected = (
                 f"{known}; or write ./{self.failover}, a folder with a role of your own (docs/roles.md)"
             )
             yield Problem(self.place.at("failover"), f"unknown failover {self.failover!r}", expected)
-        if self.variables and not self.own_role:
+        if self.variables and "/" not in self.failover:
             found = f"variables beside failover {self.failover}, which is no role of your own"
             yield Problem(self.place.at("variables"), found, "leave them out")
         for uplink, weight in self.weights.items():

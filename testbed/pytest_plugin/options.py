@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,8 +14,11 @@ from testbed.errors import InputError
 from testbed.model.bench import VIRTUAL
 from testbed.yaml.overrides import Override
 
-BENCH = pytest.StashKey[Path | None]()
-"""The file of the session's bench; None: the hub is virtual."""
+if TYPE_CHECKING:
+    from testbed.lab.bench import Chosen
+
+BENCH = pytest.StashKey["Chosen | None"]()
+"""The hub of the session's bench; None: it is virtual."""
 
 SCENARIOS = "testbed_scenarios"
 """The ini option that names the folders of scenarios."""
@@ -73,6 +77,12 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--testbed-bench", metavar="FILE", default=VIRTUAL, help="the bench of the hub (default: virtual)"
     )
+    group.addoption(
+        "--testbed-hub", metavar="NAME", default="", help="which hub of the bench, where it has several"
+    )
+    group.addoption(
+        "--testbed-wait", action="store_true", help="wait while another run has the bench's hub (default: an error)"
+    )
     for name, what in (("link", "the link engine"), ("tenant", "the tenant")):
         known = _SUPPORTED[name]
         help = f"{what}; supported: {', '.join(known)}"
@@ -86,7 +96,7 @@ def check(config: pytest.Config) -> None:
             raise pytest.UsageError(
                 f"--testbed-{name} {value} is not supported; supported: {', '.join(known)}"
             )
-    config.stash[BENCH] = _bench(config.getoption("testbed_bench"))
+    config.stash[BENCH] = _bench(config.getoption("testbed_bench"), config.getoption("testbed_hub"))
 
 
 def scenario_folders(config: pytest.Config) -> Sequence[Path]:
@@ -119,12 +129,12 @@ def _override(text: str) -> Override:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _bench(name: str) -> Path | None:
-    if name == VIRTUAL:
+def _bench(name: str, hub: str) -> Chosen | None:
+    if name == VIRTUAL and not hub:
         return None
     from testbed.lab import bench
 
     try:
-        return bench.find(name)
+        return bench.find(name, hub)
     except InputError as error:
         raise pytest.UsageError(f"--testbed-bench: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import pytest
 from testbed import paths
 from testbed.cli import screen
 from testbed.errors import InvalidRun, RunError, TestbedError
+from testbed.lab import hold
 from testbed.pytest_plugin import options, shared
 from testbed.pytest_plugin.shared import Told
 from testbed.result.record import MISSED, State
@@ -49,7 +51,7 @@ class Runs:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._bench_path, self._link = config.stash[options.BENCH], config.getoption("testbed_link")
+        self._chosen, self._link = config.stash[options.BENCH], config.getoption("testbed_link")
         self._played: dict[tuple[Path, Changes, int], Played] = {}
 
     def get(self, path: Path, changes: Changes = (), repetition: int = 1) -> Played:
@@ -84,7 +86,7 @@ class Runs:
 
     def make(self, path: Path, changes: Changes = ()) -> plan.Plan:
         """Return a scenario ready for the session's bench and link engine. Raises InputError."""
-        return plan.make(path, changes, self._bench_path, self._link)
+        return plan.make(path, changes, self._chosen, self._link)
 
     def _until_valid(self, path: Path, changes: Changes) -> Played:
         played, most = self._play(path, changes), 1 + self._config.getoption("testbed_retry_invalid")
@@ -98,9 +100,11 @@ class Runs:
         try:
             made = self.make(path, changes)
             launch.check(made)
-            folder = launch.new_folder(results, path.stem, datetime.now(UTC))
-            with _screen(self._config, path.stem) as shown:
-                launch.run(made, folder, shown.show)
+            wait = self._config.getoption("testbed_wait")
+            with hold.held(self._chosen, path.stem, time.time_ns(), wait=wait, tell=screen.aside) as lock:
+                folder = launch.new_folder(results, path.stem, datetime.now(UTC))
+                with _screen(self._config, path.stem) as shown:
+                    launch.run(made, folder, shown.show, lock)
             result = Result.load(folder)
         except TestbedError as error:
             return Played(None, error)

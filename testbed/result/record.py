@@ -87,6 +87,7 @@ class Record:
     the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``time`` is real or
     virtual; ``ends`` are the testbed's own parts that ended without being asked to. ``met`` is what the hub
     met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
+    ``unknown`` is what could not be known of the hub, and why.
     """
 
     scenario: str
@@ -113,6 +114,7 @@ class Record:
     time: str = REAL
     ends: tuple[End, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
     met: Mapping[str, str] = field(default_factory=dict)
     under_test: Mapping[str, str] = field(default_factory=dict)
 

@@ -34,6 +34,7 @@ from testbed.model.traffic import HttpGet, family
 from testbed.model.uplink import Mtu
 from testbed.probes.kinds import probe_for
 from testbed.probes.probe import Probe, Site
+from testbed.run import closed
 from testbed.run.job import Job
 from testbed.run.variables import hub_variables, provisioned
 from testbed.tenant.azurite import AzuriteTenant
@@ -133,25 +134,10 @@ def bring_up(
     objects = _objects(job)
     seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):
-        starts, expires = now() - timedelta(minutes=5), now() + life
-        tokens = {access: tenant.credential(starts, expires, access) for access in Access}
-        groups = provisioned(job.scenario, network)
-        variables = hub_variables(job.scenario, topology, tenant.endpoint, tokens, job.role)
-        network.devices[topology.hub.name].wait()
-        with (logs / "provision.log").open("w") as log:
-            try:
-                provision(
-                    paths.PLAYBOOKS / "hub.yml",
-                    groups,
-                    {device.name: variables for devices in groups.values() for device in devices},
-                    SECRETS,
-                    lambda done: print(done.seconds, done, file=log),
-                )
-            finally:
-                if (said := SECRETS / "ansible.log").exists():  # one that was interrupted said nothing
-                    shutil.copyfile(said, logs / "ansible.log")
-        for device in groups.get("edges", ()):
-            lab.daemons += left_running(device)
+        if job.scenario.hub.closed:
+            closed.wait(network)
+        else:
+            _configure(job, lab, folder / "logs", now)
     with step("tenant's content"):
         stored = seeding.wait()
     with step("probes"):
@@ -188,6 +174,30 @@ def bring_up(
         for probe in lab.probes.values():
             probe.ready()
     return lab
+
+
+def _configure(job: Job, lab: Rig, logs: Path, now: Callable[[], datetime]) -> None:
+    """Have the hub, and the edge where the failover has one, configured by their roles."""
+    network, endpoint = lab.network, lab.tenant.endpoint
+    starts, expires = now() - timedelta(minutes=5), now() + lifetime(job.scenario.duration)
+    tokens = {access: lab.tenant.credential(starts, expires, access) for access in Access}
+    groups = provisioned(job.scenario, network)
+    variables = hub_variables(job.scenario, job.topology, endpoint, tokens, job.role)
+    network.devices[job.topology.hub.name].wait()
+    with (logs / "provision.log").open("w") as log:
+        try:
+            provision(
+                paths.PLAYBOOKS / "hub.yml",
+                groups,
+                {device.name: variables for devices in groups.values() for device in devices},
+                SECRETS,
+                lambda done: print(done.seconds, done, file=log),
+            )
+        finally:
+            if (said := SECRETS / "ansible.log").exists():  # one that was interrupted said nothing
+                shutil.copyfile(said, logs / "ansible.log")
+    for device in groups.get("edges", ()):
+        lab.daemons += left_running(device)
 
 
 def lifetime(duration_ns: int) -> timedelta:

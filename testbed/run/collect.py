@@ -27,7 +27,7 @@ def collect(lab: Rig, job: Job, account: Account, stolen_share: float | None) ->
         fidelity = _fidelity(lab.links.close(), job.scenario.fidelity)
         account.writer.update(fidelity=replace(fidelity, stolen_share=stolen_share))
         account.writer.keep("links", read_bins(lab.links.records))
-    if job.bench is not None:  # a virtual hub's are here already
+    if job.bench is not None and not job.scenario.hub.closed:  # a virtual hub's are here already
         with account.guard("the hub's logs"):
             bench.keep_logs(lab.network.devices[job.topology.hub.name], folder / "logs")
     with account.guard("the services' end"):

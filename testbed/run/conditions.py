@@ -49,7 +49,7 @@ def under_test(made: Plan) -> dict[str, str]:
     parts["program"] = _files(sources.program())
     if made.role is not None:
         parts["role"] = _files(role_files(made.role), made.role)
-    return parts | ({"bench": _file(made.bench_path)} if made.bench_path else {})
+    return parts | ({"bench": _file(made.chosen.path)} if made.chosen else {})
 
 
 def plain(value: Any) -> Any:

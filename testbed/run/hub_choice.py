@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from testbed.errors import Problem, did_you_mean
+from testbed.model.bench import Bench
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
 from testbed.yaml import overrides
@@ -19,8 +20,22 @@ _TIMERS: Mapping[str, tuple[str, ...]] = {
 """A key of ``hub`` -> the failovers that read it; what a role of one's own reads is its own affair."""
 
 
-def problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+CLOSED: Mapping[str, str] = {
+    "http-get": "asks the hub's own cache",
+    "http-put": "uploads through the hub's own cache",
+}
+"""Traffic that a hub without our roles does not take, and why."""
+
+
+def problems(scenario: Scenario, topology: Topology, bench: Bench | None = None) -> Iterator[Problem]:
     """Yield what of the scenario's ``hub`` cannot be, or would do nothing."""
+    if scenario.hub.closed:
+        yield from _closed_problems(scenario, bench)
+        return
+    if bench and bench.closed:
+        place = scenario.hub.place if scenario.hub.place.file else scenario.place.at("hub")
+        found = f"bench {bench.name} has no ssh, and without it nothing is configured on its hub"
+        yield Problem(place, found, "write hub: {provision: none}, or add ssh to the bench")
     failover, place = scenario.hub.failover, scenario.hub.place.at("failover")
     if scenario.hub.tunnelled and topology.edge is None:
         found = f"topology {scenario.topology} has no edge, where the tunnels of {failover} end"
@@ -34,6 +49,21 @@ def problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
             yield Problem(scenario.hub.place.at("weights"), found, did_you_mean(uplink, topology.uplinks))
     if not (_exchanged(scenario, "failover") or scenario.hub.own_role):
         yield from _timer_problems(scenario)
+
+
+def _closed_problems(scenario: Scenario, bench: Bench | None) -> Iterator[Problem]:
+    hub = scenario.hub
+    if bench is None:
+        found = "provision: none of a virtual hub, which would have neither addresses nor routes"
+        yield Problem(hub.place.at("provision"), found, "put a hub in that has: --bench FILE")
+    if not _exchanged(scenario, "provision"):
+        for key in hub.place.keys.keys() - {"provision"}:
+            found = f"{key} beside provision: none, which configures nothing"
+            yield Problem(hub.place.at(key), found, "leave it out")
+    for traffic in scenario.traffic.values():
+        if why := CLOSED.get(traffic.kind):
+            found = f"{traffic.kind} {why}, and with provision: none the hub has none of ours"
+            yield Problem(traffic.place, found, "leave it and its objectives out, or choose other traffic")
 
 
 def _timer_problems(scenario: Scenario) -> Iterator[Problem]:

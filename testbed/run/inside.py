@@ -24,6 +24,7 @@ import msgspec
 from testbed import paths, plots
 from testbed.faults.player import FaultPlayer
 from testbed.lab import cores
+from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
 from testbed.link.native import Spin
@@ -38,7 +39,7 @@ from testbed.result import junit, provenance
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
-from testbed.run import notes, progress
+from testbed.run import closed, notes, progress
 from testbed.run.account import Account
 from testbed.run.bringup import Rig, bring_up
 from testbed.run.collect import collect
@@ -157,6 +158,7 @@ class Run:
         error = rtt_error(evidence, evidence.facts.heartbeat).value
         verdicts = evaluate(self._job.scenario, evidence, record.invalid, record.ends)
         fidelity = replace(fidelity, rtt_error_p95_ns=error)
+        self._writer.update(unknown={**record.unknown, **closed.hidden(evidence)})
         self._writer.update(
             fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
         )
@@ -203,6 +205,7 @@ class Run:
             host=provenance.host(),
             created_ns=time.time_ns(),
             changes=job.manifest.changes,
+            unknown=closed.unknown(job.scenario),
             bench=job.bench.name if job.bench else VIRTUAL,
             met=job.manifest.met,
             under_test=job.manifest.under_test,
@@ -277,8 +280,8 @@ def main() -> int:
     _hear_the_wish_to_end()
     folder = Path(placement.folder)
     lender = Lender(placement.lender, folder / "logs/lender.log") if placement.lender is not None else None
-    job = unpack(folder, Path(placement.bench) if placement.bench else None)
-    return Run(job, placement, lender).execute()
+    chosen = Chosen(Path(placement.bench), placement.hub) if placement.bench else None
+    return Run(unpack(folder, chosen), placement, lender).execute()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import testbed
 from testbed import paths
 from testbed.errors import InputError
 from testbed.lab import bench as benches
+from testbed.lab.bench import Chosen
 from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.link import Direction, LinkSchedule, QueueLimit
@@ -106,7 +107,7 @@ def pack(made: Plan, folder: Path) -> None:
     (job / "job.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
-def unpack(folder: Path, bench_path: Path | None = None) -> Job:
+def unpack(folder: Path, chosen: Chosen | None = None) -> Job:
     """Read the job of a run's ``folder``, for the hub of a bench of this host or the virtual one.
 
     Raises InputError where it is broken, or of another version of the testbed.
@@ -121,7 +122,7 @@ def unpack(folder: Path, bench_path: Path | None = None) -> Job:
         found = f"planned by testbed {manifest.version}, and this is {testbed.__version__}"
         raise InputError(place, found, "plan it again here")
     topology = load.read(job / "topology.yaml", Topology)
-    bench = benches.read(bench_path) if bench_path else None
+    bench = benches.read(chosen) if chosen else None
     schedules = {uplink: _read(job / "schedules" / f"{uplink}.npz") for uplink in manifest.schedules}
     for uplink, pair in schedules.items():
         if _hash(pair) != manifest.schedules[uplink]:

@@ -16,6 +16,7 @@ import msgspec
 from testbed import paths
 from testbed.errors import HostError, RunError
 from testbed.lab import bench, cores, lender, machine, sandbox
+from testbed.lab.bench import Chosen
 from testbed.link.backends import BACKENDS
 from testbed.model import times
 from testbed.run import job, owner, progress
@@ -66,8 +67,10 @@ def new_folder(results: Path, name: str, now: datetime) -> Path:
     raise HostError(f"{results / stem} and 98 more exist already; choose another --results")
 
 
-def run(made: Plan, folder: Path, show: Callable[[Event], None]) -> int:
+def run(made: Plan, folder: Path, show: Callable[[Event], None], hold: int | None = None) -> int:
     """Play a plan in a sandbox, its results in ``folder``, showing its events; return its exit status.
+
+    ``hold`` is the lock of the bench's hub (testbed.lab.hold), where the hub is not virtual.
 
     A first Ctrl-C ends the run politely: it writes what it has. A second one ends it at once.
     Raises HostError where a sandbox cannot be made, RunError where the run died without a word. What
@@ -76,19 +79,21 @@ def run(made: Plan, folder: Path, show: Callable[[Event], None]) -> int:
     job.pack(made, folder)
     if made.time == times.VIRTUAL:
         return play_virtually(folder, made.scenario.seed, show)
-    return play(folder, made.bench_path, show)
+    return play(folder, made.chosen, show, hold)
 
 
-def play(folder: Path, bench_path: Path | None, show: Callable[[Event], None]) -> int:
+def play(
+    folder: Path, chosen: Chosen | None, show: Callable[[Event], None], hold: int | None = None
+) -> int:
     """Play the job that lies in ``folder``, with the hub of a bench or the virtual one. See ``run``."""
     log_path = folder / "logs" / "run.log"
-    with lender.lending(_nics(bench_path), log_path.with_name("lender.log")) as fd:
+    with lender.lending(_nics(chosen), log_path.with_name("lender.log"), hold) as fd:
         with log_path.open("wb") as log:
             inside = sandbox.spawn(_INSIDE, log, [fd] if fd is not None else [])
         try:
             with cores.reserved() as core:
-                bench_file = str(bench_path) if bench_path else None
-                placement = Placement(str(folder), core, bench_file, fd)
+                bench_file, hub = (str(chosen.path), chosen.hub) if chosen else (None, "")
+                placement = Placement(str(folder), core, bench_file, hub, fd)
                 status = _follow(_Sandbox(inside, placement), show)
         finally:
             inside.kill()  # unshare's child dies with it, and with that child all of the run
@@ -122,9 +127,9 @@ def _told(status: int | None, log_path: Path) -> int:
     return status
 
 
-def _nics(bench_path: Path | None) -> list[str]:
-    """Return the NICs of this host that a bench takes."""
-    return [name for name, _ in bench.read(bench_path).nics()] if bench_path else []
+def _nics(chosen: Chosen | None) -> list[str]:
+    """Return the NICs of this host that a hub takes."""
+    return [name for name, _ in bench.read(chosen).nics()] if chosen else []
 
 
 class _Sandbox:

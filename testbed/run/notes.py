@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from testbed.lab.network import Network
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
+from testbed.run import closed
 
 _LIST_AVOIDED = "cd /run/hub && for port in *.avoid; do [ ! -e $port ] || echo ${port%.avoid}; done"
 
@@ -24,6 +25,9 @@ def of_files(scenario: Scenario, topology: Topology) -> Iterator[str]:
 def of_hub(scenario: Scenario, network: Network) -> Iterator[str]:
     """Yield what the hub shows that is about to be measured. Raises RunError when it does not answer."""
     topology = network.topology
+    if scenario.hub.closed:
+        for uplink in closed.without_address(network):
+            yield f"the hub has no address at {uplink} as the run begins: port, cable, or a standby that is off?"
     if not scenario.hub.pings:
         return
     avoided = network.devices[topology.hub.name].run(["sh", "-c", _LIST_AVOIDED]).stdout.split()

@@ -12,12 +12,13 @@ END = "end"
 
 @dataclass(frozen=True)
 class Placement:
-    """The run's ``folder``, which holds its job; the link engine's own ``core``; the file of the host's
-    ``bench`` and the socket of the ``lender`` to ask for its NICs, where the hub is not virtual; whether
+    """The run's ``folder``, which holds its job; the link engine's own ``core``; where the hub is not virtual, the file
+    of the host's ``bench``, the name of its ``hub``, and the socket of the ``lender`` to ask for its NICs; whether
     its ``time`` is REAL or VIRTUAL."""
 
     folder: str
     core: int | None = None
     bench: str | None = None
+    hub: str = ""
     lender: int | None = None
     time: str = REAL

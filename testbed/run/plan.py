@@ -13,6 +13,7 @@ from pathlib import Path
 from testbed import paths
 from testbed.errors import InputError, Place, Problem, did_you_mean
 from testbed.lab import bench as benches
+from testbed.lab.bench import Chosen
 from testbed.link import needs
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import Bench
@@ -64,7 +65,7 @@ class Plan:
     catalogue_paths: Mapping[str, Path]
     changes: Sequence[Override] = ()
     bench: Bench | None = None
-    bench_path: Path | None = None
+    chosen: Chosen | None = None
     link: str = "native"
     role: Path | None = None
     time: str = REAL
@@ -78,8 +79,8 @@ class Plan:
         """Yield what the run's outcome depends on, as (role, file)."""
         yield "scenario", self.path
         yield "topology", self.topology_path
-        if self.bench_path is not None:
-            yield "bench", self.bench_path
+        if self.chosen is not None:
+            yield "bench", self.chosen.path
         for name, link in self.links.items():
             if link.trace_path is not None:
                 yield f"trace of {name}", link.trace_path
@@ -105,7 +106,7 @@ def find_topology(name: str) -> Path:
 def make(
     path: Path,
     changes: Sequence[Override] = (),
-    bench_path: Path | None = None,
+    chosen: Chosen | None = None,
     link: str = "native",
     time: str = REAL,
 ) -> Plan:
@@ -120,11 +121,11 @@ def make(
         scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"), path.parent
     )
     topology = load.read(topology_path, Topology)
-    bench = benches.read(bench_path) if bench_path else None
+    bench = benches.read(chosen) if chosen else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
     problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
     problems += _family_problems(scenario, topology)
-    problems += hub_choice.problems(scenario, topology)
+    problems += hub_choice.problems(scenario, topology, bench)
     role = None
     if scenario.hub.own_role:
         try:
@@ -133,7 +134,7 @@ def make(
             problems += roles.variable_problems(role, scenario.hub.variables, place)
         except InputError as error:
             problems += error.problems
-    problems += _time_problems(time, bench_path, link)
+    problems += _time_problems(time, chosen, link)
     problems += bench.misfits(topology) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
@@ -171,7 +172,7 @@ def make(
         catalogue_paths=catalogues,
         changes=changes,
         bench=bench,
-        bench_path=bench_path,
+        chosen=chosen,
         link=link,
         role=role,
         time=time,
@@ -207,11 +208,11 @@ def _find(name: str, folder: Path, noun: str, place: Place | str, beside: Path =
     )
 
 
-def _time_problems(time: str, bench_path: Path | None, link: str) -> Iterator[Problem]:
+def _time_problems(time: str, chosen: Chosen | None, link: str) -> Iterator[Problem]:
     """Yield what cannot be had in virtual time."""
     if time == REAL:
         return
-    if bench_path is not None:
+    if chosen is not None:
         yield Problem("--time virtual", "a bench's hub has a clock of its own", "play it with --time real")
     if link != "native":
         yield Problem("--time virtual", f"--link {link} is this host's kernel", "use --link native")

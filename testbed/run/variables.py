@@ -20,6 +20,8 @@ _FIRST_TABLE = 101
 def provisioned(scenario: Scenario, network: Network) -> Groups:
     """Return what the hub's playbook configures: the hub, and its tunnels' far end where it has tunnels."""
     topology = network.topology
+    if scenario.hub.closed:
+        return {}
     groups = {"hubs": [network.devices[topology.hub.name]]}
     if scenario.hub.tunnelled and topology.edge is not None:
         groups["edges"] = [network.devices[topology.edge.name]]

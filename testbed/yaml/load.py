@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -119,7 +120,8 @@ def parse(text: str, cls: type[T], file: str, changes: Iterable[Override] = ()) 
 
 
 def _noun(cls: type) -> str:
-    return cls.__name__.lower()
+    """Return what a file of a model is called in messages: ``BenchFile`` is a bench file."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__).lower()
 
 
 class _Reader:

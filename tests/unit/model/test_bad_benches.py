@@ -12,6 +12,7 @@ from testbed import paths
 from testbed.errors import InputError, Problem
 from testbed.lab import bench as benches
 from testbed.lab import nics
+from testbed.lab.bench import Chosen
 from testbed.lab.nics import Nic
 from testbed.model.bench import Bench
 from testbed.model.topology import Topology
@@ -107,6 +108,13 @@ BAD = {
 }
 
 
+SEVERAL = """\
+hubs:
+  east: {ports: {wan0: {nic: enp1s0}, wan1: {nic: enp2s0}, lan0: {nic: enp3s0}}}
+  west: {ports: {wan0: {nic: enp4s0}, wan1: {nic: enp5s0}, lan0: {nic: enp6s0}}}
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the bench lies, with its key; no agent runs."""
@@ -120,7 +128,7 @@ def problems(folder: Path, text: str) -> str:
     """Return what a run on the bench is refused for, before anything starts."""
     (folder / "b.yaml").write_text(text)
     with pytest.raises(InputError) as refused:
-        plan.make(paths.SCENARIOS / "smoke.yaml", bench_path=folder / "b.yaml")
+        plan.make(paths.SCENARIOS / "smoke.yaml", chosen=Chosen(folder / "b.yaml"))
     return str(refused.value)
 
 
@@ -165,7 +173,7 @@ def test_a_bad_management_port_is_refused(address: str, message: str, folder: Pa
 def test_the_plan_has_the_hub_s_own_port_names(folder: Path) -> None:
     """On a bench, ports, wires and uplinks carry the names that the hub's programs must use."""
     (folder / "b.yaml").write_text(GOOD)
-    topology = plan.make(paths.SCENARIOS / "smoke.yaml", bench_path=folder / "b.yaml").topology
+    topology = plan.make(paths.SCENARIOS / "smoke.yaml", chosen=Chosen(folder / "b.yaml")).topology
 
     assert {"eth0", "eth1", "br-lan"} == set(topology.hub.ports)
     assert {"starlink": "eth0", "lte": "eth1"} == {u.name: u.hub_port for u in topology.uplinks.values()}
@@ -176,7 +184,7 @@ def test_the_plan_has_the_hub_s_own_port_names(folder: Path) -> None:
 def test_a_management_port_gets_a_node_of_its_own(folder: Path) -> None:
     """The node has the address of this end, and the hub is reached from there."""
     (folder / "b.yaml").write_text(WITH_MANAGEMENT)
-    made = plan.make(paths.SCENARIOS / "smoke.yaml", bench_path=folder / "b.yaml")
+    made = plan.make(paths.SCENARIOS / "smoke.yaml", chosen=Chosen(folder / "b.yaml"))
 
     assert made.bench is not None
     assert "management" == made.bench.seat(made.topology)
@@ -195,7 +203,7 @@ def test_without_a_management_port_a_client_reaches_the_hub(folder: Path) -> Non
 def test_the_bench_is_named_and_hashed_among_the_inputs(folder: Path) -> None:
     """A plan knows its bench's name and lists the file with what the outcome depends on."""
     (folder / "b.yaml").write_text(GOOD)
-    made = plan.make(paths.SCENARIOS / "smoke.yaml", bench_path=folder / "b.yaml")
+    made = plan.make(paths.SCENARIOS / "smoke.yaml", chosen=Chosen(folder / "b.yaml"))
 
     assert made.bench is not None and "b" == made.bench.name
     assert ("bench", folder / "b.yaml") in list(made.inputs())
@@ -210,6 +218,27 @@ def test_the_home_of_a_key_is_that_of_the_user_who_called_sudo(
     message = problems(folder, GOOD.replace("hub.key", "~/hub.key"))
 
     assert f"key {home}/hub.key cannot be read" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            SEVERAL.replace("enp4s0", "enp1s0"),
+            "b.yaml:3: NIC 'enp1s0' is cabled to two hubs; give each hub NICs of its own",
+        ),
+        (SEVERAL.replace("west:", "the/west:"), "b.yaml:3: hub 'the/west'; use letters, digits, - and _"),
+        (SEVERAL + GOOD, "b.yaml:1: hubs beside a hub of the file's own; give each a name below hubs"),
+        ("hubs: {}\n", "b.yaml:1: bench file has no 'ports'; add 'ports: ...', or 'hubs: ...' for several"),
+        (
+            WITH_MANAGEMENT.replace("ssh: {address: 10.0.0.1, key: hub.key}\n", ""),
+            "b.yaml:5: a management port, and no ssh that would use it; add ssh, or leave it out: the hub is closed",
+        ),
+    ],
+)
+def test_a_bad_file_of_hubs_is_refused(text: str, message: str, folder: Path) -> None:
+    """Several hubs each have a name, and NICs of their own."""
+    assert message == problems(folder, text)
 
 
 HOST_BAD = {

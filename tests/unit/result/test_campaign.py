@@ -98,7 +98,7 @@ def test_a_run_that_died_ends_no_campaign(tmp_path: Path, monkeypatch: pytest.Mo
     """It is kept with what it said, with or without a result; those after it are run, and the exit status is 3."""
     said = iter(["the run died", "", "ip is missing"])
 
-    def play(made: Plan, folder: Path, show: object) -> int:
+    def play(made: Plan, folder: Path, show: object, hold: int | None) -> int:
         if why := next(said):
             raise (RunError if "died" in why else HostError)(why)
         ResultWriter(folder, record(verdict(2 * S)))

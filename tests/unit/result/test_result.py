@@ -28,6 +28,7 @@ FREE = (
     "files",
     "met",
     "under_test",
+    "unknown",
 )
 
 
@@ -178,7 +179,8 @@ def test_every_key_is_documented_and_every_documented_key_written():
     fidelity = Fidelity(True, links={"starlink up": {"late_p99_ns": 90_000}}, missing=("how late",))
     ends, mishaps = (End("linkd", EVERYTHING, 8 * S, "exit status 1"),), (Mishap("the figure", "no font"),)
     full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps,
-                  met={"seed": "7"}, under_test={"hub": "ab"})  # fmt: skip
+                  met={"seed": "7"}, under_test={"hub": "ab"},
+                  unknown={"logs": "closed"})  # fmt: skip
     written = set(_keys(json.loads(json.dumps(to_json(full)))))
 
     assert written == documented - {"fidelity"}

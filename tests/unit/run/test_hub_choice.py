@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import InputError
+from testbed.lab.bench import Chosen
 from testbed.run import plan
 from testbed.yaml.overrides import Override
 
@@ -76,3 +77,62 @@ def test_timers_that_nothing_reads_are_refused(hub: str, message: str, scenario:
 def test_a_run_may_exchange_the_failover_alone(hub: str, change: str, scenario: Path) -> None:
     """A mutation or a campaign need not rewrite the timers beside it."""
     assert "" == refused(scenario, hub, change)
+
+
+CLOSED = "ports: {wan0: {nic: e0}, wan1: {nic: e1}, lan0: {nic: e2}}\n"
+LESSONS = "  lessons: {kind: http-get, from: client, catalogue: school-day, rate: 1/s}\n"
+
+
+def closed(scenario: Path, hub: str, *changes: str, traffic: str = "") -> str:
+    """Return what a scenario is refused for on a bench without SSH; empty: nothing."""
+    (scenario.parent / "box.yaml").write_text(CLOSED)
+    text = SCENARIO.replace("HUB", hub).replace("objectives:", f"{traffic}objectives:")
+    scenario.write_text(text)
+    try:
+        plan.make(scenario, tuple(map(Override.parse, changes)), Chosen(scenario.parent / "box.yaml"))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def test_a_closed_hub_is_measured_alone(scenario: Path) -> None:
+    """Written so, or made so for one run, whatever the scenario would have configured."""
+    assert "" == closed(scenario, "{provision: none}")
+    assert "" == closed(scenario, "{failover: ping-tracked, timers: {fall: 3}, cache: on}", "hub.provision=none")
+
+
+@pytest.mark.parametrize(
+    ("hub", "traffic", "message"),
+    [
+        (
+            "{failover: ping-tracked}",
+            "",
+            "s.yaml:5: bench box has no ssh, and without it nothing is configured on its hub; write "
+            "hub: {provision: none}, or add ssh to the bench",
+        ),
+        (
+            "{provision: none, failover: bgp-bfd}",
+            "",
+            "s.yaml:5: failover beside provision: none, which configures nothing; leave it out",
+        ),
+        (
+            "{provision: none}",
+            LESSONS,
+            "s.yaml:8: http-get asks the hub's own cache, and with provision: none the hub has none of ours; leave it "
+            "and its objectives out, or choose other traffic",
+        ),
+    ],
+)
+def test_what_a_closed_hub_cannot_have_is_refused(hub: str, traffic: str, message: str, scenario: Path) -> None:
+    """Before anything starts, with the reason."""
+    assert message == closed(scenario, hub, traffic=traffic)
+
+
+def test_a_virtual_hub_is_provisioned(scenario: Path) -> None:
+    """Nobody else would."""
+    message = (
+        "s.yaml:5: provision: none of a virtual hub, which would have neither addresses nor routes; put a hub in that "
+        "has: --bench FILE"
+    )
+
+    assert message == refused(scenario, "{provision: none}")

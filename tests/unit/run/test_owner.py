@@ -64,7 +64,7 @@ def test_a_campaigns_own_files_are_the_users(
 ) -> None:
     """What a campaign keeps beside its runs changes hands with them, also where it ends by an error."""
 
-    def broken(_: object, folder: Path, __: object) -> Campaign:
+    def broken(_: object, folder: Path, *__: object) -> Campaign:
         (folder / "campaign.json").touch()
         raise RunError("the run died")
 
