@@ -139,15 +139,19 @@ def test_ctrl_c_gives_the_nics_back(hardware: Hardware, tmp_path: Path) -> None:
     assert State.INTERRUPTED == Result.load(testbed.result()[0]).record.state
 
 
-def test_a_nic_is_lent_to_one_run_at_a_time(hardware: Hardware, tmp_path: Path) -> None:
-    """A second run on the bench is refused while the first one has the NICs."""
+def test_a_hub_is_in_use_by_one_run_at_a_time(hardware: Hardware, tmp_path: Path) -> None:
+    """A second run on the bench is told who has it; so is one whose bench file names the same NICs otherwise."""
     first = Testbed(tmp_path / "first").start(SCENARIO, "--bench", hardware.bench)
     until(first, "step", name="links and services", seconds=None)
-    _, refused = Testbed(tmp_path / "second").start(SCENARIO, "--bench", hardware.bench).communicate()
+    second, twin = Testbed(tmp_path / "second"), hardware.write_bench("twin")
+    _, refused = second.start(SCENARIO, "--bench", hardware.bench).communicate()
+    _, lent = second.start(SCENARIO, "--bench", twin).communicate()
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
 
-    assert "shelf.yaml:2: NIC 'nicA' is lent to another run; wait until that run is over" in refused
+    assert "testbed: hub shelf is in use by " in refused
+    assert f"(smoke, process {first.pid}); add --wait to wait for it" in refused
+    assert "twin.yaml:2: NIC 'nicA' is lent to another run; wait until that run is over" in lent
     assert not (tmp_path / "second").exists()
 
 
