@@ -125,8 +125,6 @@ def probe_simulated(spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:
 
 def probe_real(backend: type[NativeBackend], spec: LinkSpec, t_ns: NDArray[np.int64]) -> Probed:
     """Probe through a back end's link between two namespaces, in real time."""
-    if not PROBER.exists():
-        raise HostError(f"{PROBER} is not built; 'make -C testbed/link/core' builds it")
     with pair.emulated([spec], backend) as lab:
         assert lab.backend is not None
         start_ns = time.time_ns() + _LEAD_NS
@@ -135,9 +133,16 @@ def probe_real(backend: type[NativeBackend], spec: LinkSpec, t_ns: NDArray[np.in
         return Probed(rtt, late, lab.backend.close())
 
 
+def probe_wire(plain: pair.Pair, t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Probe a plain wire in real time; return the RTTs in ns, LOST without an answer."""
+    return _probe(plain, t_ns, time.time_ns() + _LEAD_NS)[0]
+
+
 def _probe(
     lab: pair.Pair, t_ns: NDArray[np.int64], start_ns: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if not PROBER.exists():
+        raise HostError(f"{PROBER} is not built; 'make -C testbed/link/core' builds it")
     times, out = lab.folder / "times", lab.folder / "outcomes"
     np.ascontiguousarray(t_ns, np.int64).tofile(times)
     argv = [str(PROBER), "10.0.0.2", str(times), str(out), str(start_ns), str(_WAIT_MS)]

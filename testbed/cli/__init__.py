@@ -15,9 +15,11 @@ from testbed.cli import (
     affected,
     baseline,
     bench,
+    calibrate,
     campaign,
     compare,
     doctor,
+    history,
     link,
     result,
     role,
@@ -30,8 +32,8 @@ from testbed.cli import (
 from testbed.errors import TestbedError
 
 _COMMANDS = (
-    *(run, campaign, compare, baseline, affected, scenario, result),
-    *(topology, trace, link, schema, doctor, bench, role),
+    *(run, campaign, compare, baseline, affected, history, scenario, result),
+    *(topology, trace, link, schema, doctor, calibrate, bench, role),
 )
 _DESCRIPTION = """\
 Carry a community hub through what Starlink and its neighbours do to it, and judge how it did.

@@ -16,7 +16,7 @@ from testbed.model.threshold import DEFAULT, Thresholds
 from testbed.result.observed import Observed, Value, differing
 from testbed.result.statistics import WILCOXON_MINIMUM, Paired, holm, paired
 
-FALSE_ALARMS = 0.005
+FALSE_ALARMS = 0.01
 """The chance that a comparison of a hub with itself calls anything better or worse, all its rows together."""
 _CHECK = 0.1
 POOLED = ("seed", "shift")

@@ -49,10 +49,12 @@ class Value:
 
 
 def _resolution(verdict: Verdict) -> float:
-    """Return the step in which a value can be read: one of what is counted; a time's is its clock's."""
+    """Return the step in which a value can be read: one of what is counted; of a time, twice its uncertainty."""
     if verdict.unit is Unit.COUNT:
         return 1.0
-    return 1 / verdict.samples if verdict.unit is Unit.SHARE and verdict.samples else 0.0
+    if verdict.unit is Unit.SHARE and verdict.samples:
+        return 1 / verdict.samples
+    return 2 * (verdict.uncertainty or 0.0)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from testbed.result.provenance import Host, Versions
 from testbed.result.verdict import Verdict, exit_status
 
 SCHEMA = 1
+ASSUMED_NS = 100_000
+"""What a host that was not calibrated is assumed to add to a round trip: twice what a calm one shows."""
 MISSED = "the emulation missed its fidelity budget"
 
 
@@ -67,7 +69,8 @@ class Fidelity:
     ``valid`` it kept its budget; ``reason`` why not; ``rtt_error_p95_ns`` see docs/metrics.md;
     ``stolen_share`` what the hypervisor took of the processors' time during the scenario;
     ``links`` the back end's own figures, one mapping for each link and direction; ``missing`` what
-    this back end cannot tell, so that it was not held against the budget.
+    this back end cannot tell, so that it was not held against the budget; ``calibrated_ns`` what this host
+    adds to a round trip (p99 over a plain veth), None where it was not calibrated and is assumed.
     """
 
     valid: bool
@@ -77,6 +80,20 @@ class Fidelity:
     stolen_share: float | None = None
     backend: str = "native"
     missing: tuple[str, ...] = ()
+    calibrated_ns: float | None = None
+
+    @property
+    def band_ns(self) -> float:
+        """How uncertain a measured time is: how late the engine was on one link, both ways, and what the host adds.
+
+        Both are 99th percentiles, in ns; of a host that was not calibrated ASSUMED_NS.
+        """
+        late: dict[str, float] = {}
+        for way, figures in self.links.items():
+            link = way.rpartition(" ")[0]
+            late[link] = late.get(link, 0.0) + max(figures.get("late_p99_ns") or 0.0, 0.0)
+        host = ASSUMED_NS if self.calibrated_ns is None else self.calibrated_ns
+        return max(late.values(), default=0.0) + host
 
 
 @dataclass(frozen=True)

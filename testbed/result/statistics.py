@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import optimize, stats
@@ -72,6 +73,7 @@ def _wilcoxon(d: np.ndarray) -> float | None:
     return float(stats.wilcoxon(moved).pvalue) if len(moved) >= WILCOXON_MINIMUM else None
 
 
+@cache
 def detectable_in_spreads(n: int, level: float, power: float = POWER) -> float:
     """Return the true difference, in standard deviations, that ``n`` pairs find with ``power`` at a two-sided level."""
     critical = float(stats.t.ppf(1 - level / 2, n - 1))
@@ -90,3 +92,37 @@ def holm(p: Sequence[float], level: float) -> tuple[bool, ...]:
             break
         counts[index] = True
     return tuple(counts)
+
+
+SEGMENT = 4
+"""The fewest values between two change points: fewer cannot tell a step from an outlier."""
+_WIDTHS = (6, 12, 48)
+"""How many values on either side are held against each other: the narrow ones see a level that soon goes back."""
+
+
+def change_points(values: Sequence[float], level: float = 0.01) -> list[int]:
+    """Return where a series changes: the indices of the first values of its new levels, in order.
+
+    Binary segmentation: the place with the smallest p of Welch's t-test, of the values before it and after it, counts
+    where p is below ``level`` by the number of tests that were made (Bonferroni); both parts are searched again.
+    The same series always gives the same.
+    """
+    return sorted(_splits(np.asarray(values, np.float64), 0, level))
+
+
+def _splits(values: np.ndarray, first: int, level: float) -> list[int]:
+    places = range(SEGMENT, len(values) - SEGMENT + 1)
+    if not places:
+        return []
+    p = [min(_welch(values[max(place - w, 0) : place], values[place : place + w]) for w in _WIDTHS) for place in places]
+    best = int(np.argmin(p))
+    if p[best] > level / len(places) / len(_WIDTHS):
+        return []
+    place = places[best]
+    return [first + place, *_splits(values[:place], first, level), *_splits(values[place:], first + place, level)]
+
+
+def _welch(left: np.ndarray, right: np.ndarray) -> float:
+    if left.std() == 0 and right.std() == 0:
+        return 0.0 if left[0] != right[0] else 1.0
+    return float(stats.ttest_ind(left, right, equal_var=False).pvalue)

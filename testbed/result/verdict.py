@@ -31,6 +31,7 @@ class Verdict:
     ``margin`` is the room left to the bound, negative where the bound is broken. ``lower_bound``
     says that the true value is at least ``value``. ``reason`` explains every outcome but a plain one.
     ``key`` is the objective's from run to run, whatever its bound; empty in results of older versions.
+    ``uncertainty`` is how far the true value may be from ``value``; None in those, too.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Verdict:
     reason: str = ""
     details: Mapping[str, object] = field(default_factory=dict)
     key: str = ""
+    uncertainty: float | None = None
 
     @property
     def measured(self) -> str:
@@ -70,21 +72,29 @@ class Verdict:
 
 
 def evaluate(
-    scenario: Scenario, evidence: Evidence, invalid: str = "", ends: Sequence[End] = ()
+    scenario: Scenario, evidence: Evidence, invalid: str = "", ends: Sequence[End] = (), band_ns: float = 0.0
 ) -> tuple[Verdict, ...]:
     """Measure and judge every objective of a scenario.
 
     ``invalid`` says why no verdict of the run counts: the emulation missed its fidelity budget, or a part
-    on which everything rests has ended. ``ends`` are the parts that ended without being asked to.
+    on which everything rests has ended. ``ends`` are the parts that ended without being asked to. ``band_ns``
+    is how uncertain a measured time is.
     """
-    return tuple(_evaluate(scenario, objective, evidence, invalid, ends) for objective in scenario.objectives)
+    return tuple(
+        _evaluate(scenario, objective, evidence, invalid, ends, band_ns) for objective in scenario.objectives
+    )
 
 
 def _evaluate(
-    scenario: Scenario, objective: Objective, evidence: Evidence, invalid: str, ends: Sequence[End]
+    scenario: Scenario,
+    objective: Objective,
+    evidence: Evidence,
+    invalid: str,
+    ends: Sequence[End],
+    band_ns: float,
 ) -> Verdict:
     ask = Ask.about(objective, scenario.subject(objective), evidence.whole)
-    verdict = judge(objective, ask, METRICS[objective.metric].measure(evidence, ask))
+    verdict = judge(objective, ask, METRICS[objective.metric].measure(evidence, ask), band_ns)
     if invalid:
         return replace(verdict, outcome=Outcome.INVALID, reason=invalid)
     unsure = grounds.missing(objective, scenario, evidence.facts, ends)
@@ -93,9 +103,10 @@ def _evaluate(
     return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=unsure) if unsure else verdict
 
 
-def judge(objective: Objective, ask: Ask, measured: Measurement) -> Verdict:
-    """Return what a measurement means for an objective."""
-    outcome, reason = _outcome(objective, measured)
+def judge(objective: Objective, ask: Ask, measured: Measurement, band_ns: float = 0.0) -> Verdict:
+    """Return what a measurement means for an objective; ``band_ns`` is how uncertain a measured time is."""
+    uncertainty = _uncertainty(measured, band_ns)
+    outcome, reason = _outcome(objective, measured, uncertainty)
     margin = None
     if measured.value is not None:
         margin = objective.bound - measured.value if objective.at_most else measured.value - objective.bound
@@ -116,10 +127,18 @@ def judge(objective: Objective, ask: Ask, measured: Measurement) -> Verdict:
         reason=reason,
         details=measured.details,
         key=objective.key,
+        uncertainty=uncertainty,
     )
 
 
-def _outcome(objective: Objective, measured: Measurement) -> tuple[Outcome, str]:
+def _uncertainty(measured: Measurement, band_ns: float) -> float | None:
+    """Return how far the true value may be from the measured one; what is counted is exact, and so is a time of 0."""
+    if measured.value is None:
+        return None
+    return band_ns if measured.unit is Unit.DURATION and measured.value else 0.0
+
+
+def _outcome(objective: Objective, measured: Measurement, uncertainty: float | None) -> tuple[Outcome, str]:
     if measured.reason or measured.value is None:
         return Outcome.INCONCLUSIVE, measured.reason or "no value"
     if measured.samples < measured.minimum_samples:
@@ -132,6 +151,9 @@ def _outcome(objective: Objective, measured: Measurement) -> tuple[Outcome, str]
         if measured.unit is Unit.COUNT:
             return Outcome.INCONCLUSIVE, f"{shown} at least; of the rest it is not known"
         return Outcome.INCONCLUSIVE, f"still going on after {shown}, when the window ended"
+    if uncertainty and abs(measured.value - objective.bound) < uncertainty:
+        away = format_value(abs(measured.value - objective.bound), measured.unit)
+        return Outcome.INCONCLUSIVE, f"{away} from the bound, known to {format_value(uncertainty, measured.unit)}"
     return (Outcome.PASS, "") if holds else (Outcome.FAIL, "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.result.statistics import detectable_in_spreads, holm, paired
+from testbed.result.statistics import change_points, detectable_in_spreads, holm, paired
 
 
 def test_the_interval_is_students():
@@ -84,3 +84,20 @@ def test_what_is_detectable_scales_with_the_spread():
 def test_many_rows_raise_no_more_false_alarms_than_one(p: list[float], counts: tuple[bool, ...]):
     """The smallest p is held against the level's share of all rows, the next of one less."""
     assert counts == holm(p, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([5, 6, 5, 6, 5, 6, 9, 10, 9, 10, 9, 10], [6]),
+        ([5, 6, 5, 6, 5, 6, 5, 6, 5, 6, 5, 6], []),
+        ([1, 1, 1, 1, 2, 2, 2, 2], [4]),
+        ([5, 6, 5, 6, 5, 40, 6, 5, 6, 5, 6, 5], []),  # an outlier is no step
+        ([1, 2, 1, 2, 1, 2, 9, 8, 9, 8, 9, 8, 1, 2, 1, 2, 1, 2], [6, 12]),
+        ([1, 2, 9, 9], []),  # too few to tell
+        ([], []),
+    ],
+)
+def test_change_points_are_where_the_level_changes(values: list[float], found: list[int]):
+    """The first value of each new level."""
+    assert found == change_points(values)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from testbed.metrics.evidence import Evidence
+from testbed.metrics.measurement import Ask, Measurement
+from testbed.metrics.window import Window
 from testbed.model.facts import Facts
-from testbed.model.objective import Objective
+from testbed.model.objective import Objective, Unit
 from testbed.model.scenario import Scenario
 from testbed.model.traffic import UdpEcho
-from testbed.result.verdict import Outcome, evaluate, exit_status
+from testbed.result.record import Fidelity
+from testbed.result.verdict import Outcome, Verdict, evaluate, exit_status, judge
 from tests.unit.result.records import S, verdict
 
 
@@ -95,3 +98,62 @@ def test_invalid_emulation_makes_every_verdict_invalid():
     assert "12 packets lost by the engine" == judged[0].reason
     assert ["heartbeat"] * 2 == [v.of for v in judged]
     assert 3 == exit_status(judged)
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        (3 * S - 200_000, Outcome.PASS),
+        (3 * S - 149_999, Outcome.INCONCLUSIVE),
+        (3 * S, Outcome.INCONCLUSIVE),
+        (3 * S + 149_999, Outcome.INCONCLUSIVE),
+        (3 * S + 200_000, Outcome.FAIL),
+    ],
+)
+def test_a_time_nearer_to_its_bound_than_it_is_known_is_inconclusive(value: int, outcome: Outcome):
+    """150 us on either side of 3 s nobody can tell which side it is on."""
+    judged = banded("interruption", Unit.DURATION, "3 s", value)
+
+    assert (outcome, 150_000) == (judged.outcome, judged.uncertainty)
+
+
+def test_the_reason_says_how_near_and_how_certain():
+    """So that a reader can move the bound, or calm the host."""
+    judged = banded("interruption", Unit.DURATION, "3 s", 3 * S - 100_000)
+
+    assert "100 us from the bound, known to 150 us" == judged.reason
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "at_most", "value"),
+    [
+        ("failovers", Unit.COUNT, "2", 2),
+        ("metered_cost", Unit.MONEY, "0.05 USD", 0.05),
+        ("stranded_time", Unit.DURATION, "0 s", 0),
+        ("call_loss", Unit.SHARE, "1 %", 0.01),
+    ],
+)
+def test_what_is_counted_is_exact(metric: str, unit: Unit, at_most: str, value: float):
+    """Two failovers are two, and a time of nothing is nothing: at the bound they keep it."""
+    judged = banded(metric, unit, at_most, value)
+
+    assert (Outcome.PASS, 0.0) == (judged.outcome, judged.uncertainty)
+
+
+def banded(metric: str, unit: Unit, at_most: str, value: float) -> Verdict:
+    """The verdict on a value where times are known to 150 us."""
+    objective = Objective(metric, "heartbeat", at_most)
+    return judge(objective, Ask("heartbeat", Window(0, 90 * S)), Measurement(value, unit, 9000, 100), 150_000)
+
+
+@pytest.mark.parametrize(("calibrated", "band"), [(None, 150_000 + 100_000), (40_000, 150_000 + 40_000)])
+def test_the_band_is_the_worst_links_lateness_both_ways_and_the_hosts_own(calibrated: float | None, band: float):
+    """A direction without packets adds nothing."""
+    links = {
+        "starlink up": {"late_p99_ns": 90_000},
+        "starlink down": {"late_p99_ns": 60_000},
+        "lte up": {"late_p99_ns": 100_000},
+        "lte down": {"late_p99_ns": None},
+    }
+
+    assert band == Fidelity(True, links=links, calibrated_ns=calibrated).band_ns
