@@ -6,6 +6,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 AZURITE := $(VENV)/azurite
+REPORT := $(VENV)/report
 VM_HUB := build/vm-hub
 NETEM := build/netem
 SCENARIO ?= starlink-blackout
@@ -20,7 +21,7 @@ SANDBOX = setpriv --pdeathsig KILL -- unshare --net --pid --mount --ipc --uts --
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
-setup: $(VENV)/.host $(VENV)/.python $(AZURITE)/.installed ## install and build everything: packages, Python, Azurite, C core
+setup: $(VENV)/.host $(VENV)/.python $(AZURITE)/.installed $(REPORT)/.installed ## install and build everything: packages, Python, Azurite, uPlot, C core
 	@$(MAKE) --silent core  # after the host's packages, which bring the compiler
 	@$(BIN)/python -m compileall -q testbed  # by the user: root writes no bytecode here
 
@@ -48,6 +49,10 @@ $(VM_HUB)/hub.img: tests/vm/image.sh
 test-netem: root setup $(NETEM)/programs.img ## the netem back end and Debian's kernel, in a virtual machine; minutes
 	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) -v -k "netem or segments" tests/system/link/test_contract.py \
 		tests/system/link/test_agreement.py tests/system/link/test_segments.py tests/system/run/test_netem.py
+
+test-report: root setup ## reports in headless Chromium, which is installed for it where there is none (100 MB)
+	command -v chromium > /dev/null || $(AS_ROOT) apt-get install -qq --no-install-recommends chromium
+	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider -rs tests/system/report
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 -m ci scenarios
@@ -97,4 +102,8 @@ $(AZURITE)/.installed: testbed/tenant/package.json testbed/tenant/package-lock.j
 	@sh setup/azurite.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-scenario suite mutations bench traces clean core root
+$(REPORT)/.installed: testbed/report/package.json testbed/report/package-lock.json requirements-node.txt | $(VENV)/.python
+	@sh setup/report.sh $(VENV)
+	@touch $@
+
+.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench traces clean core root

@@ -21,7 +21,9 @@ from testbed.cli import (
     doctor,
     history,
     link,
-    result,
+    plot,
+    report,
+    results,
     role,
     run,
     scenario,
@@ -32,7 +34,7 @@ from testbed.cli import (
 from testbed.errors import TestbedError
 
 _COMMANDS = (
-    *(run, campaign, compare, baseline, affected, history, scenario, result),
+    *(run, campaign, results, report, plot, compare, baseline, affected, history, scenario),
     *(topology, trace, link, schema, doctor, calibrate, bench, role),
 )
 _DESCRIPTION = """\
@@ -48,6 +50,7 @@ examples:
   testbed run starlink-blackout --dry-run         check everything, print the timeline
   sudo testbed run starlink-blackout              run it
   testbed compare results/A results/B             better, same or worse, objective by objective
+  testbed results open NAME                       the report of a run, in a browser
   testbed topology show hub-two-uplinks           what is connected, every address
 
 exit status: 0 all objectives pass, 1 an objective failed, 2 bad input, 3 could not run, inconclusive or invalid

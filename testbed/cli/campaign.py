@@ -111,11 +111,11 @@ def _play(matrix: Matrix, options: argparse.Namespace, console: Console, lock: i
 
     try:
         campaign = run(matrix, folder, watch, lock)
-        from testbed.plots import (
-            sweep as figure,
-        )  # matplotlib takes longer to load than other commands to run
+        from testbed import report  # with matplotlib it takes longer to load than other commands to run
+        from testbed.plots import sweep as figure
 
         figure.write(campaign)
+        report.write_campaign(campaign)
     finally:
         owner.give(folder)
     if not options.json:

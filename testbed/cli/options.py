@@ -10,6 +10,7 @@ from testbed import paths
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import VIRTUAL
 from testbed.model.times import REAL, TIMES
+from testbed.result import shelf
 from testbed.run import plan
 
 
@@ -20,10 +21,17 @@ def completed(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> 
 
 def add_hub(parser: argparse.ArgumentParser) -> None:
     """Add which hub of a bench is meant, and what to do while somebody else has it."""
-    parser.add_argument("--hub", metavar="NAME", default="", help="which hub of the bench, where it has several")
+    parser.add_argument(
+        "--hub", metavar="NAME", default="", help="which hub of the bench, where it has several"
+    )
     parser.add_argument(
         "--wait", action="store_true", help="wait while another run has the hub (default: say who, and end)"
     )
+
+
+def add_results(argument: argparse.Action) -> None:
+    """Let the shell complete the names of kept results."""
+    completed(argument, lambda: (kept.name for kept in paths.RESULTS.glob("*") if shelf.holds(kept)))
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:

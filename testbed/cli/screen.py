@@ -176,6 +176,11 @@ def _table(tick: Tick) -> RenderableType:
     return Group(Text.assemble((_clock(tick), "bold"), "  ", events), bar, uplinks, *traffic, *objectives)
 
 
+def marked(word: str) -> Text:
+    """Return how something ended, with its mark and colour."""
+    return Text(f"{MARKS.get(word, '·')} {word}", style=_STYLES.get(word, ""))
+
+
 def as_json(value: object) -> str:
     """Return a value as the JSON that every ``--json`` prints."""
     return json.dumps(value, indent=2, default=str)

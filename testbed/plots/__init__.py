@@ -25,14 +25,12 @@ STEM = "timeline"
 SESSIONS = "(sessions)"  # the panel of all flows; no traffic can have this name
 
 
-def write(result: Result, *, svg: bool = False) -> Path:
-    """Draw the timeline of a run into its folder, as PNG and, with ``svg``, SVG; return the PNG's path."""
+def write(result: Result) -> Path:
+    """Draw the timeline of a run into its folder, as PNG; return its path."""
     with matplotlib.rc_context(dict(style.RC)):
         figure = draw(result)
         path = result.folder / f"{STEM}.png"
         figure.savefig(path, dpi=DPI, metadata={"Software": None, "Title": result.record.title})
-        if svg:
-            figure.savefig(path.with_suffix(".svg"), dpi=2 * DPI, metadata={"Date": None})
     return path
 
 

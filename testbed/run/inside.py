@@ -21,7 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from testbed import paths, plots
+from testbed import paths, plots, report
+from testbed.errors import HostError
 from testbed.faults.player import FaultPlayer
 from testbed.lab import cores
 from testbed.lab.bench import Chosen
@@ -172,6 +173,11 @@ class Run:
             tell(Step("figure"))
             with self._account.guard("the figure"):
                 plots.write(Result(self._folder, record))
+        with self._account.guard("the report"):  # the figure's mishap, if any, is in it
+            try:
+                report.write_run(Result(self._folder, self._writer.record))
+            except HostError as missing:  # no part of the run: it can be written later
+                tell(Note(f"no {report.FILE}: {missing}"))
         with self._account.guard("the list of files"):
             self._writer.list_files()
         tell(

@@ -17,6 +17,7 @@ FLOORS = (
     {"traces", "link", "lab", "metrics"},
     {"tenant", "probes", "faults", "dish", "result"},
     {"plots"},
+    {"report"},
     {"run"},
     {"campaign", "checks"},
     {"cli", "pytest_plugin"},
@@ -30,7 +31,7 @@ BESIDE: Mapping[str, set[str]] = {
     "faults": {"tenant", "probes"},
     "pytest_plugin": {"cli"},  # the same screen shows a run
 }
-FROM_RESULTS_ALONE = {"metrics", "result", "plots"}
+FROM_RESULTS_ALONE = {"metrics", "result", "plots", "report"}
 """These judge and draw from kept files, years later: nothing of the running lab may be needed."""
 
 

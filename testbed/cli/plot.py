@@ -1,0 +1,63 @@
+"""``testbed plot``: a figure from results."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from testbed import paths
+from testbed.cli import options as cli_options
+from testbed.result import shelf
+
+_DESCRIPTION = """\
+Draw a figure from results alone, as PNG, SVG or PDF, by the ending of FILE.
+"""
+_EXAMPLES = """\
+kinds:
+{kinds}
+
+examples:
+  testbed plot timeline results/20261127T142401Z-starlink-blackout       its timeline.png again
+  testbed plot decomposition results/*-starlink-blackout -o parts.pdf
+"""
+KINDS = {
+    "timeline": "one run over time: carrier, round trips, throughput, requests, verdicts",
+    "campaign": "a campaign: each objective's value in every run, against what was varied",
+}
+"""What can be drawn, for the help and for completion; testbed.plots.figures draws them, a test compares the two."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``testbed plot``."""
+    width = max(map(len, KINDS))
+    parser = commands.add_parser(
+        "plot",
+        help="draw a figure from results",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES.format(kinds="\n".join(f"  {name:{width}}  {told}" for name, told in KINDS.items())),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("kind", metavar="KIND", choices=list(KINDS), help="what to draw, see below")
+    cli_options.add_results(
+        parser.add_argument(
+            "result", metavar="RESULT", nargs="+", help="folders, or names from 'testbed results list'"
+        )
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="default: KIND.png, in the folder of a single RESULT",
+    )
+    parser.set_defaults(func=_command)
+
+
+def _command(options: argparse.Namespace) -> int:
+    from testbed.plots import figures  # matplotlib takes longer to load than the other commands take to run
+
+    folders = [shelf.find(name, paths.RESULTS) for name in options.result]
+    name = Path(f"{options.kind}.png")
+    out = options.output or (folders[0] / name if len(folders) == 1 else name)
+    print(paths.shown(figures.write(options.kind, folders, out).resolve()))
+    return 0

@@ -1,0 +1,145 @@
+"""Many runs against the objectives that they share: what a campaign's page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.model.objective import format_value
+from testbed.report import view
+from testbed.result.campaign import Campaign
+from testbed.result.store import Result
+from testbed.result.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one run measured for one objective."""
+
+    outcome: str
+    measured: str
+    margin: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as a row: what was changed in it, how it ended, a cell for each objective (None: not asked)."""
+
+    folder: Path
+    name: str
+    outcome: str
+    sentence: str
+    cells: tuple[Measured | None, ...]
+
+
+@dataclass(frozen=True)
+class ObjectiveColumn:
+    """An objective over all runs: how many met it, its worst run, and its values as shares of one scale."""
+
+    title: str
+    passed: int
+    judged: int
+    worst: str
+    dots: tuple[tuple[float, str], ...]
+    bound: float | None
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that the page of a campaign, or of several runs, shows."""
+
+    title: str
+    outcome: str
+    sentence: str
+    columns: tuple[ObjectiveColumn, ...]
+    runs: tuple[RunRow, ...]
+    died: tuple[tuple[str, str], ...] = ()
+    commits: tuple[str, ...] = ()
+
+
+def of_campaign(campaign: Campaign) -> Overview:
+    """Return a campaign's runs by what varied in them."""
+    names = {
+        result.folder: ", ".join(f"{key}={value}" for key, value in campaign.values(result).items())
+        for result in campaign.results
+    }
+    return _matrix(f"Campaign: {campaign.scenario}", campaign.results, names, tuple(campaign.died.items()))
+
+
+def of_results(results: Sequence[Result]) -> Overview:
+    """Return several runs by their scenarios and changes."""
+    return _matrix(
+        f"{len(results)} runs", results, {result.folder: result.record.title for result in results}, ()
+    )
+
+
+def _matrix(
+    title: str, results: Sequence[Result], names: dict[Path, str], died: tuple[tuple[str, str], ...]
+) -> Overview:
+    keys: dict[str, str] = {}
+    for result in results:
+        for key, verdict in _verdicts(result).items():
+            keys.setdefault(key, verdict.title)
+    runs = tuple(_run(result, names[result.folder] or result.folder.name, keys) for result in results)
+    rows = [run.name for run in runs]
+    columns = tuple(_column(keys[key], [_verdicts(r).get(key) for r in results], rows) for key in keys)
+    count = {word: sum(run.outcome == word for run in runs) for word in view.SIGNS}
+    outcome = next(
+        (word for word in ("fail", "invalid", "inconclusive") if count[word]), "pass" if runs else "invalid"
+    )
+    told = ", ".join(f"{count[word]} {name}" for word, name in _WORDS.items() if count[word])
+    commits = tuple(sorted({result.record.versions.source for result in results}))
+    return Overview(
+        title, outcome, f"{len(runs)} runs: {told or 'none was judged'}", columns, runs, died, commits
+    )
+
+
+_WORDS = {
+    "fail": "failed",
+    "invalid": "invalid or cut short",
+    "inconclusive": "inconclusive",
+    "pass": "passed",
+}
+
+
+def _verdicts(result: Result) -> dict[str, Verdict]:
+    return {v.key or f"{place} {v.title}": v for place, v in enumerate(result.record.verdicts)}
+
+
+def _run(result: Result, name: str, keys: Iterable[str]) -> RunRow:
+    outcome, sentence = view.status(result.record)
+    found = _verdicts(result)
+    return RunRow(result.folder, name, outcome, sentence, tuple(_cell(found.get(key)) for key in keys))
+
+
+def _cell(verdict: Verdict | None) -> Measured | None:
+    if verdict is None:
+        return None
+    margin = "" if verdict.margin is None else view.signed(verdict.margin, verdict.unit)
+    return Measured(str(verdict.outcome), verdict.measured, margin, verdict.reason)
+
+
+def _column(title: str, verdicts: Sequence[Verdict | None], names: Sequence[str]) -> ObjectiveColumn:
+    judged = [(verdict, name) for verdict, name in zip(verdicts, names, strict=True) if verdict is not None]
+    margins = [(v.margin, v, name) for v, name in judged if v.margin is not None]
+    values = [v.value for v, _ in judged if v.value is not None]
+    if not margins or not values:
+        return ObjectiveColumn(
+            title, sum(v.outcome == "pass" for v, _ in judged), len(judged), "", (), None, "", ""
+        )
+    _, worst, where = min(margins, key=lambda each: each[0])
+    top = max(*values, *(v.bound for v, _ in judged), 1e-9)
+    return ObjectiveColumn(
+        title=title,
+        passed=sum(v.outcome == "pass" for v, _ in judged),
+        judged=len(judged),
+        worst=f"{worst.measured} with {where}",
+        dots=tuple((v.value / top, str(v.outcome)) for v, _ in judged if v.value is not None),
+        bound=worst.bound / top,
+        low="0",
+        high=format_value(top, worst.unit),
+    )
