@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from testbed.model.topology import Topology, WireEnd
+from testbed.model.topology import Node, Topology, WireEnd
 
 _GUTTER = 3  # characters between two columns of nodes
 _LINK = "link:"  # marks an emulated link among the names of nodes
@@ -114,7 +114,12 @@ def table(topology: Topology) -> list[tuple[str, str, str, str, str]]:
     for a, b in topology.connections():
         peers[a], peers[b] = str(b), str(a)
     return [
-        (name, str(node.kind), port, address, peers.get(WireEnd(name, port), ""))
+        (name, str(node.kind), port, _addresses(node, port), peers.get(WireEnd(name, port), ""))
         for name, node in topology.nodes.items()
-        for port, address in node.ports.items()
+        for port in node.ports
     ]
+
+
+def _addresses(node: Node, port: str) -> str:
+    by_ipv6 = node.ipv6.ports.get(port, "") if node.ipv6 else ""
+    return "\n".join(filter(None, (node.ports[port], by_ipv6)))

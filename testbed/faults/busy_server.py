@@ -5,6 +5,7 @@ It answers as Azure Storage does: 503 with the error code ServerBusy.
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,10 +48,15 @@ class Server(ThreadingHTTPServer):
     """Does the handshake of TLS in the connection's own thread, so that a silent client delays nobody."""
 
     daemon_threads = True
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     request_queue_size = 128
 
     def __init__(self, port: int, certificate: str, key: str) -> None:
-        super().__init__(("", port), Busy)
+        super().__init__(("", port), Busy, bind_and_activate=False)
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.server_bind()
+        self.server_activate()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate, key)
 

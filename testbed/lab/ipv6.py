@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
+from testbed.errors import HostError
 from testbed.lab.devices import DeviceAccess
 from testbed.model.ipv6 import SECOND_NS, Delegation, Ipv6
 from testbed.model.topology import Node, NodeKind
@@ -31,7 +34,7 @@ done
 exit 1
 """
 _SETTINGS = "/proc/sys/net/ipv6/conf"
-_ABSENT = "this kernel has no IPv6, which the topology asks for; see 'testbed doctor'"
+_TOOLS = {"kea-dhcp6": "kea-dhcp6-server", "radvd": "radvd", "dhcpcd": "dhcpcd-base"}
 
 
 class Service(NamedTuple):
@@ -42,10 +45,19 @@ class Service(NamedTuple):
     prepare: str
 
 
+def require() -> None:
+    """Raise HostError where this host cannot give IPv6 to anybody."""
+    if not Path(_SETTINGS).is_dir():
+        raise HostError("this kernel has no IPv6, which the topology asks for; take one without, or another kernel")
+    for tool, package in _TOOLS.items():
+        if shutil.which(tool) is None:
+            expected = f"install the package {package} ('testbed doctor' lists all)"
+            raise HostError(f"{tool} is missing, which IPv6 needs; {expected}")
+
+
 def configuration(node: Node) -> Iterator[str]:
     """Yield the shell lines that give a node its IPv6; a client only learns to listen for advertisements."""
     ipv6 = node.ipv6 or Ipv6()
-    yield f"test -d {_SETTINGS} || {{ echo {json.dumps(_ABSENT)} >&2; exit 1; }}"
     for name in ("default", "all"):
         yield f"echo 0 > {_SETTINGS}/{name}/disable_ipv6"
     routes = node.kind not in (NodeKind.CLIENT, NodeKind.TENANT)

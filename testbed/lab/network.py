@@ -56,6 +56,9 @@ class Network:
 
         Raises HostError when Mininet lacks a tool, RunError when a node cannot be configured.
         """
+        dual = bool(self.topology.delegations)
+        if dual:
+            ipv6.require()
         try:
             self._nodes = self._build_nodes()
         except SystemExit as error:  # Mininet's answer to a missing tool
@@ -65,7 +68,6 @@ class Network:
         self.devices = {name: NamespaceAccess(name, node.pid) for name, node in self._nodes.items()}
         for name, device in self.devices.items():
             node = self.topology.nodes.get(name)
-            dual = bool(self.topology.delegations)
             script = "\n".join(configuration(node, dual) if node else _emulator_script(self.topology))
             _run(device, f"{PRIVATE_FILES}\n{script}")
         if self._bench_hub:

@@ -15,6 +15,7 @@ from testbed.metrics.columns import integers
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.flows import Session, Stall, Track, flows, rhythm, silence, stall
 from testbed.metrics.window import Window
+from testbed.model.facts import Facts
 from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES, TENANT_ENDED
 
 SILENT_NS = 3_000_000_000
@@ -136,18 +137,22 @@ def _compared(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], dict[str, NDArray[np.float64]]]:
     """Return in which slots a track was certainly at home, in which elsewhere, and what each uplink let out."""
     arrived, _ = np.histogram(track.t_ns, edges, weights=track.bytes)
-    out = {name: _net(links, name, track.direction, edges) for name in evidence.facts.uplinks}
+    out = {name: _net(evidence.facts, links, name, track.direction, edges) for name in evidence.facts.uplinks}
     preferred = out[evidence.facts.preferred]
     others = np.asarray(sum(out.values()) - preferred, np.float64)
     return arrived > others, (arrived > preferred) & (arrived <= others), out
 
 
-def _net(links: pa.Table, uplink: str, direction: str, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+def _net(
+    facts: Facts, links: pa.Table, uplink: str, direction: str, edges: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Return what an uplink let out in each slot, in bytes, without the heartbeat."""
+    heartbeat = HEARTBEAT_FRAME_BYTES + facts.longer_by(facts.heartbeat)
+    newcomer = NEW_FLOW_FRAME_BYTES + facts.longer_by(facts.new_flows)
     mine = links.filter(pc.and_(pc.equal(links["link"], uplink), pc.equal(links["direction"], direction)))
-    net = integers(mine, "bytes_out") - HEARTBEAT_FRAME_BYTES * integers(mine, HEARTBEAT)
+    net = integers(mine, "bytes_out") - heartbeat * integers(mine, HEARTBEAT)
     if NEW_FLOWS in mine.column_names:
-        net = net - NEW_FLOW_FRAME_BYTES * integers(mine, NEW_FLOWS)
+        net = net - newcomer * integers(mine, NEW_FLOWS)
     counted, _ = np.histogram(integers(mine, "t_ns"), edges, weights=net)
     return np.asarray(counted, np.float64)
 

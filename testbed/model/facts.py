@@ -10,7 +10,9 @@ from testbed.model.event import Kind
 from testbed.model.ipv6 import DelegatedPrefix
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
-from testbed.model.traffic import UdpEcho, UdpFlows
+from testbed.model.traffic import UdpEcho, UdpFlows, family
+
+IPV4_HEADER_BYTES, IPV6_HEADER_BYTES = 20, 40
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Happening:
 class Facts:
     """What gives samples a meaning: the run's length, its uplinks (the preferred one first), its heartbeat and its
     stream of new flows (``""``: none), its events, and which uplinks are paid for by volume (``tariffs``: USD a
-    byte, where one is known), and which IPv6 prefixes the uplinks' CPEs delegate, and when."""
+    byte, where one is known), and which IPv6 prefixes the uplinks' CPEs delegate, and when;
+    ``by_ipv6`` is the traffic that goes by it."""
 
     duration_ns: int
     uplinks: tuple[str, ...]
@@ -42,6 +45,7 @@ class Facts:
     tariffs: Mapping[str, float] = field(default_factory=dict)
     new_flows: str = ""
     prefixes: tuple[DelegatedPrefix, ...] = ()
+    by_ipv6: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, scenario: Scenario, topology: Topology) -> Facts:
@@ -62,11 +66,16 @@ class Facts:
             tariffs={u.name: u.tariff for u in uplinks if u.tariff is not None},
             new_flows=next(iter(newcomers), ""),
             prefixes=tuple(_prefixes(scenario, topology)),
+            by_ipv6=tuple(name for name, traffic in scenario.traffic.items() if family(traffic) == "ipv6"),
         )
 
     @property
     def preferred(self) -> str:
         return self.uplinks[0]
+
+    def longer_by(self, traffic: str) -> int:
+        """Return how many bytes longer a packet's header is than IPv4's."""
+        return IPV6_HEADER_BYTES - IPV4_HEADER_BYTES if traffic in self.by_ipv6 else 0
 
     def faults(self, uplink: str) -> tuple[Happening, ...]:
         """Return the events of one uplink in the order of their start."""

@@ -181,10 +181,12 @@ class HttpsKeepalive(_ToTenant):
     kind: Literal["https-keepalive"]
     every: Duration = 10**9
     timeout: Duration = 30 * 10**9
+    family: Family = "ipv4"
 
     @property
     def pace(self) -> str:
-        return f"a request every {units.format_duration(self.every)}, {self.from_} to {self.to}"
+        ends = f"{self.from_} to {self.to}{_by(self.family)}"
+        return f"a request every {units.format_duration(self.every)}, {ends}"
 
     def problems(self) -> Iterable[Problem]:
         if not 50 * 10**6 <= self.every <= 60 * 10**9:

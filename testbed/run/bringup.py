@@ -117,7 +117,13 @@ def bring_up(
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
         tenant = AzuriteTenant(
-            tenant_node, SECRETS, logs, now(), lifetime=life, address=topology.tenant_address("ipv4")
+            tenant_node,
+            SECRETS,
+            logs,
+            now(),
+            lifetime=life,
+            address=topology.tenant_address("ipv4"),
+            dual_stack=bool(topology.tenant_address("ipv6")),
         )
         tenant.open()
         network.start_services({tenant.endpoint.host: tenant.endpoint.address})

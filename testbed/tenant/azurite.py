@@ -73,9 +73,13 @@ class AzuriteTenant(Tenant):
         lifetime: timedelta = timedelta(hours=12),
         address: str = "203.0.113.10",
         container: str = "content",
+        *,
+        dual_stack: bool = False,
     ) -> None:
+        """With ``dual_stack`` it listens on all of the device's addresses, IPv6 too."""
         self._device, self._logs = device, logs
         account = f"testbed{secrets.token_hex(6)}"
+        self._listen = "::" if dual_stack else address
         self._key = base64.b64encode(secrets.token_bytes(64)).decode()
         host = f"{account}.blob.core.windows.net"
         self._files = issue(secrets_folder, host, address, now, lifetime)
@@ -92,7 +96,7 @@ class AzuriteTenant(Tenant):
         folder = azurite_folder()
         if not (folder / SERVER).is_file():
             raise HostError(f"Azurite is not installed in {folder}; run 'make setup'")
-        options = f"--blobHost {self._endpoint.address} --blobPort {self._endpoint.port}".split()
+        options = f"--blobHost {self._listen} --blobPort {self._endpoint.port}".split()
         options += ["--cert", str(self._files.certificate), "--key", str(self._files.key)]
         options += ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
         environment = os.environ | {
