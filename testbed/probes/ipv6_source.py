@@ -31,6 +31,8 @@ class Ipv6SourceProbe(ScriptedProbe):
         return script.rows()
 
     def heard(self, row: Row) -> bool | None:
+        if "address" not in row:  # that it is ready
+            return None
         self._address = row["address"]
         return self._address is not None
 
