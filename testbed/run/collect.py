@@ -6,6 +6,7 @@ import shutil
 from dataclasses import asdict, replace
 
 from testbed.lab import bench
+from testbed.link import calibration
 from testbed.link.fidelity import Budget
 from testbed.link.fidelity import Certificate as Certificate
 from testbed.link.native import read_bins
@@ -23,8 +24,12 @@ def collect(lab: Rig, job: Job, account: Account, stolen_share: float | None) ->
     for name, probe in lab.probes.items():  # while the links are up: answers may still be waited for
         with account.guard(f"the samples of {name}", of=name):
             probe.finish()
+    host = None
+    with account.guard("the host's calibration"):
+        host = calibration.kept()
     with account.guard("the links' records", of=EVERYTHING):
         fidelity = _fidelity(lab.links.close(), job.scenario.fidelity)
+        fidelity = replace(fidelity, calibrated_ns=host.rtt_p99_ns if host else None)
         account.writer.update(fidelity=replace(fidelity, stolen_share=stolen_share))
         account.writer.keep("links", read_bins(lab.links.records))
     if job.bench is not None and not job.scenario.hub.closed:  # a virtual hub's are here already

@@ -157,7 +157,7 @@ class Run:
         evidence = Result(self._folder, record).evidence
         fidelity = record.fidelity or Fidelity(False, record.invalid)
         error = rtt_error(evidence, evidence.facts.heartbeat).value
-        verdicts = evaluate(self._job.scenario, evidence, record.invalid, record.ends)
+        verdicts = evaluate(self._job.scenario, evidence, record.invalid, record.ends, fidelity.band_ns)
         fidelity = replace(fidelity, rtt_error_p95_ns=error)
         self._writer.update(unknown={**record.unknown, **closed.hidden(evidence)})
         self._writer.update(
