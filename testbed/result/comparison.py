@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
@@ -12,26 +13,35 @@ from testbed.model.objective import Unit, format_value
 from testbed.result import junit
 from testbed.result.compare import Comparison, Row, Word
 
-HEADINGS = ("objective", "base", "candidate", "difference", "95 % interval", "found from", "N")
+HEADINGS = ("objective", "base", "candidate", "difference (95 %)", "found from", "N")
 _TAGS = {Word.WORSE: "failure", Word.INCONCLUSIVE: "skipped"}
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return a row's cells, HEADINGS, with units; what is not known is a dash."""
-    interval = "–"
-    if row.exact and row.difference is not None:
-        interval = "exact"
-    elif row.low is not None and row.high is not None:
-        interval = f"{signed(row.low, row.unit)} .. {signed(row.high, row.unit)}"
     return (
-        row.title,
+        asked(row.title),
         _shown(row.base, row.unit),
         _shown(row.candidate, row.unit),
-        "–" if row.difference is None else signed(row.difference, row.unit),
-        interval,
+        known(row),
         found_from(row),
         str(row.pairs),
     )
+
+
+def asked(title: str) -> str:
+    """Return what an objective measures, without its bound: ``interruption of heartbeat in 6 s .. 14 s``."""
+    return re.sub(r" at (?:most|least) .*?(?= in |$)", "", title)
+
+
+def known(row: Row) -> str:
+    """Return a row's difference and how well it is known: ``+20 ms ± 1.4 ms``."""
+    if row.difference is None:
+        return "–"
+    told = signed(row.difference, row.unit)
+    if row.exact:
+        return f"{told}, exact"
+    return told if row.high is None else f"{told} ± {difference(row.high - row.difference, row.unit)}"
 
 
 def found_from(row: Row) -> str:
@@ -43,7 +53,7 @@ def found_from(row: Row) -> str:
 
 def difference(value: float, unit: Unit) -> str:
     """Write the size of a difference: of shares in points, ``1.2 points``."""
-    text = format_value(abs(value), unit)
+    text = f"{abs(value):.3g}" if unit is Unit.COUNT else format_value(abs(value), unit)
     return text.replace(" %", " points") if unit is Unit.SHARE else text
 
 
@@ -57,9 +67,9 @@ def summary(comparison: Comparison) -> str:
     words = comparison.words()
     told = [f"{words[word]} {word}" for word in (Word.WORSE, Word.BETTER, Word.INCONCLUSIVE, Word.SAME) if words[word]]
     if comparison.unlike:
-        told.append(f"{len(comparison.unlike)} pairs unlike")
+        told.append(f"unlike pairs: {len(comparison.unlike)}")
     if comparison.alone:
-        told.append(f"{len(comparison.alone)} runs without a partner")
+        told.append(f"runs without a partner: {len(comparison.alone)}")
     return ", ".join(told) or "nothing to compare"
 
 
@@ -82,7 +92,7 @@ def markdown(comparison: Comparison, base: str, candidate: str) -> str:
         for row in rows:
             lines.append(_line((f"**{row.word}**" if row.word in _TAGS else str(row.word), *cells(row))))
         reasons = [row for row in comparison.rows if row.scenario == scenario and row.reason]
-        lines += ["", *(f"- {_escaped(row.title)}: {_escaped(row.reason)}" for row in reasons)]
+        lines += ["", *(f"- {_escaped(asked(row.title))}: {_escaped(row.reason)}" for row in reasons)]
     return "\n".join(lines).rstrip() + "\n"
 
 

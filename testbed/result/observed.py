@@ -53,7 +53,7 @@ def _resolution(verdict: Verdict) -> float:
     if verdict.unit is Unit.COUNT:
         return 1.0
     if verdict.unit is Unit.SHARE and verdict.samples:
-        return 1 / verdict.samples
+        return float(f"{1 / verdict.samples:.3g}")
     return 2 * (verdict.uncertainty or 0.0)
 
 

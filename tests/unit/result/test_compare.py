@@ -14,6 +14,7 @@ from testbed.cli import main
 from testbed.errors import InputError
 from testbed.model.objective import Unit
 from testbed.model.threshold import Thresholds
+from testbed.result import comparison
 from testbed.result.campaign import Campaign
 from testbed.result.compare import Comparison, Row, Word, _judged, compare
 from testbed.result.comparison import cells, markdown, suites
@@ -159,7 +160,7 @@ def test_one_pair_is_exact_where_chance_has_no_part():
     """In simulated time the same run gives the same bits."""
     row = only(compare(side([2 * S], exact=True), side([3 * S], exact=True)))
 
-    assert (Word.WORSE, "exact") == (row.word, cells(row)[4])
+    assert (Word.WORSE, "+1 s, exact") == (row.word, cells(row)[3])
     assert Word.SAME is only(compare(side([2 * S], exact=True), side([2 * S], exact=True))).word
 
 
@@ -302,7 +303,7 @@ def test_a_folder_of_runs_is_a_side(folders: tuple[Path, Path], capsys: pytest.C
     assert 1 == main(["compare", *map(str, folders)])
 
     printed = capsys.readouterr().out
-    for expected in ("worse", "+300 ms", "2.26 s", "2.56 s", "1 worse", "interruption"):
+    for expected in ("worse", "+300 ms ±", "2.26 s", "2.56 s", "1 worse", "interruption"):
         assert expected in printed
     assert 0 == main(["compare", str(folders[0]), str(folders[0])])
 
@@ -332,7 +333,7 @@ def test_markdown_is_a_table(folders: tuple[Path, Path], capsys: pytest.CaptureF
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("after against " + str(folders[0]) + ": 1 worse")
     rows = [line for line in lines if line.startswith("| ")]
-    assert rows[2].startswith("| **worse** | interruption of heartbeat at most 3 s | 2.26 s | 2.56 s | +300 ms |")
+    assert rows[2].startswith("| **worse** | interruption of heartbeat | 2.26 s | 2.56 s | +300 ms ± 1.963 ms |")
     assert 1 == len({line.count("|") for line in rows})
 
 
@@ -372,3 +373,16 @@ def test_simulated_runs_are_exact():
     """Chance has no part in them."""
     assert Observed.of(replace(record(), fidelity=Fidelity(True, backend="simulated")), "r").exact
     assert not Observed.of(record(), "r").exact
+
+
+@pytest.mark.parametrize(
+    ("title", "asked"),
+    [
+        ("interruption of heartbeat at most 3 s", "interruption of heartbeat"),
+        ("hit_ratio of it (hit) at least 6 % in 1 s .. 4 s", "hit_ratio of it (hit) in 1 s .. 4 s"),
+        ("metered_cost at most 0.05 USD", "metered_cost"),
+    ],
+)
+def test_a_row_is_called_by_what_it_measures(title: str, asked: str):
+    """Its bound is another question."""
+    assert asked == comparison.asked(title)
