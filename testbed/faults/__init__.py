@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.faults.actor import Actor, FaultSite
 from testbed.faults.black_hole import BlackHole
+from testbed.faults.content_changes import ContentChanges
 from testbed.faults.dns_failure import DnsFailure
 from testbed.faults.path_mtu import PathMtu
 from testbed.faults.port import DhcpDown, OtherLease, Unplug
@@ -21,6 +22,7 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
     Kind.REBOOT: (Reboot, Boot),
     Kind.TENANT_ERRORS: (TenantErrors,),
     Kind.TENANT_BLACK_HOLE: (TenantBlackHole,),
+    Kind.CONTENT_CHANGES: (ContentChanges,),
     Kind.DNS_FAILURE: (DnsFailure,),
     Kind.BLACK_HOLE: (BlackHole,),
     Kind.MTU: (PathMtu,),
@@ -33,7 +35,7 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
 
 
 def actors_for(events: Iterable[Event], site: FaultSite) -> Iterator[Actor]:
-    """Yield the actors of each event that needs some."""
-    played = [event for event in events if event.kind in ACTORS]
+    """Yield the actors of each event that needs some, in the order of time."""
+    played = sorted((event for event in events if event.kind in ACTORS), key=lambda event: event.at)
     for number, event in enumerate(played):
         yield from (actor(event, site, number) for actor in ACTORS[event.kind])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from testbed.lab.parts import Part, last_line
 from testbed.model.event import Event
 from testbed.model.topology import Topology, WireEnd
 from testbed.model.uplink import Mtu
-from testbed.tenant.backend import Endpoint
+from testbed.tenant.backend import Endpoint, NewContent
 
 if TYPE_CHECKING:
     from testbed.lab.devices import DeviceAccess
@@ -33,12 +33,14 @@ class FaultSite:
     """Where faults are applied: the built network and the tenant's endpoint; ``logs`` is for stand-ins.
 
     ``mtus`` is what the path of an uplink takes when nothing is wrong, where that is not what Ethernet does.
+    ``revise()`` makes the next version of the tenant's content ready; None where nobody can.
     """
 
     network: Network
     endpoint: Endpoint
     logs: Path
     mtus: Mapping[str, Mtu] = field(default_factory=dict)
+    revise: Callable[[], NewContent] | None = None
 
     @property
     def topology(self) -> Topology:

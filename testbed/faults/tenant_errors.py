@@ -1,4 +1,7 @@
-"""A tenant that is busy: every new request is answered 503, as Azure Storage does, open connections are reset."""
+"""A tenant that refuses: every new request is answered 403, 429 or 503, as Azure Storage does.
+
+Open connections are reset.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from testbed.errors import RunError
 from testbed.faults.actor import Actor, FaultSite, StandIn
 from testbed.model.event import Event
 
+BUSY = 503
 PORT = 8503
 """Of the first stand-in; the others have those behind it."""
 
@@ -23,9 +27,10 @@ class TenantErrors(Actor):
         if site.endpoint.identity is None:
             raise RunError(f"{event.title}: only a tenant of the lab can be made to answer so")
         identity = site.endpoint.identity
-        arguments = (str(self._port), str(identity.certificate), str(identity.key))
-        log = site.logs / f"busy-{number}.log"
-        self.stand_ins = [StandIn(site.tenant, "testbed.faults.busy_server", arguments, log)]
+        answer = (str(event.status or BUSY), str(event.retry_after // 10**9))
+        arguments = (str(self._port), str(identity.certificate), str(identity.key), *answer)
+        log = site.logs / f"refusing-{number}.log"
+        self.stand_ins = [StandIn(site.tenant, "testbed.faults.refusing_server", arguments, log)]
 
     def apply(self) -> None:
         port = self.site.endpoint.port

@@ -12,6 +12,7 @@ from testbed.metrics.measurement import Ask
 from testbed.metrics.requests import Requests, requests
 from testbed.metrics.return_to_preferred import returned_at
 from testbed.metrics.window import Window
+from testbed.model.event import Kind
 from testbed.model.facts import Happening
 
 
@@ -48,13 +49,13 @@ class Decomposition:
 
 def decompose(evidence: Evidence) -> tuple[Decomposition, ...]:
     """Return one decomposition for each event on the uplink that carried the heartbeat when it began,
-    and for each fault of the tenant or the resolver."""
+    and for each fault of the tenant or the resolver: new content is none."""
     seen = evidence.carrier
     events = sorted(evidence.facts.events, key=lambda event: event.start_ns)
     return tuple(
         _of_uplink(evidence, seen, event) if event.uplink else _of_service(evidence, event)
         for event in events
-        if event.uplink in ("", _holder(seen, event.start_ns))
+        if event.uplink in ("", _holder(seen, event.start_ns)) and event.kind != Kind.CONTENT_CHANGES
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,8 @@ from testbed.model.traffic import SESSION_ENDS, TENANT_ENDED
 
 UDP_OVERHEAD_BYTES = 8 + 20 + 14
 """UDP, IP and Ethernet headers of a packet."""
+QUIC_OVERHEAD_BYTES = UDP_OVERHEAD_BYTES + 1 + 8 + 2 + 16
+"""Of a small echo: its packet's headers, QUIC's short header with an identifier of 8 bytes, the seal; at least."""
 REQUEST_OVERHEAD_BYTES = 22 + 2 * (20 + 20 + 14)
 """Of a small request: its TLS record, its frame's headers, and the frame that acknowledges the answer; at least."""
 
@@ -131,8 +134,8 @@ def _transfers(name: str, table: pa.Table, evidence: Evidence) -> Iterator[Sessi
             )
 
 
-def _connections(name: str, table: pa.Table, evidence: Evidence) -> Iterator[Session]:
-    """Yield the sessions of an https-keepalive: progress is an answer."""
+def _connections(overhead_bytes: int, name: str, table: pa.Table, evidence: Evidence) -> Iterator[Session]:
+    """Yield the sessions of an https-keepalive or a QUIC connection: progress is an answer."""
     table = table.sort_by("t_ns")
     for number in np.unique(integers(table, "session")):
         mine = table.filter(pc.equal(table["session"], int(number)))
@@ -141,7 +144,7 @@ def _connections(name: str, table: pa.Table, evidence: Evidence) -> Iterator[Ses
         reached = answered | np.isin(event, SESSION_ENDS)
         if not reached.any():
             continue
-        size = integers(mine, "bytes")[answered] + REQUEST_OVERHEAD_BYTES
+        size = integers(mine, "bytes")[answered] + overhead_bytes
         track = Track("up", done_ns[answered], size)
         began = int(integers(mine, "t_ns")[reached][0])
         over = np.flatnonzero(np.isin(event, SESSION_ENDS) & (done_ns < evidence.facts.duration_ns))
@@ -186,6 +189,7 @@ def _calls(name: str, table: pa.Table, _: Evidence) -> Iterator[Session]:
 
 _READERS: Mapping[str, Reader] = {
     "tcp-transfer": _transfers,
-    "https-keepalive": _connections,
+    "https-keepalive": partial(_connections, REQUEST_OVERHEAD_BYTES),
+    "quic": partial(_connections, QUIC_OVERHEAD_BYTES),
     "udp-call": _calls,
 }

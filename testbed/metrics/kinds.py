@@ -11,7 +11,9 @@ METADATA = "testbed.kind"
 
 # Most particular first: a transfer has what a connection has, too.
 _COLUMNS: Mapping[str, frozenset[str]] = {
+    "sdk-upload": frozenset({"acknowledged_ns", "durable", "again"}),
     "http-put": frozenset({"acknowledged_ns", "durable"}),
+    "dns-query": frozenset({"name", "rcode"}),
     "http-get": frozenset({"cache", "ttfb_ns"}),
     "tcp-transfer": frozenset({"session", "end", "direction", "event"}),
     "https-keepalive": frozenset({"session", "event", "latency_ns"}),

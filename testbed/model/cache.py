@@ -33,8 +33,9 @@ class Cache:
 
     Content is fetched in slices of ``slice`` bytes, each by one request for which all others wait for ``lock``.
     An uplink that stands still for ``read_timeout`` while content comes is taken for dark. An object is
-    served for ``fresh`` without asking the tenant again. What is left out follows from the slowest
-    rate that the scenario gives an uplink.
+    served for ``fresh`` without asking the tenant again, and while the tenant is asked, cannot be reached or refuses
+    for as long as it takes, unless ``stale`` is off. What is left out follows from the slowest rate that the scenario
+    gives an uplink.
     """
 
     size: Size = 2 * 10**9
@@ -42,6 +43,7 @@ class Cache:
     lock: Duration = 0
     read_timeout: Duration = 0
     fresh: Duration = 0
+    stale: bool = True
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def patience(self, down_bps: int, up_bps: int) -> Patience:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     REBOOT = "reboot"
     TENANT_ERRORS = "tenant_errors"
     TENANT_BLACK_HOLE = "tenant_black_hole"
+    CONTENT_CHANGES = "content_changes"
     DNS_FAILURE = "dns_failure"
     BLACK_HOLE = "black_hole"
     MTU = "mtu"
@@ -75,10 +76,15 @@ FAULTS: Mapping[Kind, Fault] = {
         by_link=True,
         touches=_LINK | _PORT | _LEASES,
     ),
-    Kind.TENANT_ERRORS: Fault("new requests are answered 503, open connections reset", "the tenant"),
+    Kind.TENANT_ERRORS: Fault(
+        "new requests are refused, open connections reset", "the tenant", keys=("status", "retry_after")
+    ),
     Kind.TENANT_BLACK_HOLE: Fault("packets to the tenant's service vanish", "the tenant"),
     Kind.DNS_FAILURE: Fault(
         "the resolver fails", "the resolver", keys=("answer",), or_uplink=True, touches=frozenset({"names"})
+    ),
+    Kind.CONTENT_CHANGES: Fault(
+        "every object of the tenant's content gets a new version", "the tenant", touches=frozenset({"content"})
     ),
     Kind.BLACK_HOLE: Fault(
         "some packets vanish both ways, others pass",
@@ -122,6 +128,8 @@ HARMLESS = (Kind.TARGET_DOWN,)
 """An uplink carries as before while these last: they are no reason to leave it."""
 _KEYS = tuple(dict.fromkeys(key for fault in FAULTS.values() for key in fault.keys))
 Protocol = Literal["tcp", "udp", "icmp"]
+REFUSALS = (403, 429, 503)
+"""The statuses with which a tenant can refuse."""
 
 
 Lasting = Annotated[
@@ -141,6 +149,9 @@ class Event:
     and says so to who sent a longer one, unless ``icmp`` is off. ``target_down`` silences the topology's first probe
     target, the one with the ``address``, or ``all``. What the CPE leases during a ``lease`` is ``address``, for
     ``time``; with ``refused`` it says no to everyone. After a ``reboot`` with an ``address`` it leases that for good.
+    A tenant with ``tenant_errors`` answers with a ``status`` of
+    REFUSALS (503 where it is not said), 429 and 503 with a ``Retry-After`` where one is given. ``content_changes``
+    says how long the tenant may take until it has all of the new versions, each replaced whole.
     """
 
     at: Duration
@@ -152,6 +163,7 @@ class Event:
     reboot: Duration = 0
     tenant_errors: Duration = 0
     tenant_black_hole: Duration = 0
+    content_changes: Duration = 0
     dns_failure: Duration = 0
     black_hole: Duration = 0
     mtu: Duration = 0
@@ -172,6 +184,8 @@ class Event:
     address: str = ""
     time: Duration = 0
     refused: bool = False
+    status: int = 0
+    retry_after: Duration = 0
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -242,6 +256,10 @@ class Event:
             how.append(f"for {units.format_duration(self.time)}")
         if self.refused:
             how.append("refused")
+        if self.status:
+            how.append(f"status {self.status}")
+        if self.retry_after:
+            how.append(f"again after {units.format_duration(self.retry_after)}")
         return f"({', '.join(how)})" if how else ""
 
     def problems(self) -> Iterable[Problem]:
@@ -289,6 +307,14 @@ class Event:
             yield Problem(self.place.at("address"), "address is 'all'", "write an IP address")
         if self.address not in ("", ALL) and not is_address(self.address):
             yield Problem(self.place.at("address"), f"address is {self.address!r}", "write an IP address")
+        if self.status not in (0, *REFUSALS):
+            yield Problem(self.place.at("status"), f"status is {self.status}", "write 403, 429 or 503")
+        if self.retry_after and self.status == 403:
+            expected = "leave it away: who has no right is not asked to come again"
+            yield Problem(self.place.at("retry_after"), "retry_after of a 403", expected)
+        if self.retry_after % 10**9:
+            found = f"retry_after is {units.format_duration(self.retry_after)}"
+            yield Problem(self.place.at("retry_after"), found, "write whole seconds")
 
     def _key_problems(self, fault: Fault) -> Iterator[Problem]:
         given = [key for key in _KEYS if getattr(self, key) != getattr(Event, key)]

@@ -30,7 +30,8 @@ class MetricSpec:
 
     ``of`` has the kinds of traffic that it can measure, none where it looks at the uplinks themselves;
     ``together``: without a name it is about all of the scenario's traffic of these kinds, not about one.
-    ``by_uplink``: an objective may restrict it to one uplink; ``by_status``: to hits or misses.
+    ``by_uplink``: an objective may restrict it to one uplink; ``by_status``: to hits or misses; ``by_content``: where
+    it is of requests, to cached content.
     """
 
     unit: Unit
@@ -39,6 +40,7 @@ class MetricSpec:
     together: bool = False
     by_uplink: bool = False
     by_status: bool = False
+    by_content: bool = True
     of_loss: bool = False
 
     @property
@@ -51,8 +53,8 @@ class MetricSpec:
 
 
 _HEARTBEAT, _NEW_FLOWS, _REQUESTS = ("udp-echo",), ("udp-flows",), ("http-get",)
-_CALLS, _UPLOADS = ("udp-call",), ("http-put",)
-_FLOWS = ("tcp-transfer", "https-keepalive", "udp-call")
+_CALLS, _UPLOADS, _NAMES = ("udp-call",), ("http-put", "sdk-upload"), ("dns-query",)
+_FLOWS = ("tcp-transfer", "https-keepalive", "quic", "udp-call")
 
 METRICS: Mapping[str, MetricSpec] = {
     "interruption": MetricSpec(Unit.DURATION, _HEARTBEAT + _NEW_FLOWS, "longest gap of the heartbeat"),
@@ -84,12 +86,20 @@ METRICS: Mapping[str, MetricSpec] = {
         "bytes to clients that the uplinks were spared, by the links' counters",
         together=True,
         by_uplink=True,
+        by_content=False,  # the links count bytes, whatever they were asked for
     ),
     "edge_served": MetricSpec(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache in under 20 ms"),
     "stale_age_p95": MetricSpec(Unit.DURATION, _REQUESTS, "95th percentile of the age of stale answers"),
     "stale_age_max": MetricSpec(Unit.DURATION, _REQUESTS, "age of the oldest stale answer"),
+    "stale_after_change": MetricSpec(
+        Unit.DURATION, _REQUESTS, "time after a change of content in which the old version was still served"
+    ),
     "correctness": MetricSpec(Unit.SHARE, _REQUESTS, "complete answers that were right to the last byte"),
+    "range_correctness": MetricSpec(
+        Unit.SHARE, _REQUESTS, "answers to requests for a range that were this range, byte for byte"
+    ),
     "availability": MetricSpec(Unit.SHARE, _REQUESTS, "requests answered whole and right"),
+    "dns_availability": MetricSpec(Unit.SHARE, _NAMES, "queries of LAN clients answered with the right address"),
     "ttfb_p50": MetricSpec(Unit.DURATION, _REQUESTS, "median time to first byte", by_status=True),
     "ttfb_p95": MetricSpec(Unit.DURATION, _REQUESTS, "95th percentile of the time to first byte", by_status=True),
     "ttfb_p99": MetricSpec(Unit.DURATION, _REQUESTS, "99th percentile of the time to first byte", by_status=True),
@@ -228,9 +238,13 @@ class Objective:
         if self.uplink and not METRICS[self.metric].by_uplink:
             found = f"{self.metric} cannot be restricted to an uplink"
             yield Problem(self.place.at("uplink"), found, "leave 'uplink' away")
-        if self.content == "cached" and METRICS[self.metric].of != _REQUESTS:
+        spec = METRICS[self.metric]
+        if self.content == "cached" and spec.of != _REQUESTS:
             found = f"{self.metric} looks at no content, cached or not"
             yield Problem(self.place.at("content"), found, "leave 'content' away")
+        elif self.content == "cached" and not spec.by_content:
+            found = f"{self.metric} counts all bytes that the uplinks carried, of cached content or not"
+            yield Problem(self.place.at("content"), found, "leave 'content' away, or ask byte_hit_ratio")
         if self.status != "any" and not METRICS[self.metric].by_status:
             known = ", ".join(name for name, metric in METRICS.items() if metric.by_status)
             found = f"{self.metric} cannot be restricted to answers of one cache status"

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
-from testbed.model.quantities import Duration, Frequency, Rate, Size
+from testbed.model.quantities import Duration, Frequency, Rate, Share, Size
 from testbed.yaml import load
 
 Family = Literal["ipv4", "ipv6"]
@@ -109,16 +109,28 @@ class UdpFlows(_ToTenant):
 
 @dataclass(frozen=True, kw_only=True)
 class HttpGet(_FromClient):
-    """Open-loop requests through the hub's cache for objects of a catalogue."""
+    """Open-loop requests through the hub's cache for objects of a catalogue.
+
+    With a ``range`` each asks for so many bytes from some place of the object, as who seeks in a film does; of an
+    object that is no longer than that, for all of it. ``conditional`` is the share of requests that say which version
+    the client has, where it has one (If-None-Match), as a browser does that comes back to a page.
+    """
 
     kind: Literal["http-get"]
     catalogue: str
     rate: Frequency
     timeout: Duration = 10 * 10**9
+    range: Size = 0
+    conditional: Share = 0.0
 
     @property
     def pace(self) -> str:
-        return f"{self.rate:g} requests/s from {self.from_}, catalogue {self.catalogue}"
+        pace = f"{self.rate:g} requests/s from {self.from_}, catalogue {self.catalogue}"
+        if self.range:
+            pace += f", {units.format_size(self.range)} of each object"
+        if self.conditional:
+            pace += f", {units.format_share(self.conditional)} conditional"
+        return pace
 
     def problems(self) -> Iterable[Problem]:
         yield from _rate_problems(self.place, self.rate)
@@ -235,7 +247,98 @@ class Ipv6Source(_ToTenant):
             yield Problem(self.place.at("every"), found, "write 10 ms to 1 s")
 
 
-Traffic = UdpEcho | UdpFlows | HttpGet | HttpPut | TcpTransfer | HttpsKeepalive | UdpCall | Ipv6Source
+@dataclass(frozen=True, kw_only=True)
+class SdkUpload(_FromClient):
+    """Uploads through the hub by Azure's own SDK, each put in blocks of ``block`` and then listed.
+
+    An upload that fails is repeated until it is acknowledged. With ``overwrite`` off nothing may be replaced;
+    ``again`` is the share of uploads after which other bytes are uploaded under the same name.
+    """
+
+    kind: Literal["sdk-upload"]
+    size: Size
+    rate: Frequency
+    block: Size = 4 * 2**20
+    overwrite: bool = True
+    again: Share = 0.0
+    timeout: Duration = 10 * 10**9
+
+    @property
+    def pace(self) -> str:
+        size, block = units.format_size(self.size), units.format_size(self.block)
+        return f"{self.rate:g} uploads/s of {size} in blocks of {block} from {self.from_}"
+
+    def problems(self) -> Iterable[Problem]:
+        yield from _rate_problems(self.place, self.rate)
+        if not 1 <= self.size <= 512 * 10**6:
+            yield Problem(self.place.at("size"), f"size is {units.format_size(self.size)}", "write 1 B to 512 MB")
+        if not 64_000 <= self.block <= 64 * 10**6:
+            found = f"block is {units.format_size(self.block)}"
+            yield Problem(self.place.at("block"), found, "write 64 kB to 64 MB: a block is one request")
+        yield from _timeout_problems(self.place, self.timeout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DnsQuery(_ToTenant):
+    """Queries for the address of ``to`` at a fixed interval, to the resolver that the hub is to its LAN.
+
+    ``names``: ``new`` ones each time, which no resolver on the way can know yet, or the ``same`` one, which
+    the hub may keep in mind.
+    """
+
+    kind: Literal["dns-query"]
+    every: Duration = 200 * 10**6
+    names: Literal["new", "same"] = "new"
+    timeout: Duration = 5 * 10**9
+
+    @property
+    def pace(self) -> str:
+        name = "a new name" if self.names == "new" else "the same name"
+        return f"{name} every {units.format_duration(self.every)}, {self.from_} asks the hub"
+
+    def problems(self) -> Iterable[Problem]:
+        if not 10 * 10**6 <= self.every <= 60 * 10**9:
+            found = f"every is {units.format_duration(self.every)}"
+            yield Problem(self.place.at("every"), found, "write 10 ms to 60 s")
+        yield from _timeout_problems(self.place, self.timeout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuicEcho(_ToTenant):
+    """One QUIC connection to the tenant, with a small echo at a fixed interval.
+
+    It is known by its identifier, and so lives on behind another address. An echo that is not back for ``timeout``
+    ends it.
+    """
+
+    kind: Literal["quic"]
+    every: Duration = 200 * 10**6
+    timeout: Duration = 30 * 10**9
+
+    @property
+    def pace(self) -> str:
+        return f"an echo every {units.format_duration(self.every)}, {self.from_} to {self.to}"
+
+    def problems(self) -> Iterable[Problem]:
+        if not 20 * 10**6 <= self.every <= 60 * 10**9:
+            found = f"every is {units.format_duration(self.every)}"
+            yield Problem(self.place.at("every"), found, "write 20 ms to 60 s")
+        yield from _timeout_problems(self.place, self.timeout)
+
+
+Traffic = (
+    UdpEcho
+    | UdpFlows
+    | HttpGet
+    | HttpPut
+    | SdkUpload
+    | DnsQuery
+    | TcpTransfer
+    | HttpsKeepalive
+    | QuicEcho
+    | UdpCall
+    | Ipv6Source
+)
 IPV4: Family = "ipv4"
 
 

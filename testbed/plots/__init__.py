@@ -73,7 +73,7 @@ def _drawings(result: Result) -> Iterator[tuple[str, _Drawing]]:
         kind = kind_of(table)
         if kind == "http-get":
             yield name, _Drawing(1.9, partial(timeline.requests, result=result, name=name, table=table))
-        elif kind == "http-put":
+        elif kind in ("http-put", "sdk-upload"):
             yield name, _Drawing(1.5, partial(flows.stored, result=result, name=name))
         elif kind == "udp-call":
             yield name, _Drawing(1.1, partial(flows.call, result=result, name=name, table=table))

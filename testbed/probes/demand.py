@@ -18,6 +18,33 @@ class Request:
     object: str
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks of its object: bytes ``first`` to ``last``, or all (None).
+
+    ``conditional``: if it is another version than the client has.
+    """
+
+    first: int | None = None
+    last: int | None = None
+    conditional: bool = False
+
+
+def seek(seed: str, sizes: Sequence[int], range_bytes: int, conditional: float) -> Iterator[Asked]:
+    """Yield what each request asks of an object of its size: ranges begin anywhere, with the same chance.
+
+    Generators of their own: times and objects are those of a scenario without ranges and conditions.
+    """
+    places, conditions = random.Random(f"{seed}/ranges"), random.Random(f"{seed}/conditions")
+    for size in sizes:
+        place, condition = places.random(), conditions.random() < conditional
+        if 0 < range_bytes < size:
+            first = int(place * (size - range_bytes + 1))
+            yield Asked(first, first + range_bytes - 1, condition)
+        else:
+            yield Asked(conditional=condition)
+
+
 def draw(
     seed: str, rate_per_s: float, duration_ns: int, objects: Sequence[CatalogueObject]
 ) -> tuple[Request, ...]:

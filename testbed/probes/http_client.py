@@ -1,8 +1,13 @@
 """Sends requests at given times, whatever became of the earlier ones.
 
-``http_client.py`` runs on a client of the hub. The plan: url, timeout_s, at_once and requests ([t_ns, object,
-size, sha256], ...); see ``script.py`` for how it comes. The end interrupts what is still in flight. Standard
-output: a line of JSON for each request as it ends, with the columns of its sample but for the client.
+``http_client.py`` runs on a client of the hub. The plan: url, timeout_s, at_once and requests, each with t_ns, object,
+size, first and last (of the range that it asks for; null: the whole), conditional, and the SHA-256 of the right
+answer (sha256) and of the object (whole_sha256) in each of its versions; see ``script.py`` for how it comes. The end
+interrupts what is still in flight. Standard output: a line of JSON for each request as it ends, with the columns of
+its sample but for the client.
+
+A conditional request says the ETag of the newest answer that the client has of the object; before its first answer
+it is an ordinary one.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import aiohttp
 
 from testbed.probes import handshake
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 class HttpClient:
@@ -30,16 +35,16 @@ class HttpClient:
         self._timeout_s = plan["timeout_s"]
         self._started_ns, self._session = started_ns, session
         self._in_flight = 0
+        self._held: dict[str, tuple[str, int]] = {}  # the newest answer's ETag and version, by object
 
-    async def request(self, t_ns: int, name: str, size: int, sha256: str) -> None:
+    async def request(self, asked: Mapping[str, Any]) -> None:
         """Send one request at its time and print what became of it."""
-        await asyncio.sleep((self._started_ns + t_ns - time.time_ns()) / 1e9)
-        row: Row = {
-            "t_ns": t_ns,
-            "started_ns_late": time.time_ns() - self._started_ns - t_ns,
-            "object": name,
-            "size": size,
+        due_ns = self._started_ns + asked["t_ns"]
+        await asyncio.sleep((due_ns - time.time_ns()) / 1e9)
+        row: Row = {key: asked[key] for key in ("t_ns", "object", "size", "first", "last")} | {
+            "started_ns_late": time.time_ns() - due_ns,
             "bytes": 0,
+            "conditional": False,
             "status": None,
             "error": None,
         }
@@ -50,7 +55,7 @@ class HttpClient:
         begun_ns = time.monotonic_ns()
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._get(name, sha256, begun_ns, row)
+                await self._get(asked, begun_ns, row)
         except TimeoutError:
             row["error"] = f"timeout: {self._timeout_s:g} s"
         except (aiohttp.ClientError, OSError) as error:
@@ -62,19 +67,52 @@ class HttpClient:
             self._in_flight -= 1
             _print(row | {"total_ns": time.monotonic_ns() - begun_ns})
 
-    async def _get(self, name: str, sha256: str, begun_ns: int, row: Row) -> None:
-        async with self._session.get(f"{self._url}/{name}") as response:
+    async def _get(self, asked: Mapping[str, Any], begun_ns: int, row: Row) -> None:
+        name, headers = asked["object"], {}
+        if asked["first"] is not None:
+            headers["Range"] = f"bytes={asked['first']}-{asked['last']}"
+        held = self._held.get(name) if asked["conditional"] else None
+        if held is not None:
+            headers["If-None-Match"] = held[0]
+            row["conditional"] = True
+        async with self._session.get(f"{self._url}/{name}", headers=headers) as response:
             row["ttfb_ns"] = time.monotonic_ns() - begun_ns
             row["status"] = response.status
             row["cache"] = response.headers.get("X-Cache-Status")
+            row["content_range"] = response.headers.get("Content-Range")
             row["age_ns"] = age_ns(response.headers, time.time())
             digest, received = hashlib.sha256(), 0
             async for chunk in response.content.iter_any():
                 digest.update(chunk)
                 received += len(chunk)
                 row["bytes"] = received
-            if response.status == 200:
-                row["sha256_ok"] = digest.hexdigest() == sha256
+            if (version := version_of(asked, row, digest.hexdigest(), held)) is not None:
+                row |= {"version": version, "sha256_ok": version >= 0}
+            etag = response.headers.get("ETag")
+            if row.get("sha256_ok") and etag and response.status != 304:
+                self._held[name] = etag, row["version"]
+
+
+def version_of(asked: Mapping[str, Any], row: Row, digest: str, held: tuple[str, int] | None) -> int | None:
+    """Return the version that an answer is of; -1: it is not what was asked for; None: another status.
+
+    A slice has to be the one that was asked for, and to say so (RFC 9110, 15.3.7). Whoever is asked for a range may
+    send the whole. "Not modified" speaks of the version that the client said it has, and of nothing else.
+    """
+    if row["status"] == 304:
+        return held[1] if held else -1
+    if row["status"] == 206 and asked["first"] is None:
+        return -1
+    if row["status"] == 206:
+        said = f"bytes {asked['first']}-{asked['last']}/{asked['size']}"
+        return _place(asked["sha256"], digest) if row["content_range"] == said else -1
+    if row["status"] == 200:
+        return _place(asked["whole_sha256"], digest)
+    return None
+
+
+def _place(known: Sequence[str], digest: str) -> int:
+    return known.index(digest) if digest in known else -1
 
 
 def age_ns(headers: Mapping[str, str], now_s: float) -> int | None:
@@ -94,7 +132,7 @@ def _print(row: Mapping[str, object]) -> None:
 
 async def run(plan: Mapping[str, Any], started_ns: int) -> None:
     """Do all requests of the plan, or as many as come before the interruption."""
-    requests: Sequence[Sequence[Any]] = plan["requests"]
+    requests: Sequence[Mapping[str, Any]] = plan["requests"]
     connector = aiohttp.TCPConnector(limit=0)  # bounded by the client, which records what it refuses
     session = aiohttp.ClientSession(
         connector=connector,
@@ -105,7 +143,7 @@ async def run(plan: Mapping[str, Any], started_ns: int) -> None:
     )
     async with session:
         client = HttpClient(plan, started_ns, session)
-        await handshake.until_told(asyncio.gather(*(client.request(*request) for request in requests)))
+        await handshake.until_told(asyncio.gather(*(client.request(request) for request in requests)))
 
 
 def main() -> None:

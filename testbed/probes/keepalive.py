@@ -56,7 +56,12 @@ class Keepalive(ScriptedProbe):
         return rows
 
     def told(self, live: Live) -> Live:
-        if self._last_ns is None:
-            return live
-        words = f"last answer in {format_duration(self._last_ns)}, session {self._session + 1}"
-        return replace(live, text=f"{words}, {live.answered} in the last second")
+        return said_of_sessions(live, self._session)
+
+
+def said_of_sessions(live: Live, session: int) -> Live:
+    """Return the state in words: the last answer, and the number of the session."""
+    if live.last_ns is None:
+        return live
+    words = f"last answer in {format_duration(live.last_ns)}, session {session + 1}"
+    return replace(live, text=f"{words}, {live.answered} in the last second")

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from testbed.lab.parts import Part
 from testbed.model.catalogue import CatalogueObject
+from testbed.tenant.certificates import ServerFiles
 from testbed.tenant.content import StoredObject
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ class Site:
     """Where and for how long a probe measures.
 
     ``client`` and ``tenant`` are the devices it runs in, ``tenant_address`` where its packets go,
-    ``tenant_host`` and ``tenant_port`` the tenant's HTTPS endpoint and ``authority`` the file of its CA.
+    ``tenant_host`` and ``tenant_port`` the tenant's HTTPS endpoint and ``authority`` the file of its CA; ``identity``
+    what an end of a probe in the tenant proves itself with. ``resolver`` is whom LAN clients ask for names.
     ``url`` is the base of requests at the hub, ``upload_url`` that of uploads. ``stored`` has each
-    object's size and hash; ``uploaded()`` reads back what the tenant has of the uploads, ``closed()`` says
-    which connections it closed by itself (see ``Tenant.closed``).
+    object's size and hash; ``versions`` is how many each object has by the run's end. ``uploaded()`` reads back what
+    the tenant has of the uploads, ``closed()`` says which connections it closed by itself (see ``Tenant.closed``).
     ``index`` tells the probes of a run apart. ``clock`` gives CLOCK_REALTIME in ns.
     """
 
@@ -43,10 +45,13 @@ class Site:
     tenant_host: str = ""
     tenant_port: int = 443
     authority: Path | None = None
+    identity: ServerFiles | None = None
+    resolver: str = ""
     url: str = ""
     upload_url: str = ""
     objects: Sequence[CatalogueObject] = ()
     stored: Mapping[str, StoredObject] = field(default_factory=dict)
+    versions: int = 1
     uploaded: Callable[[], Mapping[str, StoredObject]] = dict
     closed: Callable[[], frozenset[str]] = frozenset
     seed: int = 1

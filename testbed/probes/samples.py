@@ -40,8 +40,13 @@ REQUESTS = pa.schema(
         pa.field("bytes", pa.int64(), nullable=False),  # body bytes received
         pa.field("cache", pa.string()),  # the response's X-Cache-Status
         pa.field("error", pa.string()),  # null: the response came whole
-        pa.field("sha256_ok", pa.bool_()),  # null: not 200, or not whole
+        pa.field("sha256_ok", pa.bool_()),  # null: not 200, 206 or 304, or not whole
         pa.field("age_ns", pa.int64()),  # of the content, by the response's Age or Date; null: it has neither
+        pa.field("first", pa.int64()),  # byte of the range that was asked for; null: the whole object
+        pa.field("last", pa.int64()),
+        pa.field("content_range", pa.string()),  # the response's Content-Range
+        pa.field("conditional", pa.bool_(), nullable=False),  # it said which version the client has
+        pa.field("version", pa.int32()),  # that the answer is of, from 0; -1: of none
     ],
     kinds.said("http-get"),
 )
@@ -70,6 +75,7 @@ KEEPALIVE = pa.schema(
     ],
     kinds.said("https-keepalive"),
 )
+QUIC = KEEPALIVE.with_metadata(kinds.said("quic"))
 CALL = pa.schema(
     [
         pa.field("direction", pa.string(), nullable=False),  # up | down
@@ -97,6 +103,22 @@ UPLOADS = pa.schema(
         ),  # the tenant has these bytes; null: not acknowledged, or not read back
     ],
     kinds.said("http-put"),
+)
+SDK_UPLOADS = UPLOADS.append(
+    # stored | refused | unknown: what became of other bytes under the same name; null: there were none
+    pa.field("again", pa.string())
+).with_metadata(kinds.said("sdk-upload"))
+NAMES = pa.schema(
+    [
+        pa.field("t_ns", pa.int64(), nullable=False),  # when it was to be asked
+        pa.field("started_ns_late", pa.int64(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("rcode", pa.int32()),  # of the answer (RFC 1035); null: none
+        pa.field("latency_ns", pa.int64()),
+        pa.field("right", pa.bool_()),  # no error, and the address that the name has; null: no answer
+        pa.field("error", pa.string()),
+    ],
+    kinds.said("dns-query"),
 )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, cast
 
 from testbed.model.traffic import HttpGet
 from testbed.probes import samples
-from testbed.probes.demand import draw
+from testbed.probes.demand import Request, draw, seek
 from testbed.probes.probe import SECOND_NS, Site
 from testbed.probes.script import Row, Script, ScriptedProbe
+from testbed.tenant.content import content
 
 REQUESTS_AT_ONCE = 256
 """More in flight than this are refused: a client's own ports and memory are finite too."""
@@ -29,10 +33,7 @@ class Workload(ScriptedProbe):
             "url": site.url,
             "timeout_s": traffic.timeout / SECOND_NS,
             "at_once": REQUESTS_AT_ONCE,
-            "requests": [
-                [r.at_ns, r.object, site.stored[r.object].size, site.stored[r.object].sha256]
-                for r in self._requests
-            ],
+            "requests": _plan(self._requests, traffic, site),
         }
         log = site.logs / f"{traffic.name}.jsonl"
         super().__init__(traffic.name, site, [Script(site.client, "http_client", plan, log)])
@@ -48,10 +49,34 @@ class Workload(ScriptedProbe):
         if "t_ns" not in row:
             return None
         self._last_ns = row.get("ttfb_ns", self._last_ns)
-        return row["error"] is None and row["status"] == 200
+        return row["error"] is None and row["status"] in (200, 206, 304)
 
     def cut_short(self, rows: Sequence[Row]) -> str:
         return f"the HTTP client ended after {len(rows)} of {len(self._requests)} requests"
+
+
+def _plan(requests: Sequence[Request], traffic: HttpGet, site: Site) -> list[dict[str, Any]]:
+    """Return what the client is told of each request: when, for what, and the SHA-256 of each version's answer."""
+    sizes = [site.stored[r.object].size for r in requests]
+    asked = list(seek(f"{site.seed}/{traffic.name}", sizes, traffic.range, traffic.conditional))
+    hashes: dict[tuple[str, int | None], list[str]] = {}
+    for name, size in {r.object: size for r, size in zip(requests, sizes, strict=True)}.items():
+        if site.versions == 1 and not traffic.range:
+            hashes[name, None] = [site.stored[name].sha256]
+            continue
+        firsts: dict[int | None, int | None] = {None: None}
+        firsts |= {a.first: a.last for a, r in zip(asked, requests, strict=True) if r.object == name}
+        for version in range(site.versions):
+            data = memoryview(content(site.seed, name, size, version))
+            for first, last in firsts.items():
+                part = data if first is None else data[first : cast(int, last) + 1]
+                hashes.setdefault((name, first), []).append(hashlib.sha256(part).hexdigest())
+    return [
+        asdict(a)
+        | {"t_ns": r.at_ns, "object": r.object, "size": size}
+        | {"sha256": hashes[r.object, a.first], "whole_sha256": hashes[r.object, None]}
+        for r, a, size in zip(requests, asked, sizes, strict=True)
+    ]
 
 
 def in_order(rows: Iterable[Row], client: str) -> list[Row]:

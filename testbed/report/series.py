@@ -42,7 +42,7 @@ def timeline(result: Result) -> Json:
         kind = kind_of(table)
         if kind == "http-get":
             panels.append(_requests(result, name, table))
-        elif kind == "http-put":
+        elif kind in ("http-put", "sdk-upload"):
             panels.append(_uploads(name, table))
         elif kind == "udp-call":
             panels.append(_call(result, name, table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -146,6 +147,7 @@ def bring_up(
             _configure(job, lab, folder / "logs", now)
     with step("tenant's content"):
         stored = seeding.wait()
+    changes = sum(event.kind is Kind.CONTENT_CHANGES for event in job.scenario.events)
     with step("probes"):
         for client in {traffic.from_ for traffic in job.scenario.traffic.values() if family(traffic) == "ipv6"}:
             ipv6.settle(network.devices[client])
@@ -160,18 +162,28 @@ def bring_up(
                 tenant_host=tenant.endpoint.host,
                 tenant_port=tenant.endpoint.port,
                 authority=tenant.endpoint.authority,
+                identity=tenant.endpoint.identity,
+                resolver=topology.hub_lan_address,
                 url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
                 upload_url=f"http://{topology.hub_lan_address}/{tenant.endpoint.uploads}",
                 uploaded=tenant.uploaded,
                 closed=tenant.closed,
                 objects=job.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
                 stored=stored,
+                versions=1 + changes,
                 seed=job.scenario.seed,
                 index=index,
             )
             lab.probes[traffic.name] = probe_for(traffic, site)
             lab.probes[traffic.name].open()
-        site_of_faults = faults.FaultSite(network, tenant.endpoint, logs, mtus)
+        versions = itertools.count(1)
+        site_of_faults = faults.FaultSite(
+            network,
+            tenant.endpoint,
+            logs,
+            mtus,
+            revise=lambda: tenant.revise(objects, job.scenario.seed, next(versions)),
+        )
         lab.actors += faults.actors_for(job.scenario.events, site_of_faults)
         for actor in lab.actors:
             actor.open()

@@ -23,6 +23,7 @@ _TIMERS: Mapping[str, tuple[str, ...]] = {
 CLOSED: Mapping[str, str] = {
     "http-get": "asks the hub's own cache",
     "http-put": "uploads through the hub's own cache",
+    "sdk-upload": "uploads through the hub's own cache",
 }
 """Traffic that a hub without our roles does not take, and why."""
 

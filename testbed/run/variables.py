@@ -80,6 +80,7 @@ def _cache_variables(scenario: Scenario) -> Mapping[str, Any]:
         "hub_cache": True,
         "cache_connect_timeout": _ms(scenario.hub.connect_timeout),
         "cache_fresh": f"{cache.fresh // 10**9}s",
+        "cache_stale": cache.stale,
         "cache_size": f"{cache.size}",
         "cache_slice": f"{cache.slice}",
         "cache_lock": _ms(patience.lock_ns),

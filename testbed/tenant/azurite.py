@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, cast
 from testbed.errors import HostError, RunError
 from testbed.lab.parts import Part, last_line
 from testbed.model.catalogue import CatalogueObject
-from testbed.tenant.backend import Access, Endpoint, Seeding, Tenant
+from testbed.tenant.backend import Access, Endpoint, NewContent, Seeding, Tenant
 from testbed.tenant.certificates import issue
 from testbed.tenant.content import StoredObject
 
@@ -117,6 +117,9 @@ class AzuriteTenant(Tenant):
         self._seeding = self._job("store", objects, seed)
         return self._seeding
 
+    def revise(self, objects: Sequence[CatalogueObject], seed: int, version: int) -> AzuriteNewContent:
+        return AzuriteNewContent(self._job("store", objects, seed, version))
+
     def credential(self, starts: datetime, expires: datetime, access: Access = Access.READ) -> str:
         from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
@@ -157,7 +160,9 @@ class AzuriteTenant(Tenant):
             self._filter.wait(timeout=60)
         self._files.key.unlink(missing_ok=True)
 
-    def _job(self, do: str, objects: Sequence[CatalogueObject] = (), seed: int = 0) -> AzuriteSeeding:
+    def _job(
+        self, do: str, objects: Sequence[CatalogueObject] = (), seed: int = 0, version: int = 0
+    ) -> AzuriteSeeding:
         job = {
             # Path style, for which the tenant needs no name resolution of its own.
             "url": f"https://{self._endpoint.address}:{self._endpoint.port}/{self._endpoint.account}",
@@ -167,25 +172,43 @@ class AzuriteTenant(Tenant):
             "do": do,
             "containers": [self._endpoint.container, self._endpoint.uploads],
             "seed": seed,
+            "version": version,
+            "hold": version > 0,
             "objects": [dataclasses.asdict(o) for o in objects],
             "wait_s": START_S,
         }
-        return AzuriteSeeding(self._device, json.dumps(job), self._logs, self._process)
+        return AzuriteSeeding(self._device, json.dumps(job), self._logs, self._process, hold=version > 0)
 
 
 class AzuriteSeeding(Seeding):
     """The process that stores or reads the objects, in the tenant's namespaces, while ``server`` runs."""
 
     def __init__(
-        self, device: DeviceAccess, job: str, logs: Path, server: subprocess.Popen[bytes] | None
+        self,
+        device: DeviceAccess,
+        job: str,
+        logs: Path,
+        server: subprocess.Popen[bytes] | None,
+        *,
+        hold: bool = False,
     ) -> None:
         self._logs, self._server = logs, server
         with (logs / "seed.log").open("ab") as log:
             self.process = device.popen_module("testbed.tenant.seed", stdin=subprocess.PIPE, stderr=log)
         # A seeder that ended before it read its job has said why in its log: wait() reports it.
-        with suppress(BrokenPipeError), cast(IO[str], self.process.stdin) as pipe:
-            pipe.write(job)
-        self.process.stdin = None  # closed: communicate() must not flush it
+        with suppress(BrokenPipeError):
+            pipe = cast(IO[str], self.process.stdin)
+            pipe.write(f"{job}\n")
+            pipe.flush()
+        if not hold:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Have one that holds its job do it, as far as it has heard of it: it has nothing more to hear."""
+        pipe, self.process.stdin = self.process.stdin, None  # closed: communicate() must not flush it
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
 
     def wait(self, timeout_s: float = 120.0) -> Mapping[str, StoredObject]:
         deadline, output = time.monotonic() + timeout_s, None
@@ -204,6 +227,27 @@ class AzuriteSeeding(Seeding):
             said = "\n".join(_tail(self._logs / name) for name in ("seed.log", LOG))
             raise RunError(f"tenant: the content could not be stored or read\n{said}")
         return {o["name"]: StoredObject(**o) for o in json.loads(output)}
+
+
+class AzuriteNewContent(NewContent):
+    """A seeding that holds its content until it is told to go."""
+
+    def __init__(self, seeding: AzuriteSeeding) -> None:
+        self._seeding = seeding
+
+    def go(self) -> None:
+        process = self._seeding.process
+        with suppress(BrokenPipeError):  # one that has ended said why in its log: wait() reports it
+            cast(IO[str], process.stdout).readline()  # its word that all is made
+            cast(IO[str], process.stdin).write("go\n")
+        self._seeding.let_go()
+
+    def wait(self, timeout_s: float = 120.0) -> Mapping[str, StoredObject]:
+        return self._seeding.wait(timeout_s)
+
+    def close(self) -> None:
+        self._seeding.process.kill()
+        self._seeding.process.wait()
 
 
 def _masked(process: subprocess.Popen[bytes], log: Path) -> subprocess.Popen[bytes]:

@@ -58,6 +58,18 @@ class Seeding(ABC):
         """Return the objects by name once all are stored. Raises RunError."""
 
 
+class NewContent(Seeding):
+    """A new version of the content, made and ready to be stored."""
+
+    @abstractmethod
+    def go(self) -> None:
+        """Begin to store it; ``wait`` returns when the tenant has all of it. Raises RunError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give it up, if it is not stored yet."""
+
+
 class Tenant(ABC):
     """An Azure tenant for one run. ``open`` and ``seed`` return at once, so that other steps overlap them."""
 
@@ -73,6 +85,10 @@ class Tenant(ABC):
     @abstractmethod
     def seed(self, objects: Sequence[CatalogueObject], seed: int) -> Seeding:
         """Begin to store the objects, as soon as the service answers; ``seed`` determines their content."""
+
+    @abstractmethod
+    def revise(self, objects: Sequence[CatalogueObject], seed: int, version: int) -> NewContent:
+        """Make a later version of the objects' content, and be ready to store it: each object in one piece."""
 
     @abstractmethod
     def credential(self, starts: datetime, expires: datetime, access: Access = Access.READ) -> str:

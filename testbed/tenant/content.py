@@ -18,12 +18,14 @@ class StoredObject:
     sha256: str
 
 
-def content(seed: int, name: str, size: int) -> bytes:
+def content(seed: int, name: str, size: int, version: int = 0) -> bytes:
     """Return ``size`` bytes that look random, so that nothing on the path can compress them.
 
-    SHAKE-256 (FIPS 202) over seed and name: the same bytes on every machine, in every version.
+    SHAKE-256 (FIPS 202) over seed and name: the same bytes on every machine. ``version`` counts the changes of the
+    content since the run's start; each has bytes of its own.
     """
-    return hashlib.shake_256(f"{seed}/{name}".encode()).digest(size)
+    revised = f"#{version}" if version else ""
+    return hashlib.shake_256(f"{seed}/{name}{revised}".encode()).digest(size)
 
 
 def manifest(seed: int, objects: Iterable[CatalogueObject]) -> Mapping[str, StoredObject]:

@@ -1,9 +1,10 @@
 """Stores objects in a storage account, or reads them back: ``python -m testbed.tenant.seed < job.json``.
 
 Runs in the tenant's own namespaces, so that it does not cross the emulated links. The job comes on
-standard input because an argument list can be read by every process of the host. Its keys: url (of the
-account), account, key, authority (CA file or null), do (store, remove, read), containers, seed, objects
-(name, size, content_type), wait_s (until the service answers). ``store`` makes the containers and stores
+standard input, as its first line, because an argument list can be read by every process of the host. Its keys: url (of
+the account), account, key, authority (CA file or null), do (store, remove, read), containers, seed, objects
+(name, size, content_type), wait_s (until the service answers), version (of the content), hold: make the content, print
+a line and store nothing before another line comes. ``store`` makes the containers and stores
 the objects in the first of them, ``remove`` removes whatever the containers hold, ``read`` reads all that
 the last one holds. Prints the objects stored or read as JSON: [{"name", "size", "sha256"}, ...].
 """
@@ -48,7 +49,11 @@ def store(job: Mapping[str, Any], containers: Sequence[ContainerClient]) -> list
     from azure.core.exceptions import ResourceExistsError
     from azure.storage.blob import ContentSettings
 
-    data = {o["name"]: content(job["seed"], o["name"], o["size"]) for o in job["objects"]}
+    data = {o["name"]: content(job["seed"], o["name"], o["size"], job["version"]) for o in job["objects"]}
+    if job["hold"]:
+        print("ready", flush=True)
+        if not sys.stdin.readline():
+            return []
     for container in containers:
         with suppress(ResourceExistsError):
             container.create_container()
@@ -113,7 +118,7 @@ def work(job: Mapping[str, Any]) -> list[StoredObject]:
 
 def main() -> None:
     """Read a job, do it, print the objects."""
-    json.dump([dataclasses.asdict(o) for o in work(json.load(sys.stdin))], sys.stdout)
+    json.dump([dataclasses.asdict(o) for o in work(json.loads(sys.stdin.readline()))], sys.stdout)
 
 
 if __name__ == "__main__":

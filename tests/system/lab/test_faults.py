@@ -168,6 +168,17 @@ def test_the_resolver_fails_as_it_is_told_to(site: FaultSite, answer: str, expec
     assert "code 0" == python(site, "dish", QUERY, **ask)
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"), [(403, "403 AuthenticationFailed None"), (429, "429 TooManyRequests 7")]
+)
+def test_a_tenant_refuses_as_it_is_told(site: FaultSite, status: int, expected: str) -> None:
+    """An expired token's 403 has no Retry-After; a throttled request's has the event's."""
+    again = 7 * S if status == 429 else 0
+    with applied(Event(0, tenant_errors=S, status=status, retry_after=again), site):
+        get = GET.replace("a.headers['x-ms-error-code'])", "a.headers['x-ms-error-code'], a.headers['Retry-After'])")
+        assert expected == python(site, "dish", get, name=NAME, authority=site.endpoint.authority)
+
+
 @pytest.mark.parametrize("kind", ["tenant_errors", "dns_failure"])
 def test_a_fault_can_come_again(kind: str, site: FaultSite) -> None:
     """Two faults of one kind have stand-ins of their own, opened before either of them begins."""

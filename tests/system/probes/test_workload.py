@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,25 @@ def test_every_request_is_sent_at_its_time_and_checked(web: Web) -> None:
     lateness = sorted(row["started_ns_late"] for row in rows)
     assert 0 <= lateness[0]
     assert lateness[len(lateness) // 2] < 200_000_000
+
+
+def test_parts_and_conditions_are_checked_byte_for_byte(web: Web) -> None:
+    """nginx answers ranges 206, known versions 304; short objects come whole. A changed file is found in its part."""
+    seeking = replace(_traffic(20), range=300_000, conditional=0.5)
+    rows = _run(seeking, web.site(2))
+    parts = [r for r in rows if r["first"] is not None]
+
+    assert {"images/a"} == {r["object"] for r in parts}
+    assert {200, 206, 304} == {r["status"] for r in rows}
+    assert {(True, 0, None)} == {(r["sha256_ok"], r["version"], r["error"]) for r in rows}
+    assert {(300_000, f"bytes {r['first']}-{r['last']}/2000000") for r in parts if r["status"] == 206} == {
+        (r["bytes"], r["content_range"]) for r in parts if r["status"] == 206
+    }
+    assert {True} == {r["conditional"] for r in rows if r["status"] == 304}
+
+    (web.folder / "content/images/a").write_bytes(content(8, "images/a", 2_000_000))
+    parts = [r for r in _run(seeking, web.site(1)) if r["status"] == 206]
+    assert {(False, -1)} == {(r["sha256_ok"], r["version"]) for r in parts}
 
 
 def test_a_slow_server_meets_the_same_demand(web: Web) -> None:

@@ -10,11 +10,17 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from testbed.model.catalogue import CatalogueObject
+from testbed.model.traffic import SdkUpload
+from testbed.probes.kinds import probe_for
+from testbed.probes.probe import ProbeState
+from testbed.probes.probe import Site as MeasuredAt
 from testbed.tenant import azurite
 from testbed.tenant.azurite import AzuriteTenant
 from testbed.tenant.backend import Access
@@ -195,3 +201,34 @@ def puts(site: Site) -> list[str]:
     """Return the hub's log of the uploads that it has answered."""
     log = site.lab.sh("hub", "cat /var/log/nginx/access.jsonl").splitlines()
     return [line for line in log if '"method": "PUT"' in line]
+
+
+def test_the_sdk_upload_traffic_tells_what_became_of_each(site: Site, tmp_path: Path) -> None:
+    """Blocks from the probe's own client are acknowledged and there; second contents are refused, or in their place."""
+    kept = {}
+    for overwrite in (False, True):
+        traffic = SdkUpload(
+            kind="sdk-upload",
+            from_="client",
+            size=600_000,
+            block=200_000,
+            rate=8.0,
+            again=0.5,
+            overwrite=overwrite,
+            name=f"records{overwrite}",
+        )
+        options = {"upload_url": "http://192.168.10.1/uploads", "uploaded": site.tenant.uploaded, "seed": 7}
+        where = MeasuredAt(site.lab["client"], site.lab["internet"], 3 * 10**9, tmp_path, tmp_path, **options)  # type: ignore[arg-type]
+        probe = probe_for(traffic, where)
+        probe.open()
+        probe.ready()
+        probe.start(time.time_ns() + 10**9)
+        until(lambda probe=probe: probe.poll().state is ProbeState.ENDED, 30)
+        kept[overwrite] = pq.read_table(probe.finish()).to_pylist()
+
+    for rows in kept.values():
+        early = [r for r in rows if r["acknowledged_ns"] and r["again"] != "unknown"]
+        assert len(early) > 8
+        assert {(True, 201, None)} == {(r["durable"], r["status"], r["error"]) for r in early}
+    assert {None, "refused"} == {r["again"] for r in kept[False]} - {"unknown"}
+    assert {None, "stored"} == {r["again"] for r in kept[True]} - {"unknown"}

@@ -262,6 +262,22 @@ def test_a_connection_that_the_tenant_closed_is_named(running: Running) -> None:
     assert "portal-1" in running.tenant.closed()
 
 
+def test_a_new_version_replaces_every_object_when_it_is_told_to(running: Running) -> None:
+    """Made beforehand and held; then each object has other bytes of the same length. It is given up without a trace."""
+    given_up = running.tenant.revise(OBJECTS, 7, 2)
+    new = running.tenant.revise(OBJECTS, 7, 1)
+    before = running.sdk("read", names=[o.name for o in OBJECTS])
+    new.go()
+    stored = new.wait()
+    given_up.close()
+
+    assert {o.name: hashlib.sha256(content(7, o.name, o.size)).hexdigest() for o in OBJECTS} == before
+    expected = {o.name: hashlib.sha256(content(7, o.name, o.size, 1)).hexdigest() for o in OBJECTS}
+    assert expected == {name: o.sha256 for name, o in stored.items()}
+    assert expected == running.sdk("read", names=[o.name for o in OBJECTS])
+    running.tenant.seed(OBJECTS, 7).wait()
+
+
 def test_reset_removes_every_object(running: Running) -> None:
     """After a reset no object and no upload is left, and the same seed stores the same objects again."""
     running.tenant.reset()

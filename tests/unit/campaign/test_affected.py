@@ -35,7 +35,7 @@ def hit_by(*changed: str) -> set[str]:
         ("testbed/link/core/link.c", set(SCENARIOS)),
         ("testbed/link/netemd/player.py", set(SCENARIOS)),
         ("testbed/probes/http_client.py", set(SCENARIOS)),
-        ("testbed/faults/busy_server.py", set(SCENARIOS)),
+        ("testbed/faults/refusing_server.py", set(SCENARIOS)),
         ("testbed/tenant/patient.cjs", set(SCENARIOS)),
         ("requirements.txt", set(SCENARIOS)),
         ("testbed/metrics/backhaul_offload.py", {"school-day-cache"}),

@@ -56,13 +56,13 @@ def transfer(*sessions: list[dict[str, object]]) -> pa.Table:
     return pa.Table.from_pylist([row for rows in sessions for row in rows], schema=samples.TRANSFER)
 
 
-def keepalive(*requests: tuple[int, int, str]) -> pa.Table:
-    """An https-keepalive stream of (sent, session, event); each takes 50 ms and 100 bytes."""
+def keepalive(*requests: tuple[int, int, str], schema: pa.Schema = samples.KEEPALIVE) -> pa.Table:
+    """An https-keepalive or quic stream of (sent, session, event); each takes 50 ms and 100 bytes."""
     rows = [
         {"t_ns": t, "session": n, "event": e, "latency_ns": 50 * MS, "bytes": 100, "reason": e}
         for t, n, e in requests
     ]
-    return pa.Table.from_pylist(rows, schema=samples.KEEPALIVE)
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def call(

@@ -23,8 +23,11 @@ SCHEMAS = {
     "udp-flows": samples.NEW_FLOWS,
     "http-get": samples.REQUESTS,
     "http-put": samples.UPLOADS,
+    "sdk-upload": samples.SDK_UPLOADS,
+    "dns-query": samples.NAMES,
     "tcp-transfer": samples.TRANSFER,
     "https-keepalive": samples.KEEPALIVE,
+    "quic": samples.QUIC,
     "udp-call": samples.CALL,
     "ipv6-source": samples.IPV6_SOURCE,
 }
@@ -41,10 +44,10 @@ def test_a_file_of_samples_says_its_kind(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", PROBES)
 def test_older_files_are_told_by_their_columns(kind: str) -> None:
-    """Without its metadata a table is still read; new flows look as a heartbeat does."""
+    """Without its metadata a table is still read; new flows look as a heartbeat does, QUIC as TLS."""
     bare = SCHEMAS[kind].remove_metadata().empty_table()
 
-    assert ("udp-echo" if kind == "udp-flows" else kind) == kind_of(bare)
+    assert {"udp-flows": "udp-echo", "quic": "https-keepalive"}.get(kind, kind) == kind_of(bare)
 
 
 def test_columns_do_not_speak_louder_than_the_kind() -> None:

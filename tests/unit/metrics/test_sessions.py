@@ -11,6 +11,7 @@ from testbed.metrics.ledger import Entry, Fate, ledger
 from testbed.metrics.measurement import Measurement
 from testbed.model.facts import Happening
 from testbed.model.traffic import TENANT_ENDED
+from testbed.probes import samples
 from tests.unit.metrics.hand_made import MS, S, ask, evidence
 from tests.unit.metrics.made_flows import bins, call, keepalive, session, transfer
 
@@ -114,6 +115,16 @@ def test_a_keepalive_connections_progress_is_an_answer():
     assert [(0, Fate.RESET, 31050 * MS), (1, Fate.SURVIVED, None)] == [
         (e.session, e.fate, e.ended_ns) for e in ledger(kept)
     ]
+
+
+def test_a_quic_connection_is_a_session_too():
+    """It waits from 30 s to 34 s for its echo behind the new address, and is not reset."""
+    requests = [(t * S, 0, "answered") for t in range(90) if not 30 < t < 34]
+    kept = evidence(portal=keepalive(*requests, schema=samples.QUIC))
+
+    assert 1.0 == measured("sessions_survived", kept, "portal").value
+    assert 0 == measured("resets", kept, "portal").value
+    assert 4 * S == measured("stall", kept, "portal").value
 
 
 def test_what_the_tenant_itself_ended_is_no_reset():

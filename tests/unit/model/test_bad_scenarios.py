@@ -51,6 +51,12 @@ BAD = {
         "of: heartbeat, content: cached, at_most: 3 s}",
         "s.yaml:12: interruption looks at no content, cached or not; leave 'content' away",
     ),
+    "content of bytes that nobody asked for": (
+        "{metric: interruption, of: heartbeat, at_most: 3 s}",
+        "{metric: backhaul_offload, content: cached, at_least: 60 %}",
+        "s.yaml:12: backhaul_offload counts all bytes that the uplinks carried, of cached content or not; "
+        "leave 'content' away, or ask byte_hit_ratio",
+    ),
     "a status that is not looked at": (
         "{metric: interruption, of: heartbeat, at_most: 3 s}",
         "{metric: availability, status: hit, at_least: 90 %}",

@@ -47,6 +47,22 @@ BAD = {
         "kind: udp-flows, from: client, to: tenant, every: 5 ms",
         "s.yaml:9: every is 5 ms; write 10 ms to 1 s",
     ),
+    "an echo too often": (
+        "kind: http-put, from: client, size: 200 kB, rate: 1/s",
+        "kind: quic, from: client, to: tenant, every: 5 ms",
+        "s.yaml:9: every is 5 ms; write 20 ms to 60 s",
+    ),
+    "names too often": (
+        "kind: http-put, from: client, size: 200 kB, rate: 1/s",
+        "kind: dns-query, from: client, to: tenant, every: 5 ms, names: all",
+        "s.yaml:9: unknown names 'all'; known: new, same",
+    ),
+    "a block that is no request": (
+        "kind: http-put, from: client, size: 200 kB, rate: 1/s",
+        "kind: sdk-upload, from: client, size: 900 MB, block: 10 kB, rate: 1/s",
+        "s.yaml:9: size is 900 MB; write 1 B to 512 MB\n"
+        "s.yaml:9: block is 10 kB; write 64 kB to 64 MB: a block is one request",
+    ),
     "two streams of new flows": (
         "clinic: {kind: http-put, from: client, size: 200 kB, rate: 1/s}",
         "one: {kind: udp-flows, from: client, to: tenant}\n  two: {kind: udp-flows, from: client, to: tenant}",

@@ -33,6 +33,11 @@ GOOD = {
     ),
     "at: 1 s, uplink: lte, reboot: 60 s": (Kind.REBOOT, "lte reboot 60 s"),
     "at: 1 s, tenant_errors: 20 s": (Kind.TENANT_ERRORS, "tenant errors 20 s"),
+    "at: 1 s, tenant_errors: 20 s, status: 429, retry_after: 5 s": (
+        Kind.TENANT_ERRORS,
+        "tenant errors 20 s (status 429, again after 5 s)",
+    ),
+    "at: 1 s, content_changes: 2 s": (Kind.CONTENT_CHANGES, "content changes 2 s"),
     "at: 1 s, tenant_black_hole: 20 s": (Kind.TENANT_BLACK_HOLE, "tenant black hole 20 s"),
     "at: 1 s, dns_failure: 20 s, answer: servfail": (Kind.DNS_FAILURE, "dns failure 20 s (servfail)"),
     "at: 1 s, uplink: lte, dns_failure: 20 s": (Kind.DNS_FAILURE, "lte dns failure 20 s"),
@@ -58,7 +63,7 @@ GOOD = {
 BAD = {
     "at: 1 s, uplink: lte": (
         "s.yaml:7: the event has no fault that lasts; write one of outage, hold, brownout, rate_cap, reboot, "
-        "tenant_errors, tenant_black_hole, dns_failure, black_hole, mtu, target_down, unplug, lease, "
+        "tenant_errors, tenant_black_hole, content_changes, dns_failure, black_hole, mtu, target_down, unplug, lease, "
         "dhcp_down with a duration: 'outage: 25 s'"
     ),
     "at: 1 s, uplink: lte, outage: 2 s, hold: 3 s": (
@@ -130,6 +135,14 @@ BAD = {
     ),
     "at: 1 s, dns_failure: 20 s, answer: nxdomain": (
         "s.yaml:7: unknown answer 'nxdomain'; known: servfail, silent"
+    ),
+    "at: 1 s, tenant_errors: 2 s, status: 404": "s.yaml:7: status is 404; write 403, 429 or 503",
+    "at: 1 s, tenant_errors: 2 s, status: 403, retry_after: 5 s": (
+        "s.yaml:7: retry_after of a 403; leave it away: who has no right is not asked to come again"
+    ),
+    "at: 1 s, tenant_errors: 2 s, retry_after: 1500 ms": "s.yaml:7: retry_after is 1.5 s; write whole seconds",
+    "at: 1 s, content_changes: 9 s}\n- {at: 5 s, content_changes: 9 s": (
+        "s.yaml:8: content changes 9 s at 5 s overlaps content changes 9 s at 1 s (line 7); begin at 10 s or later"
     ),
     "at: 80 s, tenant_errors: 20 s": "s.yaml:7: the event ends at 100 s, after the scenario; end by 90 s",
     "at: 1 s, uplink: lte, outage: 9 s}\n- {at: 5 s, uplink: lte, reboot: 9 s": (

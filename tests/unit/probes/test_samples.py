@@ -13,8 +13,9 @@ from testbed.probes.workload import in_order
 LINES = """\
 {"ready": true}
 {"t_ns": 20, "started_ns_late": 1, "object": "b", "size": 9, "bytes": 9, "status": 200, "error": null, \
-"ttfb_ns": 3, "total_ns": 4, "cache": "HIT", "sha256_ok": true}
-{"t_ns": 10, "started_ns_late": 2, "object": "a", "size": 9, "bytes": 0, "status": null, "error": "refused"}
+"ttfb_ns": 3, "total_ns": 4, "cache": "HIT", "sha256_ok": true, "conditional": false}
+{"t_ns": 10, "started_ns_late": 2, "object": "a", "size": 9, "bytes": 0, "status": null, "error": "refused", \
+"conditional": false}
 {"t_ns": 30, "started_ns_late": 1, "obj"""
 
 
@@ -33,5 +34,6 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     refused = pq.read_table(path).to_pylist()[0]
 
     expected = {"status", "ttfb_ns", "total_ns", "cache", "sha256_ok", "age_ns"}
+    expected |= {"first", "last", "content_range", "version"}
     assert expected == {column for column, value in refused.items() if value is None}
     assert samples.REQUESTS == pq.read_schema(path)

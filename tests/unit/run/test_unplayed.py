@@ -23,6 +23,7 @@ EVENTS = {
     Kind.REBOOT: "{at: 2 s, uplink: starlink, reboot: 3 s}",
     Kind.TENANT_ERRORS: "{at: 2 s, tenant_errors: 1 s}",
     Kind.TENANT_BLACK_HOLE: "{at: 2 s, tenant_black_hole: 1 s}",
+    Kind.CONTENT_CHANGES: "{at: 2 s, content_changes: 1 s}",
     Kind.DNS_FAILURE: "{at: 2 s, dns_failure: 1 s}",
     Kind.BLACK_HOLE: "{at: 2 s, uplink: starlink, black_hole: 1 s, passes: icmp}",
     Kind.MTU: "{at: 2 s, uplink: starlink, mtu: 1 s, size: 1420 B}",

@@ -1,6 +1,8 @@
-"""An HTTPS server that is too busy for every request: ``python -m testbed.faults.busy_server PORT CERTIFICATE KEY``.
+"""An HTTPS server that refuses every request.
 
-It answers as Azure Storage does: 503 with the error code ServerBusy.
+``python -m testbed.faults.refusing_server PORT CERTIFICATE KEY STATUS AGAIN_S``. It answers as
+Azure Storage does: 403 with the error code AuthenticationFailed, as to a SAS token that has expired, 429
+TooManyRequests or 503 ServerBusy. AGAIN_S is the Retry-After, in seconds; 0: none.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-BODY = (
-    b'<?xml version="1.0" encoding="utf-8"?><Error><Code>ServerBusy</Code>'
-    b"<Message>The server is busy.</Message></Error>"
-)
+WORDS = {
+    403: ("AuthenticationFailed", "Server failed to authenticate the request."),
+    429: ("TooManyRequests", "The request is being throttled."),
+    503: ("ServerBusy", "The server is busy."),
+}
+"""The error code and the message to each status (Azure Storage, "Status and error codes")."""
 
 
-class Busy(BaseHTTPRequestHandler):
+class Refusing(BaseHTTPRequestHandler):
     """Answers every method alike."""
+
+    server: Server
 
     protocol_version = "HTTP/1.1"
     timeout = 10.0  # a client that says nothing does not keep its thread
@@ -28,17 +34,21 @@ class Busy(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def refuse(self) -> None:
-        """Read what was sent, and be too busy for it."""
+        """Read what was sent, and refuse it."""
         left = int(self.headers.get("Content-Length") or 0)
         while left > 0 and (piece := self.rfile.read(min(left, 2**16))):
             left -= len(piece)
-        self.send_response(503, "The server is busy.")
-        self.send_header("x-ms-error-code", "ServerBusy")
+        code, message = WORDS[self.server.status]
+        body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
+        self.send_response(self.server.status, message)
+        self.send_header("x-ms-error-code", code)
+        if self.server.again_s:
+            self.send_header("Retry-After", str(self.server.again_s))
         self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(BODY)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(BODY)
+            self.wfile.write(body.encode())
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Log the method and the status alone: a URL holds the hub's credential."""
@@ -51,8 +61,9 @@ class Server(ThreadingHTTPServer):
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     request_queue_size = 128
 
-    def __init__(self, port: int, certificate: str, key: str) -> None:
-        super().__init__(("", port), Busy, bind_and_activate=False)
+    def __init__(self, port: int, certificate: str, key: str, status: int, again_s: int) -> None:
+        self.status, self.again_s = status, again_s
+        super().__init__(("", port), Refusing, bind_and_activate=False)
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         self.server_bind()
@@ -62,7 +73,7 @@ class Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[ssl.SSLSocket, object]:
         connection, address = super().get_request()
-        connection.settimeout(Busy.timeout)
+        connection.settimeout(Refusing.timeout)
         secured = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return secured, address
 
@@ -72,8 +83,8 @@ class Server(ThreadingHTTPServer):
 
 def main() -> None:
     """Serve until killed."""
-    port, certificate, key = sys.argv[1:]
-    with Server(int(port), certificate, key) as server:
+    port, certificate, key, status, again_s = sys.argv[1:]
+    with Server(int(port), certificate, key, int(status), int(again_s)) as server:
         print("ready", flush=True)
         server.serve_forever()
 
