@@ -72,7 +72,7 @@ def checked_out(names: Sequence[str], root: Path = paths.ROOT) -> Iterator[list[
             done = git(root, "worktree", "add", "--quiet", "--detach", str(revision.tree), revision.commit)
             if done.returncode:
                 raise HostError(f"git cannot check out {revision}: {done.stdout.strip()}")
-            _build(revision)
+            _build(revision, root)
         yield found
     finally:
         _remove(root, folder)
@@ -92,9 +92,16 @@ def turns(revisions: Sequence[Revision], scenarios: Sequence[str], repeat: int) 
 SIDES = ("base", "candidate")
 
 
-def play(revisions: Sequence[Revision], scenarios: Sequence[str], repeat: int, folder: Path, link: str,
-         tell: Told) -> None:  # fmt: skip
-    """Run both revisions by turns; their results are in base/ and candidate/ of ``folder``.
+def play(
+    revisions: Sequence[Revision],
+    scenarios: Sequence[str],
+    repeat: int,
+    folder: Path,
+    options: Sequence[str],
+    tell: Told,
+) -> None:
+    """Run both revisions by turns; their results are in base/ and candidate/ of ``folder``; ``options`` are those
+    of every run (``--link``, ``--time``).
 
     Each repetition has a seed of its own, the first one the scenario's. Raises InputError where a revision
     refuses to run.
@@ -107,7 +114,7 @@ def play(revisions: Sequence[Revision], scenarios: Sequence[str], repeat: int, f
         results = folder / turn.side
         before = set(results.glob(f"*/{FILE}"))
         changes = [] if turn.repetition == 1 else ["--set", f"seed={seeds.get(turn.scenario, 0) + turn.repetition - 1}"]
-        run = ["run", turn.scenario, *changes, "--link", link, "--results", str(results)]
+        run = ["run", turn.scenario, *changes, *options, "--results", str(results)]
         status = _testbed(turn.revision.tree, run, log)
         if status == _NOTHING_RAN:
             raise InputError(turn.scenario, f"{turn.revision} refuses it:\n{_tail(log)}")
@@ -149,7 +156,11 @@ def _environment(tree: Path) -> Mapping[str, str]:
     return {**os.environ, **own}
 
 
-def _build(revision: Revision) -> None:
+def _build(revision: Revision, root: Path) -> None:
+    machine = root / "build" / "virtual"
+    if machine.is_dir():  # virtual time's kernel is no code of this project, and takes long to build
+        (revision.tree / "build").mkdir(exist_ok=True)
+        (revision.tree / "build" / "virtual").symlink_to(machine)
     for part in _BUILT:
         if not (revision.tree / part / "Makefile").exists():
             continue  # a revision before it was there

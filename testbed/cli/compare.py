@@ -19,6 +19,7 @@ from testbed.cli import screen
 from testbed.errors import HostError, InputError
 from testbed.link.backends import BACKENDS
 from testbed.model.threshold import DEFAULT, Thresholds
+from testbed.model.times import REAL, TIMES
 from testbed.run import launch, owner
 from testbed.yaml import load
 
@@ -38,6 +39,7 @@ examples:
   testbed compare results/20261127T101500Z-smoke results/20261127T103000Z-smoke
   testbed compare results/campaign-of-main results/campaign-of-branch --markdown --junit compare.xml
   sudo testbed compare --rev main --rev HEAD smoke starlink-blackout --repeat 5
+  testbed compare --rev main --rev HEAD smoke --repeat 1 --time virtual
   testbed compare before after --across 'link of starlink'     the trace was changed on purpose
 
 exit status: 0 same or better, 1 something is worse, 2 bad input or nothing alike, 3 it could not be told
@@ -67,6 +69,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     revisions.add_argument("--repeat", metavar="N", type=int, default=5, help="pairs of runs (default: 5)")
     revisions.add_argument(
         "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
+    )
+    revisions.add_argument(
+        "--time", choices=TIMES, default=REAL, help="virtual: exact from one pair on, without root (default: real)"
     )
     revisions.add_argument(
         "--results", type=Path, default=paths.RESULTS, help="where to write (default: results/)"
@@ -141,12 +146,13 @@ def _run_revisions(options: argparse.Namespace) -> tuple[Sequence[str], Sequence
     if 2 != len(options.rev) or options.repeat < 1:
         place = "--rev" if options.repeat > 0 else "--repeat"
         raise InputError(place, "not two revisions, once each or more", "write --rev A --rev B --repeat 5")
-    if os.geteuid() != 0:
+    if options.time == REAL and os.geteuid() != 0:
         raise HostError("a run needs root for its network namespaces; start it with sudo")
     with revisions.checked_out(options.rev) as found:
         folder = launch.new_folder(options.results.resolve(), f"compare-{options.what[0]}", datetime.now(UTC))
+        chosen = [*("--link", options.link), *(() if options.time == REAL else ("--time", options.time))]
         try:
-            revisions.play(found, options.what, options.repeat, folder, options.link, _say)
+            revisions.play(found, options.what, options.repeat, folder, chosen, _say)
         finally:
             owner.give(folder)
         _say(f"results in {paths.shown(folder)}/")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +67,7 @@ def _table(several: list[SeriesOfRuns]) -> Table:
     for series in several:
         steps = [
             f"[{'green' if step.better else 'bold red'}]{format_value(step.before, series.unit)} -> "
-            f"{format_value(step.after, series.unit)}[/] at {step.source}, {_date(step.created_ns)}"
+            f"{format_value(step.after, series.unit)}[/] at {step.source}, {step.run}"
             + (f" ({', '.join(step.parts)} changed)" if step.parts else "")
             for step in series.changes
         ]
@@ -85,6 +84,3 @@ def bars(values: tuple[float, ...]) -> str:
         return _BARS[0] * len(latest)
     return "".join(_BARS[round((value - least) / (most - least) * (len(_BARS) - 1))] for value in latest)
 
-
-def _date(t_ns: int) -> str:
-    return f"{datetime.fromtimestamp(t_ns / 1e9, UTC):%Y-%m-%d}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from testbed.model.objective import Unit
+from testbed.model.times import REAL
 from testbed.result.compare import POOLED
 from testbed.result.observed import Observed
 from testbed.result.statistics import change_points
@@ -44,10 +45,12 @@ class SeriesOfRuns:
 def history(runs: Iterable[Observed]) -> list[SeriesOfRuns]:
     """Return the series of all objectives of the runs that count, with the steps in them."""
     by_scenario: dict[tuple[str, tuple[str, ...]], list[Observed]] = defaultdict(list)
+    # A simulated clock always shows the same day; the runs' folders are in the order of running.
     for run in sorted(runs, key=lambda run: run.created_ns):
         if not run.void:
             variant = tuple(change for change in run.changes if change.partition("=")[0] not in POOLED)
-            by_scenario[run.scenario, variant].append(run)
+            times = () if run.time == REAL else (f"time={run.time}",)
+            by_scenario[run.scenario, (*variant, *times)].append(run)
     return [series for (name, variant), found in sorted(by_scenario.items()) for series in _of(name, variant, found)]
 
 

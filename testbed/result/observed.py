@@ -8,13 +8,14 @@ from pathlib import Path
 
 from testbed.errors import InputError
 from testbed.model.objective import METRICS, Unit
+from testbed.model.times import REAL, VIRTUAL
 from testbed.result import campaign, store
 from testbed.result.record import Record, State
 from testbed.result.store import Result
 from testbed.result.verdict import Verdict
 
-EXACT_BACKENDS = ("simulated",)
-"""Back ends under which the same run gives the same bits: chance has no part in a difference."""
+SIMULATED = "simulated"
+"""The back end under which the same run gives the same bits, as in virtual time: chance has no part in a difference."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Observed:
     void: str = ""
     host: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    time: str = REAL
 
     @classmethod
     def of(cls, record: Record, run: str) -> Observed:
@@ -94,16 +96,16 @@ class Observed:
             changes=record.changes,
             bench=record.bench,
             created_ns=record.created_ns,
-            exact=record.fidelity is not None and record.fidelity.backend in EXACT_BACKENDS,
+            exact=record.time == VIRTUAL or (record.fidelity is not None and record.fidelity.backend == SIMULATED),
             void=_void(record),
+            time=record.time,
             host={"cpu": record.host.cpu, "kernel": record.host.kernel},
         )
 
     def unlike(self, other: Observed) -> set[str]:
         """Return the parts of what the hub met that are not the same in another run."""
-        if self.met and other.met:
-            return differing(self.met, other.met)
-        return differing(self.files, other.files)
+        parts = differing(self.met, other.met) if self.met and other.met else differing(self.files, other.files)
+        return parts | ({"time"} if self.time != other.time else set())
 
     def change(self, key: str) -> str:
         """Return what this run changed a key of the scenario to; empty: nothing."""

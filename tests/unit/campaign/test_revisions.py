@@ -68,7 +68,7 @@ def test_each_side_runs_its_own_code(root: Path, results: Path):
     """Two pairs: the sides by turns, the second repetition with a seed of its own."""
     told: list[str] = []
     with checked_out(["one", "two"], root) as found:
-        play(found, ["smoke"], 2, results, "native", told.append)
+        play(found, ["smoke"], 2, results, ["--link", "native"], told.append)
 
     said = {side: [(results / side / f"{n}.txt").read_text() for n in range(2)] for side in SIDES}
     assert ["one", "one", "two", "two"] == [line.split()[0] for side in SIDES for line in said[side]]
@@ -125,7 +125,7 @@ def test_an_unknown_revision_is_refused(root: Path):
 def test_a_scenario_that_a_revision_does_not_know_ends_it(root: Path, results: Path):
     """With what that revision said."""
     with checked_out(["one", "two"], root) as found, pytest.raises(InputError, match="one .* refuses it:\n.*'unknown'"):
-        play(found, ["unknown"], 1, results, "native", lambda line: None)
+        play(found, ["unknown"], 1, results, [], lambda line: None)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])

@@ -369,6 +369,14 @@ def test_results_of_older_versions_are_paired_by_their_files():
     assert {"file of scenario"} == older.unlike(other)
 
 
+def test_virtual_time_is_exact_and_is_not_held_against_real_time():
+    """The same bits every time; and a processor that takes no time is another one."""
+    virtual, real = Observed.of(record(met=MET, time="virtual"), "v"), Observed.of(record(met=MET), "r")
+
+    assert (True, False) == (virtual.exact, real.exact)
+    assert ({"time"}, set()) == (virtual.unlike(real), virtual.unlike(virtual))
+
+
 def test_simulated_runs_are_exact():
     """Chance has no part in them."""
     assert Observed.of(replace(record(), fidelity=Fidelity(True, backend="simulated")), "r").exact
