@@ -84,3 +84,10 @@ def test_a_reboot_ends_a_prefix() -> None:
         DelegatedPrefix("starlink", "2001:db8:a200::/56", 10 * S, 60 * S),
         DelegatedPrefix("lte", "2001:db8:b100::/56", 0, 60 * S),
     ) == Facts.of(scenario, topology).prefixes
+
+
+def test_a_heartbeat_by_ipv6_is_longer_on_the_links() -> None:
+    """What is subtracted from the links' bytes has the header of the heartbeat's own family."""
+    facts = Facts(60 * S, ("starlink", "lte"), new_flows="newcomers", by_ipv6=("heartbeat",))
+
+    assert (20, 0) == (facts.longer_by("heartbeat"), facts.longer_by("newcomers"))

@@ -34,9 +34,10 @@ class Relay:
     server: socket.socket
     log: Path
     sockets: ExitStack
+    host: str
 
     def client(self) -> socket.socket:
-        return self.sockets.enter_context(_socket())
+        return self.sockets.enter_context(_socket(self.host))
 
     def through(self, client: socket.socket, packet: bytes) -> tuple[str, int]:
         """Send from a client; return the address from which the server saw the packet."""
@@ -50,9 +51,9 @@ class Relay:
         self.server.sendto(packet, to)
 
 
-def _socket() -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.bind(("127.0.0.1", 0))
+def _socket(host: str = "127.0.0.1") -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((host, 0))
     made.settimeout(5)
     return made
 
@@ -64,14 +65,22 @@ def _echo(token: bytes, seq: int) -> bytes:
 OPEN = MAGIC + b"\x01parameters"
 
 
-@pytest.fixture
-def relay(anchor: Path, tmp_path: Path) -> Iterator[Relay]:
+def _written(made: socket.socket) -> str:
+    host, port = made.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def relay(anchor: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Relay]:
+    """An anchor whose clients come by either family; the server is beside it, as irtt's is."""
+    if request.param == "::1" and not Path("/proc/sys/net/ipv6").is_dir():
+        pytest.skip("this kernel has no IPv6")
     with ExitStack() as sockets:
-        server, free = sockets.enter_context(_socket()), _socket()
+        server, free = sockets.enter_context(_socket()), _socket(request.param)
         address = free.getsockname()
+        addresses = [_written(free), _written(server)]
         free.close()
         log = tmp_path / "anchor.log"
-        addresses = [f"{host}:{port}" for host, port in (address, server.getsockname())]
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [str(anchor), "--listen", addresses[0], "--to", addresses[1], "--dscp", "46"],
@@ -80,7 +89,7 @@ def relay(anchor: Path, tmp_path: Path) -> Iterator[Relay]:
             )
         assert process.stdout
         assert b"ready\n" == process.stdout.readline()
-        yield Relay(address, server, log, sockets)
+        yield Relay(address, server, log, sockets, request.param)
         assert process.poll() is None
         process.kill()
         process.communicate()
@@ -100,8 +109,7 @@ def test_answers_follow_the_client_to_its_new_address(relay: Relay) -> None:
     assert MAGIC + b"\x02reply" == new.recv(100)
     assert _is_silent(old)
     (move,) = read_moves(relay.log)
-    ends = [f"127.0.0.1:{client.getsockname()[1]}" for client in (old, new)]
-    assert (1, *ends) == (move.seq, move.old, move.new)
+    assert (1, _written(old), _written(new)) == (move.seq, move.old, move.new)
 
 
 def test_a_straggler_does_not_take_the_answers_back(relay: Relay) -> None:
@@ -138,8 +146,8 @@ def test_strangers_are_ignored(relay: Relay) -> None:
     for packet in (b"", b"hello", MAGIC, MAGIC + b"\x00short", _echo(BOB, 1), bytes(2000)):
         client.sendto(packet, relay.address)
     expected = relay.through(client, OPEN)  # the first to arrive: all before it were dropped
-    stranger = relay.client()
-    stranger.sendto(MAGIC + b"\x02forged", expected)
+    with _socket() as stranger:
+        stranger.sendto(MAGIC + b"\x02forged", expected)
 
     assert _is_silent(client)
 
@@ -173,6 +181,8 @@ def test_the_oldest_session_gives_way(relay: Relay) -> None:
     [
         (["--listen", "nowhere", "--to", "127.0.0.1:9"], "'nowhere' is no address; write ADDRESS:PORT"),
         (["--listen", "127.0.0.1:70000", "--to", "127.0.0.1:9"], "'127.0.0.1:70000' is no address"),
+        (["--listen", "[::1:9", "--to", "127.0.0.1:9"], "'[::1:9' is no address"),
+        (["--listen", "[" + "1" * 99 + "]:5", "--to", "127.0.0.1:9"], "is no address"),
         (["--listen", "1" * 99 + ":5", "--to", "127.0.0.1:9"], "is no address"),
         (["--listen", "127.0.0.1:9"], "usage: anchor"),
         (["--speed"], "unrecognized option"),
