@@ -9,6 +9,7 @@ AZURITE := $(VENV)/azurite
 REPORT := $(VENV)/report
 VM_HUB := build/vm-hub
 NETEM := build/netem
+VIRTUAL := build/virtual
 SCENARIO ?= starlink-blackout
 
 # Root is needed for namespaces and packages, for nothing else.
@@ -53,6 +54,11 @@ test-netem: root setup $(NETEM)/programs.img ## the netem back end and Debian's 
 test-report: root setup ## reports in headless Chromium, which is installed for it where there is none (100 MB)
 	command -v chromium > /dev/null || $(AS_ROOT) apt-get install -qq --no-install-recommends chromium
 	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider -rs tests/system/report
+
+virtual: $(VIRTUAL)/linux ## build the kernel of virtual time; about 15 minutes on two processors
+
+$(VIRTUAL)/linux: setup/virtual-kernel.py setup/virtual-kernel.config
+	python3 setup/virtual-kernel.py $(VIRTUAL)
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 -m ci scenarios

@@ -12,6 +12,7 @@ from pathlib import Path
 from testbed import paths
 from testbed.checks.check import Ability, Check
 from testbed.errors import HostError
+from testbed.lab import machine
 from testbed.link.netem import NetemBackend
 from testbed.tenant.azurite import SERVER, azurite_folder, node_binary
 
@@ -124,6 +125,8 @@ def _optional() -> Iterator[Check]:
         netem = not NetemBackend.fault_of_host()
         lost = "runs with --link netem are refused; the native engine, the default, does not need it"
         yield _useful("sch_netem", netem, "in the kernel" if netem else "not in the kernel", lost)
+    fault = machine.fault_of_host()
+    yield _useful("virtual time", not fault, fault or paths.shown(machine.KERNEL), "runs with --time virtual need it")
     ssh = shutil.which("ssh")
     advice = "hubs on benches are reached by it: apt install openssh-client; then testbed bench check FILE"
     yield _useful("ssh", ssh is not None, ssh or "not on PATH", advice)

@@ -1,9 +1,11 @@
-# machine-init.sh SHARED: the first process of a machine in virtual time (testbed/lab/machine.py).
+# machine-init.sh: the first process of a machine in virtual time (testbed/lab/machine.py), started in SHARED.
 # Its root becomes a writable copy in memory over the host's; then it executes SHARED/job's command and switches off.
 set -eu
-. "$1/job"
+shared=$(readlink /proc/self/cwd)  # /proc is still the host's
+. "$shared/job"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
 export PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$ROOT"
+export OPENSSL_ia32cap='~0x4000000000000010'  # neither RDRAND nor the processor's own clock in what is random
 
 mount -t proc proc /proc
 mount --make-rprivate /
@@ -21,8 +23,8 @@ for folder in dev/shm run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
 mkdir -p dev/testbed
 mount -t tmpfs tmpfs dev/testbed
 mkdir dev/testbed/old dev/testbed/out
-mount -t hostfs none dev/testbed/out -o sync,"$1/out"
-cp "$1"/given/* dev/testbed/
+mount -t hostfs none dev/testbed/out -o sync,"$shared/out"
+cp "$shared"/given/* dev/testbed/
 mkdir -p ".$FOLDER"
 mount -t hostfs none ".$FOLDER" -o "$FOLDER"
 pivot_root . dev/testbed/old

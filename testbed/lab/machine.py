@@ -31,6 +31,7 @@ GIVEN = Path("/dev/testbed")
 
 _INIT = Path(__file__).with_name("machine-init.sh")
 _MEMORY = "3G"  # at most: what is not touched is not taken from the host
+_HERE = "/proc/self/cwd"  # of the host: where the kernel's process was started
 _LOOK_S = 0.1
 _SHARED = "/dev/shm"
 
@@ -38,7 +39,7 @@ _SHARED = "/dev/shm"
 def fault_of_host() -> str:
     """Return why no machine can be started here; empty: one can."""
     if not KERNEL.exists():
-        return f"{paths.shown(KERNEL)} is missing; 'make virtual' builds it in about ten minutes"
+        return f"{paths.shown(KERNEL)} is missing; 'make virtual' builds it in about 15 minutes on two processors"
     for tool in ("setpriv", "setarch"):
         if shutil.which(tool) is None:
             return f"{tool} is missing; install the package util-linux"
@@ -99,7 +100,8 @@ def running(
         words = {"FOLDER": str(folder), "ROOT": str(paths.ROOT), "COMMAND": shlex.join(command)}
         (shared / "job").write_text("".join(f"{key}={shlex.quote(word)}\n" for key, word in words.items()))
         process = subprocess.Popen(
-            _chain(shared),
+            _chain(),
+            cwd=shared,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -119,7 +121,7 @@ def running(
                 machine.kill()
 
 
-def _chain(shared: Path) -> list[str]:
+def _chain() -> list[str]:
     """Return the command that starts a machine: it dies with its starter, and lies at the same addresses each time."""
     start = f"time-travel-start={START_NS}"
     console = ("con=null", "con0=fd:0,fd:1", "loglevel=4", "devtmpfs.mount=0")
@@ -134,6 +136,6 @@ def _chain(shared: Path) -> list[str]:
         "-R",
         *uml,
         "--",
-        str(shared / "init"),
-        str(shared),
+        # no name that is different each time: the kernel's randomness takes its arguments in
+        f"{_HERE}/init",
     ]

@@ -12,6 +12,7 @@ import pytest
 from testbed import paths
 from testbed.errors import InputError
 from testbed.model.bench import VIRTUAL
+from testbed.model.times import TIMES
 from testbed.yaml.overrides import Override
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ BENCH = pytest.StashKey["Chosen | None"]()
 SCENARIOS = "testbed_scenarios"
 """The ini option that names the folders of scenarios."""
 
-_SUPPORTED: Mapping[str, Sequence[str]] = {"link": ("native", "netem"), "tenant": ("azurite",)}
+_SUPPORTED: Mapping[str, Sequence[str]] = {
+    "link": ("native", "netem"),
+    "tenant": ("azurite",),
+    "time": TIMES,
+}
 
 
 def add(parser: pytest.Parser) -> None:
@@ -83,7 +88,7 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--testbed-wait", action="store_true", help="wait while another run has the bench's hub (default: an error)"
     )
-    for name, what in (("link", "the link engine"), ("tenant", "the tenant")):
+    for name, what in (("link", "the link engine"), ("tenant", "the tenant"), ("time", "whose time runs play in")):
         known = _SUPPORTED[name]
         help = f"{what}; supported: {', '.join(known)}"
         group.addoption(f"--testbed-{name}", default=known[0], help=help)

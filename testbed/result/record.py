@@ -104,7 +104,7 @@ class Record:
     the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``time`` is real or
     virtual; ``ends`` are the testbed's own parts that ended without being asked to. ``met`` is what the hub
     met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
-    ``unknown`` is what could not be known of the hub, and why.
+    ``unknown`` is what could not be known of the hub, and why; ``evidence_sha256`` see testbed.result.digest.
     """
 
     scenario: str
@@ -129,6 +129,7 @@ class Record:
     changes: tuple[str, ...] = ()
     bench: str = VIRTUAL
     time: str = REAL
+    evidence_sha256: str = ""
     ends: tuple[End, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)

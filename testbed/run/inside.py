@@ -37,6 +37,7 @@ from testbed.model import times
 from testbed.model.bench import VIRTUAL
 from testbed.model.facts import Facts
 from testbed.result import junit, provenance
+from testbed.result.digest import evidence_sha256
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
@@ -163,6 +164,7 @@ class Run:
         self._writer.update(
             fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
         )
+        self._writer.update(evidence_sha256=evidence_sha256(self._folder, self._writer.record))
 
     def _report(self) -> None:
         """Write what is made from the results alone, and say how it ended."""

@@ -144,6 +144,7 @@ static int watch_ports(struct engine *e)
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		if (epoll_ctl(e->watch, EPOLL_CTL_ADD, e->ports[i].in, &event))
 			return -1;
+	event.events |= EPOLLET;		/* who rang may wait for this thread's processor before it can stop the bell */
 	return epoll_ctl(e->watch, EPOLL_CTL_ADD, e->bell, &event);
 }
 

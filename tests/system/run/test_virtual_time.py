@@ -1,0 +1,64 @@
+"""A run in virtual time, where its kernel was built: valid on any host, and its links exact."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pyarrow.compute as pc
+import pytest
+
+from testbed import paths
+from testbed.lab import machine
+from testbed.model.times import VIRTUAL
+from testbed.result.record import State
+from testbed.result.store import Result
+
+PING = """\
+# ping.yaml: what does a heartbeat over 30 ms each way measure?
+topology: hub-two-uplinks
+duration: 5 s
+seed: 7
+uplinks:
+  starlink: {fixed: {delay: 30 ms, rate: 100 Mbit/s}}
+  lte: {fixed: {delay: 30 ms, rate: 100 Mbit/s}}
+hub: {failover: none, cache: off}
+traffic:
+  heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
+objectives:
+  - {metric: interruption, of: heartbeat, at_most: 50 ms}
+"""
+ENDS_S = 900.0  # of a host's time, which is nobody's promise
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    if fault := machine.fault_of_host():
+        pytest.skip(fault)
+    folder = tmp_path_factory.mktemp("virtual")
+    scenario = folder / "ping.yaml"
+    scenario.write_text(PING)
+    command = [sys.executable, "-m", "testbed", "run", str(scenario), "--time", "virtual", "--results", str(folder)]
+    done = subprocess.run(
+        command, cwd=paths.ROOT, capture_output=True, text=True, timeout=ENDS_S, check=False
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return Result.load(next(folder.glob("*-ping")))
+
+
+def test_a_run_in_virtual_time_is_complete_and_says_so(result: Result) -> None:
+    """It begins on the day that all begin, is valid however busy the host is, and has the hash of its evidence."""
+    record = result.record
+
+    assert (State.COMPLETE, VIRTUAL, "") == (record.state, record.time, record.invalid)
+    assert machine.START_NS <= record.created_ns < machine.START_NS + 60_000_000_000
+    assert 64 == len(record.evidence_sha256)
+
+
+def test_a_heartbeat_over_30_ms_each_way_takes_60(result: Result) -> None:
+    """Each of the answers, within half a millisecond for the calls into the kernel on its way."""
+    rtt = result.evidence.samples["heartbeat"].column("rtt_ns")
+
+    assert 0 == rtt.null_count
+    assert 60_000_000 <= pc.min(rtt).as_py()
+    assert pc.max(rtt).as_py() < 60_500_000
