@@ -75,6 +75,8 @@ def check_role(failover: str, topology: Path, hear: Callable[[Check], None] = la
 
     Raises InputError where the role is not whole, HostError where the sandbox cannot be had.
     """
+    if "/" in failover:
+        roles.find(failover, "", Path())  # its mistakes are told before those of a scenario that names it
     with tempfile.TemporaryDirectory(prefix="testbed-role-") as name:
         folder = Path(name)
         (folder / "logs").mkdir()

@@ -40,11 +40,14 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("scenario", help="a name from 'testbed scenario list', or a YAML file"),
         plan.scenarios,
     )
-    parser.add_argument(
-        "--bench",
-        metavar="FILE",
-        default=VIRTUAL,
-        help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
+    completed(
+        parser.add_argument(
+            "--bench",
+            metavar="FILE",
+            default=VIRTUAL,
+            help="put the hub of this bench in, a file or a name from benches/ (default: virtual)",
+        ),
+        lambda: [VIRTUAL, *plan.names(paths.BENCHES)],
     )
     add_hub(parser)
     parser.add_argument(

@@ -54,8 +54,7 @@ def held(
     if chosen is None:
         yield None
         return
-    nics.LOCKS.mkdir(parents=True, exist_ok=True)
-    with _file(chosen).open("a+") as file:
+    with _opened(_file(chosen)) as file:
         if not _locked(file, fcntl.LOCK_EX):
             told = f"hub {chosen.title} is in use by {_said(file) or 'another run'}"
             if not wait:
@@ -85,6 +84,14 @@ def holder(chosen: Chosen) -> Holder | None:
 def _file(chosen: Chosen) -> Path:
     digest = hashlib.sha256(f"{chosen.path.resolve()}\n{chosen.hub}".encode()).hexdigest()
     return nics.LOCKS / f"testbed-hub-{digest[:16]}"
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise HostError(f"{path} cannot be written ({error.strerror}); a hub is had by root: use sudo") from error
 
 
 def _locked(file: TextIO, kind: int) -> bool:

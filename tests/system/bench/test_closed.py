@@ -106,6 +106,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         path.write_text("ports:\n" + "".join(f"  {port}: {{nic: {nic}}}\n" for port, (nic, _) in CABLES.items()))
         yield path
     finally:
+        for nic, _ in CABLES.values():  # the kernel would take its time, and the next test looks at the host's NICs
+            subprocess.run(["ip", "link", "delete", nic], check=False)
         process.kill()
         process.wait()
 
