@@ -23,6 +23,13 @@ examples:
 KINDS = {
     "timeline": "one run over time: carrier, round trips, throughput, requests, verdicts",
     "campaign": "a campaign: each objective's value in every run, against what was varied",
+    "decomposition": "the parts of a failover, configurations side by side",
+    "handovers": "round trips over Starlink's 15 s slot, recording against replay (one run)",
+    "distribution": "round trips and times to first byte by configuration, cumulative",
+    "heatmap": "scenario and objective against configuration: verdict and margin",
+    "offload": "what the cache spared the backhaul over each run",
+    "timers": "detection time against false alarms, over a sweep of timers",
+    "delays": "delay asked for against delay achieved (one run)",
 }
 """What can be drawn, for the help and for completion; testbed.plots.figures draws them, a test compares the two."""
 

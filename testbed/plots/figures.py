@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 
 from testbed import plots
 from testbed.errors import InputError
-from testbed.plots import style, sweep
+from testbed.plots import (
+    delays,
+    distribution,
+    failover,
+    handovers,
+    heatmap,
+    offload,
+    style,
+    sweep,
+    timers,
+)
 from testbed.result.campaign import FILE, Campaign
 from testbed.result.store import Result
 
@@ -57,4 +67,11 @@ def _only(folders: Sequence[Path], kind: str) -> Path:
 FIGURES: Mapping[str, Callable[[Sequence[Path]], Figure]] = {
     "timeline": _timeline,
     "campaign": _campaign,
+    "decomposition": lambda folders: failover.draw(runs(folders)),
+    "handovers": lambda folders: handovers.draw(Result.load(_only(folders, "handovers"))),
+    "distribution": lambda folders: distribution.draw(runs(folders)),
+    "heatmap": lambda folders: heatmap.draw(runs(folders)),
+    "offload": lambda folders: offload.draw(runs(folders)),
+    "timers": lambda folders: timers.draw(runs(folders)),
+    "delays": lambda folders: delays.draw(Result.load(_only(folders, "delays"))),
 }

@@ -1,0 +1,104 @@
+"""What figures of several runs share: groups by configuration, title, footer, looks that grey keeps apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from testbed.errors import InputError
+from testbed.plots import style
+from testbed.result.record import State
+from testbed.result.store import Result
+
+WIDTH_INCHES = 9.5
+LINES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
+MARKERS = "osD^vPX*"
+HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
+COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE, style.BLACK, style.SKY, style.VERMILLION)
+_REPETITION = ("seed", "shift")  # changes that make another run of the same configuration
+FOOTER_LETTERS = 165
+
+
+def configuration(result: Result) -> str:
+    """Return what was changed in a run, but for seeds and phases; ``as written`` where nothing was."""
+    kept = [change for change in result.record.changes if change.partition("=")[0] not in _REPETITION]
+    return ", ".join(kept) or "as written"
+
+
+def groups(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Return complete runs by their configuration, in the order given. Raises InputError where none is complete."""
+    complete = [result for result in results if result.record.state is State.COMPLETE]
+    if not complete:
+        raise InputError(
+            str(results[0].folder) if results else "results", "no complete run", "name some that ended"
+        )
+    several = len({result.record.scenario for result in complete}) > 1
+    found: dict[str, list[Result]] = {}
+    for result in complete:
+        name = f"{result.record.scenario}: {configuration(result)}" if several else configuration(result)
+        found.setdefault(name, []).append(result)
+    return found
+
+
+def sheet(title: str, told: str, results: Sequence[Result], height: float) -> Figure:
+    """Return an empty figure with its title, a line below it, and the footer that says where it comes from."""
+    figure = Figure(figsize=(WIDTH_INCHES, height))
+    FigureCanvasAgg(figure)
+    figure.text(0.015, 1 - 0.10 / height, title, fontsize=12.5, weight="bold", va="top")
+    figure.text(0.015, 1 - 0.36 / height, told, fontsize=9, va="top", color=style.GREY)
+    figure.text(0.015, 0.07 / height, footer(results), fontsize=6.5, va="bottom", color=style.GREY)
+    return figure
+
+
+def panels(
+    figure: Figure,
+    rows: int,
+    *,
+    left: float = 0.09,
+    right: float = 0.975,
+    bottom: float = 0.85,
+    gap: float = 0.35,
+    top: float = 0.72,
+) -> list[Axes]:
+    """Return axes below each other between the title and the footer; ``bottom`` and ``top`` are the rooms
+    below and above them, in inches."""
+    height = figure.get_size_inches()[1]
+    edges = {"left": left, "right": right, "bottom": bottom / height, "top": 1 - top / height}
+    grid = figure.add_gridspec(rows, 1, **edges, hspace=gap)
+    return [figure.add_subplot(grid[row]) for row in range(rows)]
+
+
+def footer(results: Sequence[Result]) -> str:
+    """Return scenarios, traces, commits and seeds of all runs, files by hash; many are told by one hash of them all."""
+    inputs = dict.fromkeys(
+        f"{i.role}: {i.name.rsplit('/', 1)[-1]} {i.sha256[:8]}"
+        for result in results
+        for i in result.record.inputs
+        if i.role == "scenario" or i.role.startswith("trace")
+    )
+    files = "   ".join(inputs)
+    if len(files) > FOOTER_LETTERS:
+        whole = hashlib.sha256("\n".join(sorted(inputs)).encode()).hexdigest()[:8]
+        files = f"{len(inputs)} inputs, together {whole}"
+    commits = ", ".join(sorted({result.record.versions.source for result in results}))
+    seeds = sorted({result.record.seed for result in results})
+    seed = ", ".join(map(str, seeds)) if len(seeds) <= 8 else f"{len(seeds)} of them"
+    version = ", ".join(sorted({result.record.versions.testbed for result in results}))
+    names = [result.folder.name for result in results]
+    runs = names[0] if len(names) == 1 else f"{len(names)} runs, {min(names)} to {max(names)}"
+    return f"{files}\ntestbed {version}, commit {commits}   seed {seed}   {runs}"
+
+
+def counted(number: int) -> str:
+    """Return ``1 run``, ``2 runs``."""
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def legend(axes: Axes) -> None:
+    """Put a legend where it hides the least."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=7.5, loc="best")
