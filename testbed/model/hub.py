@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
@@ -12,6 +12,7 @@ from testbed.model.cache import Cache
 from testbed.model.failover import Bfd, DishAware, Overflow, PingTracking, Promise, tunnelled_frame_bytes
 from testbed.model.quantities import Duration, Rate, Size
 from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES
+from testbed.yaml import load
 
 FAILOVERS = ("ping-tracked", "dish-aware", "weighted", "overflow", "bgp-bfd", "none")
 """The failovers that come with the testbed: roles below playbooks/roles/failover."""
@@ -38,6 +39,10 @@ class HubProfile:
     ``ra_interval`` is the longest time between two IPv6 advertisements on the LAN.
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
+
+    OTHERWISE: ClassVar[Mapping[str, str]] = {
+        f"cache_{key}": f"write it as a setting of the cache: cache: {{{key}: ...}}" for key in load.keys(Cache)
+    }
 
     provision: Literal["roles", "none"] = "roles"
     failover: str = field(default="ping-tracked", metadata={"choices": FAILOVERS, "else": "/"})

@@ -51,6 +51,11 @@ BAD = {
         "of: heartbeat, content: cached, at_most: 3 s}",
         "s.yaml:12: interruption looks at no content, cached or not; leave 'content' away",
     ),
+    "a setting of the cache beside it": (
+        "traffic:\n",
+        "hub: {cache_size: 20 MB}\ntraffic:\n",
+        "s.yaml:6: unknown key 'cache_size' in hub; write it as a setting of the cache: cache: {size: ...}",
+    ),
     "content of bytes that nobody asked for": (
         "{metric: interruption, of: heartbeat, at_most: 3 s}",
         "{metric: backhaul_offload, content: cached, at_least: 60 %}",
