@@ -1,6 +1,6 @@
 """virtual-kernel.py FOLDER: build the kernel of virtual time, User-Mode Linux, as FOLDER/linux.
 
-It is Debian's source (the package linux-source-6.12, unpacked into FOLDER) with three edits of our own, made where
+It is Debian's source (the package linux-source-6.12, unpacked into FOLDER) with a few edits of our own, made where
 their anchors are found. It takes about 15 minutes on two processors, and 2 GB while it is built.
 """
 
@@ -57,6 +57,61 @@ EDITS = (
         "		bytes[i] = z ^ (z >> 31);\n"
         "	}\n"
         "	return len;\n",
+    ),
+    # The processor's own clock tells virtual time as well: Go, OpenSSL and others take it for randomness.
+    Edit(
+        "arch/um/kernel/time.c",
+        "static void time_travel_set_time(unsigned long long ns)\n{\n",
+        "unsigned long long time_travel_now(void);\n"
+        "unsigned long long time_travel_now(void)\n"
+        "{\n"
+        "	return time_travel_time;\n"
+        "}\n"
+        "\n"
+        "static void time_travel_set_time(unsigned long long ns)\n{\n",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "	set_sigstack((void *) STUB_DATA, STUB_DATA_PAGES * UM_KERN_PAGE_SIZE);\n",
+        "	if (getenv(\"TESTBED_SEED\"))\n"
+        "		prctl(PR_SET_TSC, PR_TSC_SIGSEGV);\n"
+        "	set_sigstack((void *) STUB_DATA, STUB_DATA_PAGES * UM_KERN_PAGE_SIZE);\n",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "			case SIGSEGV:\n				if (PTRACE_FULL_FAULTINFO) {\n",
+        "			case SIGSEGV:\n"
+        "				if (((siginfo_t *)&si)->si_code == SI_KERNEL && told_the_time(pid, regs))\n"
+        "					break;\n"
+        "				if (PTRACE_FULL_FAULTINFO) {\n",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "void userspace(struct uml_pt_regs *regs",
+        "unsigned long long time_travel_now(void);\n"
+        "\n"
+        "/* Carries out rdtsc and rdtscp, which trap. */\n"
+        "static bool told_the_time(int pid, struct uml_pt_regs *regs)\n"
+        "{\n"
+        "	unsigned long word = ptrace(PTRACE_PEEKTEXT, pid, REGS_IP(regs->gp), 0);\n"
+        "	bool short_one = (word & 0xffff) == 0x310f;\n"
+        "\n"
+        "	if (!short_one && (word & 0xffffff) != 0xf9010f)\n"
+        "		return false;\n"
+        "	regs->gp[HOST_AX] = (unsigned int)time_travel_now();\n"
+        "	regs->gp[HOST_DX] = time_travel_now() >> 32;\n"
+        "	if (!short_one)\n"
+        "		regs->gp[HOST_CX] = 0;\n"
+        "	REGS_IP(regs->gp) += short_one ? 2 : 3;\n"
+        "	return true;\n"
+        "}\n"
+        "\n"
+        "void userspace(struct uml_pt_regs *regs",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "#include <sys/wait.h>\n",
+        "#include <sys/wait.h>\n#include <sys/prctl.h>\n",
     ),
 )
 

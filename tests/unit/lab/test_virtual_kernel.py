@@ -15,7 +15,7 @@ SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "setup" / "virtual-kernel.py"
 EDITS = SCRIPT["EDITS"]
 
 
-@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.file)
+@pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_takes_its_anchors_place_and_nothing_else(edit: Any) -> None:
     """What stands around the anchor stays."""
     text = f"int before;\n{edit.anchor}int after;\n"
