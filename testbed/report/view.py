@@ -28,12 +28,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class VerdictRow:
-    """A verdict for people: what was asked, what was measured, how much room, and what it rests on."""
+    """A verdict for people: asked, measured, within which interval, how much room, and what it rests on."""
 
     outcome: str
     sign: str
     asked: str
     measured: str
+    interval: str
     margin: str
     rests: str
     reason: str
@@ -104,12 +105,21 @@ def _row(verdict: Verdict) -> VerdictRow:
         sign=SIGNS[verdict.outcome],
         asked=verdict.title,
         measured=verdict.measured,
+        interval=_interval(verdict),
         margin=margin,
         rests=rests,
         reason=verdict.reason,
         headline=_headline(verdict),
         bar=_bar(verdict),
     )
+
+
+def _interval(verdict: Verdict) -> str:
+    """Return between which values the true one lies, as far as the emulation can tell."""
+    if verdict.value is None or not verdict.uncertainty or verdict.lower_bound:
+        return ""
+    ends = (max(0.0, verdict.value - verdict.uncertainty), verdict.value + verdict.uncertainty)
+    return " to ".join(format_value(end, verdict.unit) for end in ends)
 
 
 def _headline(verdict: Verdict) -> str:

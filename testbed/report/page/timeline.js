@@ -18,14 +18,16 @@
     return pen.createPattern(tile, "repeat");
   })();
 
+  // Each adds itself to the pen's path.
   const shapes = {
-    dot: (pen, x, y, r) => { pen.fillRect(x - r * 0.7, y - r * 0.7, r * 1.4, r * 1.4); },
-    ring: (pen, x, y, r) => { pen.beginPath(); pen.arc(x, y, r * 1.15, 0, 7); pen.stroke(); },
-    square: (pen, x, y, r) => { pen.strokeRect(x - r, y - r, 2 * r, 2 * r); },
-    triangle: (pen, x, y, r) => { pen.beginPath(); pen.moveTo(x, y - 1.4 * r); pen.lineTo(x + 1.3 * r, y + r); pen.lineTo(x - 1.3 * r, y + r); pen.closePath(); pen.stroke(); },
-    diamond: (pen, x, y, r) => { pen.beginPath(); pen.moveTo(x, y - 1.5 * r); pen.lineTo(x + 1.5 * r, y); pen.lineTo(x, y + 1.5 * r); pen.lineTo(x - 1.5 * r, y); pen.fill(); },
-    cross: (pen, x, y, r) => { pen.beginPath(); pen.moveTo(x - 1.5 * r, y - 1.5 * r); pen.lineTo(x + 1.5 * r, y + 1.5 * r); pen.moveTo(x + 1.5 * r, y - 1.5 * r); pen.lineTo(x - 1.5 * r, y + 1.5 * r); pen.stroke(); },
+    dot: (pen, x, y, r) => { pen.rect(x - r * 0.7, y - r * 0.7, r * 1.4, r * 1.4); },
+    ring: (pen, x, y, r) => { const d = 1.2 * r; pen.moveTo(x, y - d); pen.lineTo(x + d, y); pen.lineTo(x, y + d); pen.lineTo(x - d, y); pen.closePath(); },
+    square: (pen, x, y, r) => { pen.rect(x - r, y - r, 2 * r, 2 * r); },
+    triangle: (pen, x, y, r) => { pen.moveTo(x, y - 1.4 * r); pen.lineTo(x + 1.3 * r, y + r); pen.lineTo(x - 1.3 * r, y + r); pen.closePath(); },
+    diamond: (pen, x, y, r) => { pen.moveTo(x, y - 1.5 * r); pen.lineTo(x + 1.5 * r, y); pen.lineTo(x, y + 1.5 * r); pen.lineTo(x - 1.5 * r, y); pen.closePath(); },
+    cross: (pen, x, y, r) => { pen.moveTo(x - 1.5 * r, y - 1.5 * r); pen.lineTo(x + 1.5 * r, y + 1.5 * r); pen.moveTo(x + 1.5 * r, y - 1.5 * r); pen.lineTo(x - 1.5 * r, y + 1.5 * r); },
   };
+  const filled = new Set(["dot", "diamond"]);
 
   const clipped = (u, draw) => {
     const { left, top, width, height } = u.bbox;
@@ -51,16 +53,29 @@
     }
   });
 
-  const points = (u, panel) => clipped(u, (pen) => {
-    const { min, max } = u.scales.x;
+  const points = (u, panel) => clipped(u, (pen, left, top, width, height) => {
+    const { min, max } = u.scales.x, { min: low, max: high } = u.scales.y;
     const r = uPlot.pxRatio * (max - min < data.duration / 8 ? 2.2 : 1.5);
+    const scale = panel.log ? Math.log10 : (value) => value;
+    const perX = width / (max - min), bottom = scale(low), perY = height / (scale(high) - bottom);
+    const times = u.data[0], first = nearest(times, min), last = nearest(times, max);
     panel.series.forEach((series, row) => {
       if (!series.shape) return;
+      const draw = shapes[series.shape], values = u.data[row + 1];
       pen.fillStyle = pen.strokeStyle = series.colour;
       pen.lineWidth = series.shape === "cross" ? 2 * uPlot.pxRatio : uPlot.pxRatio;
-      const draw = shapes[series.shape], values = u.data[row + 1], times = u.data[0];
-      for (let i = 0; i < times.length; i++) {
-        if (values[i] !== null && times[i] >= min && times[i] <= max) draw(pen, at(u, times[i]), u.valToPos(values[i], "y", true), r);
+      const paint = filled.has(series.shape) ? () => pen.fill() : () => pen.stroke();
+      let column = -1, heights = new Set(); // a pixel is drawn once, however many points fall on it
+      for (let i = first; i <= last; i++) {
+        if (values[i] === null) continue;
+        const x = left + (times[i] - min) * perX, y = top + height - (scale(values[i]) - bottom) * perY;
+        if (Math.round(x) !== column) { column = Math.round(x); heights.clear(); }
+        if (heights.has(Math.round(y))) continue;
+        heights.add(Math.round(y));
+        if (series.shape === "dot") { pen.fillRect(x - r * 0.7, y - r * 0.7, r * 1.4, r * 1.4); continue; }
+        pen.beginPath(); // one path a point: a path of thousands is slow to fill
+        draw(pen, x, y, r);
+        paint();
       }
     });
   });
@@ -68,9 +83,14 @@
   const rug = (u, panel) => clipped(u, (pen, left, top, width, height) => {
     const tall = 9 * uPlot.pxRatio;
     pen.fillStyle = "#d55e00";
+    const { min, max } = u.scales.x, per = width / (max - min);
+    let drawn = -1; // what lies within a pixel that has its line already adds nothing to it
     for (const [from, to] of panel.rug) {
-      const x = at(u, from);
-      pen.fillRect(x, top + height - tall, Math.max(at(u, to) - x, uPlot.pxRatio), tall);
+      if (to < min || from > max) continue;
+      const x = left + (from - min) * per, end = Math.max(x + uPlot.pxRatio, left + (to - min) * per);
+      if (end <= drawn) continue;
+      pen.fillRect(Math.max(x, drawn), top + height - tall, Math.max(end - Math.max(x, drawn), 1), tall);
+      drawn = end;
     }
   });
 
@@ -242,7 +262,7 @@
       pen.fillStyle = pen.strokeStyle = look.colour;
       pen.lineWidth = 2;
       pen.fillRect(0, 0, 12, 16);
-      shapes[look.shape](pen, 20, 8, 4);
+      pen.beginPath(); shapes[look.shape](pen, 20, 8, 4); if (filled.has(look.shape)) pen.fill(); else pen.stroke();
       pen.setLineDash(look.dash); pen.beginPath(); pen.moveTo(27, 8); pen.lineTo(44, 8); pen.stroke();
     });
   }
