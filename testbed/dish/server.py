@@ -57,7 +57,9 @@ class EngineLink:
         self._control.inject(self._name, None, Change(state=LinkState.CUT, for_ns=begun.end_ns - begun.at_ns))
         if self._port:
             self._set_port("down")
-            threading.Timer((begun.answers_ns - begun.at_ns) / S, self._set_port, ["up"]).start()
+            later = threading.Timer((begun.answers_ns - begun.at_ns) / S, self._set_port, ["up"])
+            later.daemon = True
+            later.start()
 
     def stow(self, stowed: bool) -> None:
         """Cut the link until told otherwise."""

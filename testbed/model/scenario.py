@@ -10,6 +10,7 @@ from typing import Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
+from testbed.model.dish import DishFault
 from testbed.model.event import Event
 from testbed.model.hub import HubProfile
 from testbed.model.objective import METRICS, Objective
@@ -101,6 +102,12 @@ class Scenario:
             if profile.lifetimes is not None and name in topology.delegations:
                 topology = topology.with_lifetimes(name, profile.lifetimes)
         return topology
+
+    @property
+    def dish_faults(self) -> tuple[DishFault, ...]:
+        """What the dishes get wrong, uplink by uplink."""
+        dishes = [profile.terminal for profile in self.uplinks.values()]
+        return tuple(fault for dish in dishes if dish for fault in dish.faults)
 
     def slowest_bps(self, direction: Literal["up", "down"]) -> int:
         """Return the lowest rate that this file gives an uplink or a fault of one, in bit/s; 0: it gives none."""

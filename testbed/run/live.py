@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from testbed.link.backend import Counters
 from testbed.metrics.evidence import Evidence
+from testbed.model.dish import DishFault
 from testbed.model.ends import End
+from testbed.model.event import Event
 from testbed.model.facts import Facts
 from testbed.model.link import Direction, LinkSchedule, LinkState
 from testbed.probes.probe import Live, ProbeState
@@ -51,7 +53,8 @@ class Watch:
         self._before = now
         polled = {name: probe.poll() for name, probe in self._lab.probes.items()}
         traffic = {name: _words(live) for name, live in polled.items()}
-        events = tuple(e.title for e in self._job.scenario.events if e.at <= t_ns < e.end_ns)
+        lasting: list[Event | DishFault] = [*self._job.scenario.events, *self._job.scenario.dish_faults]
+        events = tuple(e.title for e in lasting if e.at <= t_ns < e.end_ns)
         return Tick(t_ns, self._job.scenario.duration, uplinks, traffic, self._so_far(t_ns, ends), events)
 
     def _so_far(self, t_ns: int, ends: Sequence[End]) -> tuple[ObjectiveNow, ...]:
