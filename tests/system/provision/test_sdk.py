@@ -204,31 +204,26 @@ def puts(site: Site) -> list[str]:
 
 
 def test_the_sdk_upload_traffic_tells_what_became_of_each(site: Site, tmp_path: Path) -> None:
-    """Blocks from the probe's own client are acknowledged and there; second contents are refused, or in their place."""
-    kept = {}
-    for overwrite in (False, True):
-        traffic = SdkUpload(
-            kind="sdk-upload",
-            from_="client",
-            size=600_000,
-            block=200_000,
-            rate=8.0,
-            again=0.5,
-            overwrite=overwrite,
-            name=f"records{overwrite}",
-        )
-        options = {"upload_url": "http://192.168.10.1/uploads", "uploaded": site.tenant.uploaded, "seed": 7}
-        where = MeasuredAt(site.lab["client"], site.lab["internet"], 3 * 10**9, tmp_path, tmp_path, **options)  # type: ignore[arg-type]
-        probe = probe_for(traffic, where)
-        probe.open()
-        probe.ready()
-        probe.start(time.time_ns() + 10**9)
-        until(lambda probe=probe: probe.poll().state is ProbeState.ENDED, 30)
-        kept[overwrite] = pq.read_table(probe.finish()).to_pylist()
+    """Blocks from the probe's own client are acknowledged and there; second contents of a name are refused."""
+    traffic = SdkUpload(
+        kind="sdk-upload",
+        from_="client",
+        size=600_000,
+        block=200_000,
+        rate=2.0,
+        again=0.5,
+        overwrite=False,
+        name="records",
+    )
+    options: dict[str, Any] = {"upload_url": "http://192.168.10.1/uploads", "uploaded": site.tenant.uploaded}
+    where = MeasuredAt(site.lab["client"], site.lab["internet"], 8 * 10**9, tmp_path, tmp_path, seed=7, **options)
+    probe = probe_for(traffic, where)
+    probe.open()
+    probe.ready()
+    probe.start(time.time_ns() + 10**9)
+    until(lambda: probe.poll().state is ProbeState.ENDED, 60)
+    rows = pq.read_table(probe.finish()).to_pylist()
 
-    for rows in kept.values():
-        early = [r for r in rows if r["acknowledged_ns"] and r["again"] != "unknown"]
-        assert len(early) > 8
-        assert {(True, 201, None)} == {(r["durable"], r["status"], r["error"]) for r in early}
-    assert {None, "refused"} == {r["again"] for r in kept[False]} - {"unknown"}
-    assert {None, "stored"} == {r["again"] for r in kept[True]} - {"unknown"}
+    ended = [r for r in rows if r["acknowledged_ns"] and r["again"] != "unknown"]
+    assert {(True, 201)} == {(r["durable"], r["status"]) for r in ended}
+    assert {None, "refused"} == {r["again"] for r in ended}
