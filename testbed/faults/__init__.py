@@ -10,6 +10,7 @@ from testbed.faults.content_changes import ContentChanges
 from testbed.faults.dns_failure import DnsFailure
 from testbed.faults.path_mtu import PathMtu
 from testbed.faults.port import DhcpDown, OtherLease, Unplug
+from testbed.faults.power_off import PowerOff
 from testbed.faults.reboot import Boot, Reboot
 from testbed.faults.target_down import TargetDown
 from testbed.faults.tenant_black_hole import TenantBlackHole
@@ -30,6 +31,7 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
     Kind.UNPLUG: (Unplug,),
     Kind.LEASE: (OtherLease,),
     Kind.DHCP_DOWN: (DhcpDown,),
+    Kind.POWER_OFF: (PowerOff,),
 }
 """The kinds that the links' schedules alone cannot play."""
 

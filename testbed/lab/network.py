@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from mininet.link import Link
@@ -25,6 +25,7 @@ from testbed.lab import ipv6
 from testbed.lab.bench import BenchHub
 from testbed.lab.devices import PRIVATE_FILES, DeviceAccess, NamespaceAccess
 from testbed.lab.parts import Part, last_line
+from testbed.lab.power import NamespacePower, Power
 from testbed.model.topology import EMULATOR, Lease, Node, NodeKind, Topology
 
 CONGESTION_CONTROL = "cubic"
@@ -73,6 +74,13 @@ class Network:
         if self._bench_hub:
             hub = self._bench_hub.access(self.devices)
             self.devices = {**self.devices, **({hub.name: hub} if hub else {})}
+
+    @cached_property
+    def power(self) -> Power | None:
+        """The hub's power switch; None where nobody has one."""
+        hub = self.topology.hub
+        device = self.devices.get(hub.name)
+        return NamespacePower(device, tuple(hub.ports)) if isinstance(device, NamespaceAccess) else None
 
     def start_services(self, names: Mapping[str, str]) -> None:
         """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem
@@ -36,6 +36,7 @@ class Kind(StrEnum):
     UNPLUG = "unplug"
     LEASE = "lease"
     DHCP_DOWN = "dhcp_down"
+    POWER_OFF = "power_off"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Fault:
     """
 
     summary: str
-    target: Literal["an uplink", "the tenant", "the resolver", "the probe target"] = "an uplink"
+    target: Literal["an uplink", "the tenant", "the resolver", "the probe target", "the hub"] = "an uplink"
     keys: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     or_uplink: bool = False
@@ -110,6 +111,7 @@ FAULTS: Mapping[Kind, Fault] = {
         touches=_LEASES,
     ),
     Kind.DHCP_DOWN: Fault("the CPE answers no DHCP", touches=frozenset({"dhcp"})),
+    Kind.POWER_OFF: Fault("the hub has no power, then boots", "the hub"),
 }
 _EXAMPLES = {
     "loss": "loss: 20 %",
@@ -171,6 +173,7 @@ class Event:
     unplug: Duration = 0
     lease: Lasting = 0
     dhcp_down: Duration = 0
+    power_off: Duration = 0
     loss: Share = 0.0
     delay: Duration = 0
     rate: Rates | None = None
@@ -187,6 +190,10 @@ class Event:
     status: int = 0
     retry_after: Duration = 0
     place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    OTHERWISE: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("power", "hub_reboot"), "write 'power_off: 30 s' for the hub, 'uplink: NAME, reboot: 30 s' for a CPE"
+    ) | {"clock_step": "a virtual hub has no clock of its own; step that of a hub on a bench by hand"}
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -231,7 +238,8 @@ class Event:
     @property
     def title(self) -> str:
         """The event in a few words."""
-        words = [self.uplink, str(self.kind).replace("_", " "), units.format_duration(self.duration_ns)]
+        where = self.uplink or ("hub" if FAULTS[self.kind].target == "the hub" else "")
+        words = [where, str(self.kind).replace("_", " "), units.format_duration(self.duration_ns)]
         return " ".join(filter(None, (*words, self._how)))
 
     @property

@@ -69,6 +69,11 @@ METRICS: Mapping[str, MetricSpec] = {
     "new_flows_return": MetricSpec(
         Unit.DURATION, _NEW_FLOWS, "from the preferred uplink's recovery until it carries new flows again"
     ),
+    "boot_to_service": MetricSpec(
+        Unit.DURATION,
+        _HEARTBEAT + _NEW_FLOWS + _REQUESTS,
+        "from the hub's power-on until the traffic is served again",
+    ),
     "flaps": MetricSpec(Unit.COUNT, _HEARTBEAT, "most pairs of failovers, there and back, in any 60 s"),
     "false_alarms": MetricSpec(Unit.COUNT, _HEARTBEAT, "failovers from an uplink that nothing was wrong with"),
     "stranded_time": MetricSpec(

@@ -85,6 +85,7 @@ _MARKERS: Mapping[str, Callable[[Mapping[str, Axes], Verdict], None]] = {
     "interruption": _interruption,
     "return_to_preferred": partial(_return, 0.79),
     "new_flows_return": partial(_return, 0.65),
+    "boot_to_service": partial(_return, 0.79),
     "ttfb": partial(_line, 1e6),
     "upload": partial(_line, 1e9),
     "mos": partial(_line, 1.0),

@@ -136,6 +136,7 @@ def make(
             problems += error.problems
     problems += _time_problems(time, chosen, link)
     problems += bench.misfits(topology) if bench else ()
+    problems += _switch_problems(scenario, bench) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
     for name, profile in scenario.uplinks.items():
@@ -247,6 +248,13 @@ def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]
         if event.kind is Kind.DNS_FAILURE and not event.uplink and not topology.of_kind(NodeKind.ROUTER):
             found = f"topology {scenario.topology} has no resolver that could fail"
             yield Problem(event.place, found, "add a node of kind router")
+
+
+def _switch_problems(scenario: Scenario, bench: Bench) -> Iterator[Problem]:
+    for event in scenario.events:
+        if event.kind is Kind.POWER_OFF:
+            found = f"{event.kind}, and nobody here can switch the hub of bench {bench.name}"
+            yield Problem(event.place, found, "take the virtual hub")
 
 
 def _lease_problems(event: Event, scenario: Scenario, topology: Topology) -> Iterator[Problem]:

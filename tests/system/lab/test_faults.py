@@ -445,3 +445,27 @@ def test_a_dish_may_come_back_with_another_address(port_down: int, site: FaultSi
     site.network.start_service("dish")
 
     assert "ip=100.64.10.150" in said
+
+
+def test_a_hub_without_power_forgets_all_but_its_disk_and_boots(site: FaultSite) -> None:
+    """Its programs die, its ports go dark, rules and /run are gone; then its init does what /etc/hub/boot has."""
+    hub, dish = site.devices["hub"], site.devices["dish"]
+    before = sh(hub, "ip rule")
+    sh(hub, "ip link set wan0 up; ip address replace 100.64.10.100/24 dev wan0; ip rule add from 192.0.2.1 lookup 101")
+    sh(hub, "nft add table ip hub; ip link add tun-x type dummy; touch /run/gone")
+    sh(hub, "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    sh(hub, "mkdir -p /etc/hub; echo 'touch /run/hub/booted; echo > /run/hub/done' > /etc/hub/boot")
+    with hub.popen(["sh", "-c", "trap '' TERM HUP; echo ready; sleep 600"], stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout
+        assert "ready\n" == one.stdout.readline()
+        with applied(Event(0, power_off=S), site):
+            assert -9 == one.wait(timeout=20)
+            assert "0\n" == sh(dish, "cat /sys/class/net/lan0/carrier")
+            left = sh(hub, "nft list ruleset; ls /run; ip -o address; ip -o link show type dummy")
+            left += sh(hub, "ip route show table all")
+            left += sh(hub, "ls /sys/class/net; cat /proc/sys/net/ipv4/ip_forward")
+            assert ["hub", "lock", "lan0", "lo", "wan0", "wan1", "0"] == left.split()
+            assert before == sh(hub, "ip rule")
+    sh(hub, "for _ in $(seq 100); do [ -s /run/hub/done ] && exit; sleep 0.1; done; exit 1")
+
+    assert "booted\ndone\n" == sh(hub, "ls /run/hub")

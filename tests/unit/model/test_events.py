@@ -48,6 +48,7 @@ GOOD = {
     "at: 1 s, uplink: lte, black_hole: 20 s, passes: icmp": (Kind.BLACK_HOLE, "lte black hole 20 s (passes icmp)"),
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B": (Kind.MTU, "lte mtu 20 s (1420 B)"),
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B, icmp: off": (Kind.MTU, "lte mtu 20 s (1420 B, no ICMP)"),
+    "at: 1 s, power_off: 20 s": (Kind.POWER_OFF, "hub power off 20 s"),
     "at: 1 s, uplink: lte, unplug: 20 s": (Kind.UNPLUG, "lte unplug 20 s"),
     "at: 1 s, uplink: lte, dhcp_down: 20 s": (Kind.DHCP_DOWN, "lte dhcp down 20 s"),
     "at: 1 s, uplink: lte, lease: 20 s, address: 192.168.8.7, time: 2 min": (
@@ -64,7 +65,7 @@ BAD = {
     "at: 1 s, uplink: lte": (
         "s.yaml:7: the event has no fault that lasts; write one of outage, hold, brownout, rate_cap, reboot, "
         "tenant_errors, tenant_black_hole, content_changes, dns_failure, black_hole, mtu, target_down, unplug, lease, "
-        "dhcp_down with a duration: 'outage: 25 s'"
+        "dhcp_down, power_off with a duration: 'outage: 25 s'"
     ),
     "at: 1 s, uplink: lte, outage: 2 s, hold: 3 s": (
         "s.yaml:7: the event has both outage and hold; write one of outage, hold, "
@@ -106,6 +107,17 @@ BAD = {
     "at: 1 s, uplink: lte, mtu: 2 s": "s.yaml:7: mtu changes nothing; add 'size: 1420 B'",
     "at: 1 s, uplink: lte, mtu: 2 s, size: 1501 B": "s.yaml:7: packets of 1501 B; write 576 B to 1500 B",
     "at: 1 s, uplink: lte, outage: 2 s, icmp: off": "s.yaml:7: 'icmp' belongs to mtu; outage takes no further key",
+    "at: 1 s, hub_reboot: 5 s": (
+        "s.yaml:7: unknown key 'hub_reboot' in events; write 'power_off: 30 s' for the hub, "
+        "'uplink: NAME, reboot: 30 s' for a CPE"
+    ),
+    "at: 1 s, clock_step: 5 s": (
+        "s.yaml:7: unknown key 'clock_step' in events; "
+        "a virtual hub has no clock of its own; step that of a hub on a bench by hand"
+    ),
+    "at: 1 s, uplink: lte, power_off: 5 s": (
+        "s.yaml:7: power_off is of the hub, not of an uplink; leave 'uplink' away"
+    ),
     "at: 1 s, uplink: lte, lease: 2 s": (
         "s.yaml:7: lease changes nothing; add 'address: 100.64.10.150' and/or 'time: 2 min' and/or 'refused: on'"
     ),

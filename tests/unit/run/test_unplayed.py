@@ -30,6 +30,7 @@ EVENTS = {
     Kind.TARGET_DOWN: "{at: 2 s, uplink: starlink, target_down: 1 s}",
     Kind.UNPLUG: "{at: 2 s, uplink: starlink, unplug: 1 s}",
     Kind.LEASE: "{at: 2 s, uplink: starlink, lease: 1 s, address: 100.64.10.150}",
+    Kind.POWER_OFF: "{at: 2 s, power_off: 1 s}",
     Kind.DHCP_DOWN: "{at: 2 s, uplink: starlink, dhcp_down: 1 s}",
 }
 SCENARIO = """\
