@@ -16,6 +16,7 @@ from testbed.errors import InputError, Problem, RunError, did_you_mean
 from testbed.lab import nics, sandbox
 from testbed.lab.devices import DeviceAccess, SshAccess
 from testbed.lab.lender import Lender
+from testbed.lab.power import Power
 from testbed.model.bench import VIRTUAL, Bench, BenchFile, Ssh
 from testbed.model.topology import Topology
 from testbed.yaml import load
@@ -97,6 +98,19 @@ def shown(bench: Bench | None) -> Mapping[str, Path]:
     return {_PROOF: Path(bench.ssh.key or os.environ[_AGENT])}
 
 
+class BenchPower(Power):
+    """By the bench's commands, which the lender does, outside of the sandbox."""
+
+    def __init__(self, lender: Lender) -> None:
+        self._lender = lender
+
+    def off(self) -> None:
+        self._lender.switch("off")
+
+    def on(self) -> None:
+        self._lender.switch("on")
+
+
 class BenchHub:
     """The hub on a bench, as the network's builder needs it."""
 
@@ -106,6 +120,11 @@ class BenchHub:
     def plug(self, hub_port: str, pid: int, port: str) -> None:
         """Make the NIC that is cabled to a port of the hub the port of a node, given by its process."""
         self._lender.lend(self._bench.nic(hub_port), pid, port)
+
+    @property
+    def power(self) -> Power | None:
+        """The hub's power, where the bench can switch it."""
+        return BenchPower(self._lender) if self._bench.power else None
 
     def access(self, devices: Mapping[str, DeviceAccess]) -> SshAccess | None:
         """Return the way to the hub, from the device of the network that is next to it; None: it is closed."""

@@ -1,4 +1,4 @@
-"""Lends NICs of this host to a run's sandbox and takes them back, however the run ends.
+"""Lends NICs of this host to a run's sandbox and takes them back, however the run ends; switches the hub's power.
 
 A process of its own, outside the sandbox and outside the terminal's reach: it moves a NIC to the
 network namespace that the run shows it, and holds that namespace open. When the last process with
@@ -19,10 +19,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 from testbed.errors import HostError, RunError
 from testbed.lab import nics
@@ -31,11 +34,13 @@ from testbed.lab.parts import Part, last_line
 
 _HOME = "/proc/self/ns/net"
 _WORD_BYTES = 4096
+_SWITCH = "TESTBED_SWITCH"
+_SWITCH_S = 20.0
 _ENDS_S = 30.0  # moving a real NIC may take a driver seconds
 
 
 class Lender:
-    """The run's end: asks for NICs, and notices the end of who lends them."""
+    """The run's end: asks for NICs and for the hub's power, and notices the end of who gives them."""
 
     pid = 0
     """It lives outside of the sandbox, where its number means nothing."""
@@ -44,23 +49,42 @@ class Lender:
     def __init__(self, fd: int, log: Path | None = None) -> None:
         self._socket, self._log = socket.socket(fileno=fd), log
         self._socket.set_inheritable(False)  # what the run starts must not outlive it as its deputy
+        self._asking = threading.Lock()
 
     def lend(self, nic: str, pid: int, port: str) -> None:
         """Have a NIC moved to the network namespace of a process, as its port. Raises RunError."""
         with open(f"/proc/{pid}/ns/net") as there:
-            words = json.dumps({"nic": nic, "port": port}).encode()
-            socket.send_fds(self._socket, [words], [there.fileno()])
-        answer = self._socket.recv(_WORD_BYTES)
-        if not answer:
+            error = self._ask({"nic": nic, "port": port}, [there.fileno()])
+        if error is None:
             raise RunError(f"NIC {nic} was not lent: its lender has ended; logs/lender.log says why")
-        if error := json.loads(answer)["error"]:
+        if error:
             raise RunError(f"NIC {nic} cannot become the port {port}: {error}")
+
+    def switch(self, way: Literal["off", "on"]) -> None:
+        """Have the hub's power switched by the bench's command. Raises RunError."""
+        error = self._ask({"switch": way})
+        if error is None:
+            raise RunError(f"the hub was not switched {way}: the lender has ended; logs/lender.log says why")
+        if error:
+            raise RunError(f"the hub cannot be switched {way}: {error}")
+
+    def _ask(self, asked: Mapping[str, str], fds: Sequence[int] = ()) -> str | None:
+        """Return what keeps it from being done, empty where it was; None: nobody answers."""
+        with self._asking:
+            socket.send_fds(self._socket, [json.dumps(asked).encode()], fds)
+            answer = self._socket.recv(_WORD_BYTES)
+        return json.loads(answer)["error"] if answer else None
 
     def poll(self) -> int | None:
         """Return None while the lender lives; what is returned then is no exit status."""
-        looking = select.poll()
-        looking.register(self._socket, select.POLLIN)  # it says nothing unasked
-        return 0 if looking.poll(0) else None
+        if not self._asking.acquire(blocking=False):
+            return None  # it is asked just now: who asks will notice
+        try:
+            looking = select.poll()
+            looking.register(self._socket, select.POLLIN)  # it says nothing unasked
+            return 0 if looking.poll(0) else None
+        finally:
+            self._asking.release()
 
     def part(self) -> Part:
         """Return the lender as a part of a run: who ended it may have ended more, and its NICs are not given back."""
@@ -72,10 +96,13 @@ class Lender:
 
 
 @contextmanager
-def lending(names: Sequence[str], log: Path, hold: int | None = None) -> Iterator[int | None]:
+def lending(
+    names: Sequence[str], log: Path, hold: int | None = None, switch: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[int | None]:
     """Have a lender of NICs at work, for the run's end of whose socket the file number is given.
 
-    ``hold`` is the lock of the hub, which is in use until its NICs are back.
+    ``hold`` is the lock of the hub, which is in use until its NICs are back. ``switch`` has the commands, ``off`` and
+    ``on``, of its power.
 
     On leaving, when the sandbox has ended, wait until all NICs are back. Without names there is none.
     Raises HostError where a NIC is not back as it was; ``log`` says which.
@@ -87,6 +114,7 @@ def lending(names: Sequence[str], log: Path, hold: int | None = None) -> Iterato
     with theirs, log.open("wb") as words:
         process = subprocess.Popen(
             [sys.executable, "-m", "testbed.lab.lender", str(theirs.fileno()), *names],
+            env=os.environ | {_SWITCH: json.dumps(dict(switch))},  # not an argument: all may see those
             stdin=subprocess.DEVNULL,
             stdout=words,
             stderr=words,
@@ -158,10 +186,34 @@ def _serve(run: socket.socket, shelf: _Shelf) -> None:
             return
         asked, error = json.loads(words), ""
         try:
-            shelf.lend(asked["nic"], asked["port"], fds[0])
+            if "switch" in asked:
+                _switch(asked["switch"])
+            else:
+                shelf.lend(asked["nic"], asked["port"], fds[0])
         except HostError as refused:
             error = str(refused)
         run.send(json.dumps({"error": error}).encode())
+
+
+def _switch(way: str) -> None:
+    """Do the command that switches the hub. Raises HostError with its last words."""
+    command = json.loads(os.environ[_SWITCH]).get(way, "")
+    if not command:
+        raise HostError("the bench has no command for it")
+    try:
+        done = subprocess.run(
+            ["sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SWITCH_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise HostError(f"its command is not done after {_SWITCH_S:g} s") from late
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise HostError(f"its command ended with status {done.returncode}: {said[-1] if said else 'no word'}")
 
 
 def main(fd: int, names: Sequence[str]) -> int:

@@ -78,6 +78,8 @@ class Network:
     @cached_property
     def power(self) -> Power | None:
         """The hub's power switch; None where nobody has one."""
+        if self._bench_hub:
+            return self._bench_hub.power
         hub = self.topology.hub
         device = self.devices.get(hub.name)
         return NamespacePower(device, tuple(hub.ports)) if isinstance(device, NamespaceAccess) else None

@@ -96,6 +96,15 @@ class Management:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """How the hub's power is switched: a shell command of the lab host for each way, such as a smart plug's."""
+
+    off: str
+    on: str
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Bench:
     """A hub on a shelf: its cables, by the port's name in the topology, and the way to it. Without ``ssh`` it is
     closed."""
@@ -103,6 +112,7 @@ class Bench:
     ports: Mapping[str, Cable]
     ssh: Ssh | None = None
     management: Management | None = None
+    power: Switch | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
@@ -190,21 +200,22 @@ class Bench:
 
 @dataclass(frozen=True)
 class BenchFile:
-    """A bench's file: one hub (``ports``, ``ssh``, ``management``), or several ``hubs`` by their names."""
+    """A bench's file: one hub (``ports``, ``ssh``, ``management``, ``power``), or several ``hubs`` by their names."""
 
     ports: Mapping[str, Cable] = field(default_factory=dict)
     ssh: Ssh | None = None
     management: Management | None = None
+    power: Switch | None = None
     hubs: Mapping[str, Bench] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def benches(self) -> Mapping[str, Bench]:
         """The hubs by name; the only one of a file that names none is called ``""``."""
-        return self.hubs or {"": Bench(self.ports, self.ssh, self.management, self.place)}
+        return self.hubs or {"": Bench(self.ports, self.ssh, self.management, self.power, self.place)}
 
     def problems(self) -> Iterable[Problem]:
-        if self.hubs and (self.ports or self.ssh or self.management):
+        if self.hubs and (self.ports or self.ssh or self.management or self.power):
             yield Problem(self.place.at("hubs"), "hubs beside a hub of the file's own", "give each a name below hubs")
         elif not self.hubs and not self.ports:
             yield Problem(self.place, "bench file has no 'ports'", "add 'ports: ...', or 'hubs: ...' for several")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,7 +87,7 @@ def play(
 ) -> int:
     """Play the job that lies in ``folder``, with the hub of a bench or the virtual one. See ``run``."""
     log_path = folder / "logs" / "run.log"
-    with lender.lending(_nics(chosen), log_path.with_name("lender.log"), hold) as fd:
+    with lender.lending(_nics(chosen), log_path.with_name("lender.log"), hold, _switch(chosen)) as fd:
         with log_path.open("wb") as log:
             inside = sandbox.spawn(_INSIDE, log, [fd] if fd is not None else [])
         try:
@@ -130,6 +130,12 @@ def _told(status: int | None, log_path: Path) -> int:
 def _nics(chosen: Chosen | None) -> list[str]:
     """Return the NICs of this host that a hub takes."""
     return [name for name, _ in bench.read(chosen).nics()] if chosen else []
+
+
+def _switch(chosen: Chosen | None) -> Mapping[str, str]:
+    """Return the commands that switch a hub's power."""
+    power = bench.read(chosen).power if chosen else None
+    return {"off": power.off, "on": power.on} if power else {}
 
 
 class _Sandbox:

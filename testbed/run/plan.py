@@ -252,9 +252,9 @@ def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]
 
 def _switch_problems(scenario: Scenario, bench: Bench) -> Iterator[Problem]:
     for event in scenario.events:
-        if event.kind is Kind.POWER_OFF:
+        if event.kind is Kind.POWER_OFF and bench.power is None:
             found = f"{event.kind}, and nobody here can switch the hub of bench {bench.name}"
-            yield Problem(event.place, found, "take the virtual hub")
+            yield Problem(event.place, found, "add 'power: {off: COMMAND, on: COMMAND}' to the bench")
 
 
 def _lease_problems(event: Event, scenario: Scenario, topology: Topology) -> Iterator[Problem]:

@@ -81,6 +81,24 @@ def borrowing(nic: str, folder: Path) -> Iterator[Lender]:
             yield mine
 
 
+def test_the_hubs_power_is_switched_by_the_benchs_commands(nic: str, tmp_path: Path) -> None:
+    """Each way by its command, outside of the run; one that fails says why, and one that is not there, too."""
+    done = tmp_path / "switched"
+    commands = {"off": f"echo off > {done}", "on": "echo no such plug >&2; exit 3"}
+    with (
+        lender.lending([nic], tmp_path / "log", switch=commands) as fd,
+        closing(Lender(os.dup(fd or -1))) as mine,
+    ):
+        mine.switch("off")
+        with pytest.raises(RunError, match="cannot be switched on: its command ended with status 3: no such plug"):
+            mine.switch("on")
+        assert mine.poll() is None
+    with borrowing(nic, tmp_path) as mine, pytest.raises(RunError, match="the bench has no command for it"):
+        mine.switch("off")
+
+    assert "off\n" == done.read_text()
+
+
 def links_of(node: subprocess.Popen[bytes]) -> str:
     return ip_in(node, "-brief", "link")
 

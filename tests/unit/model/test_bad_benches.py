@@ -293,3 +293,15 @@ def test_a_bench_is_found_by_its_name_or_file() -> None:
 
 def messages(found: Iterable[Problem]) -> list[str]:
     return list(map(str, found))
+
+
+def test_a_hub_without_a_switch_loses_no_power(folder: Path) -> None:
+    """A scenario that wants that is refused before it starts; with the bench's commands it is a plan."""
+    (folder / "b.yaml").write_text(GOOD)
+    with pytest.raises(InputError, match=r"hub-loses-power.yaml:\d+: power_off, and nobody here can switch the hub"):
+        plan.make(paths.SCENARIOS / "hub-loses-power.yaml", chosen=Chosen(folder / "b.yaml"))
+    (folder / "b.yaml").write_text(f"{GOOD}\npower: {{off: 'false', on: 'true'}}\n")
+    made = plan.make(paths.SCENARIOS / "hub-loses-power.yaml", chosen=Chosen(folder / "b.yaml"))
+
+    assert made.bench is not None and made.bench.power is not None
+    assert ("false", "true") == (made.bench.power.off, made.bench.power.on)
