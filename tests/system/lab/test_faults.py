@@ -452,7 +452,7 @@ def test_a_hub_without_power_forgets_all_but_its_disk_and_boots(site: FaultSite)
     hub, dish = site.devices["hub"], site.devices["dish"]
     before = sh(hub, "ip rule")
     sh(hub, "ip link set wan0 up; ip address replace 100.64.10.100/24 dev wan0; ip rule add from 192.0.2.1 lookup 101")
-    sh(hub, "nft add table ip hub; ip link add tun-x type dummy; touch /run/gone")
+    sh(hub, "nft add table ip hub; ip link add tun-x type bridge; touch /run/gone")
     sh(hub, "echo 1 > /proc/sys/net/ipv4/ip_forward")
     sh(hub, "mkdir -p /etc/hub; echo 'touch /run/hub/booted; echo > /run/hub/done' > /etc/hub/boot")
     with hub.popen(["sh", "-c", "trap '' TERM HUP; echo ready; sleep 600"], stdout=subprocess.PIPE, text=True) as one:
@@ -461,7 +461,7 @@ def test_a_hub_without_power_forgets_all_but_its_disk_and_boots(site: FaultSite)
         with applied(Event(0, power_off=S), site):
             assert -9 == one.wait(timeout=20)
             assert "0\n" == sh(dish, "cat /sys/class/net/lan0/carrier")
-            left = sh(hub, "nft list ruleset; ls /run; ip -o address; ip -o link show type dummy")
+            left = sh(hub, "nft list ruleset; ls /run; ip -o address; ip -o link show type bridge")
             left += sh(hub, "ip route show table all")
             left += sh(hub, "ls /sys/class/net; cat /proc/sys/net/ipv4/ip_forward")
             assert ["hub", "lock", "lan0", "lo", "wan0", "wan1", "0"] == left.split()
