@@ -29,7 +29,7 @@ _TIMELESS = re.compile(rf"\d+ (?!\d+ )[^\[=]+[: ]{_SEQ}=\d+ (?:ident=\d+ )?(?:tt
 _REPORT = re.compile(
     rf"(?!\d|.*(?:ttl|hlim)=|.* bytes |.*: ?{_SEQ}=\d+\Z)[^=\[]*\b{_SEQ}[= ](\d+)(?!.*seq)(?!\S)(.*)\Z"
 )
-_HEADER = re.compile(r"(?:PING|Ping)6?[ (](?!.*(?:PING|seq=))")
+_HEADER = re.compile(r"(?:PING|Ping)6?[ (](?!.*(?:PING|seq=|bytes from\b))")
 _FROM_0 = re.compile(r"PING6\(|PING \S+ \([^()]+\): ")
 _FROM_1 = re.compile(r"\d\(\d+\) |\d data bytes")
 _FENCE = re.compile(r"--- (?!.*---.*---).* ---\Z")

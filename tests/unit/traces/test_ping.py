@@ -131,6 +131,13 @@ def test_without_times_the_interval_comes_from_the_summary(tmp_path):
                 "ping's; record with LC_ALL=C if it is in another language; otherwise split or mend the file there"
             ),
         ),
+        (
+            [f"{HEADER}64 bytes from", reply(2, None, "5.00")],
+            (
+                f"ping.txt:1: '{f'{HEADER}64 bytes from'[:60]}' is no line of ping's that is known; "
+                "take it out if another program wrote it"
+            ),
+        ),
         ([HEADER], "ping.txt: the recording has no probes; record with: ping -D -i 0.01 HOST"),
         ([""], "ping.txt: the file is empty; give a recording"),
     ],
