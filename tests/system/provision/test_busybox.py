@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,34 @@ def test_it_asks_for_a_lease_anew(router: Lab) -> None:
     until(lambda: "unplugged" in router.sh("hub", "ls /run/hub"), 10)
     router.sh("dish", "ip link set lan0 up")
     until(lambda: log(router).count("bound") > before, 60)
+
+
+FLOWS = """
+import socket
+for _ in range(60):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flow:
+        flow.sendto(b"", ("203.0.113.10", 9))
+"""
+
+
+def shares(lab: Lab) -> set[str]:
+    """Return the marks that the hub gives sixty new flows of the client."""
+    lab.sh("hub", "conntrack --flush 2> /dev/null")
+    lab.sh("client", f"{sys.executable} -c '{FLOWS}'")
+    return set(re.findall(r"dport=9 .*mark=(\d+)", lab.sh("hub", "conntrack --dump --proto udp 2> /dev/null")))
+
+
+def test_it_shares_new_flows_and_fails_over_by_its_shell_alone(router: Lab) -> None:
+    """The role weighted: both uplinks by the dice, the good one alone while the other is dark; nothing is left."""
+    router.provision(hub_failover="weighted", failover_weights={"starlink": 3, "lte": 1}, failover_rise=2)
+    both = shares(router)
+    router.cut("dish")
+    until(lambda: route(router) == "wan1", 15)
+    dark = shares(router)
+    router.heal("dish")
+    until(lambda: route(router) == "wan0", 15)
+    until(lambda: shares(router) == both, 15)
+    router.provision(hub_failover="none")
+
+    assert ({"101", "102"}, {"102"}) == (both, dark)
+    assert "weighted" not in router.sh("hub", "nft list tables; ps; ip rule show")
