@@ -11,9 +11,16 @@ SPARE_S = 30.0
 
 
 class ContentChanges(Actor):
-    """Stores what was made beforehand; ``undo`` waits until all of it is there, and takes nothing back."""
+    """Stores what was made beforehand; ``undo`` waits until all of it is there, and takes nothing back.
+
+    It does so at once: that the tenant has the last new version is the change, and not the event's end.
+    """
 
     _revision: NewContent | None = None
+
+    @property
+    def undo_ns(self) -> int:
+        return self.event.at + 1  # after ``apply``: of two at once, what ends comes first
 
     def open(self) -> None:
         if self.site.revise is None:

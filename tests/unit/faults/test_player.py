@@ -9,6 +9,7 @@ import pytest
 
 from testbed.errors import RunError
 from testbed.faults.actor import Actor, FaultSite
+from testbed.faults.content_changes import ContentChanges
 from testbed.faults.player import FaultPlayer
 from testbed.model.event import Event
 from testbed.model.facts import Facts, Happening
@@ -103,3 +104,10 @@ def test_a_run_that_ends_early_waits_for_no_fault() -> None:
 
     assert [] == done
     assert FACTS == player.as_happened(FACTS)
+
+
+def test_new_content_is_there_when_the_tenant_has_it() -> None:
+    """Not when the event's time is over: the player waits for it right after it began."""
+    actor = ContentChanges(Event(10 * S, content_changes=5 * S), cast(FaultSite, None))
+
+    assert 10 * S == actor.apply_ns < actor.undo_ns < 11 * S
