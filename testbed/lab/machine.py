@@ -29,6 +29,9 @@ START_NS = 1_767_600_000 * 10**9
 GIVEN = Path("/dev/testbed")
 """Where the machine has the files that were given to it."""
 
+_STATE = Path("/var/lib/nginx")
+"""What nginx left on the host; where that may not be read, a hub's cache would fail, and not for the hub's sake."""
+
 _INIT = Path(__file__).with_name("machine-init.sh")
 _MEMORY = "3G"  # at most: what is not touched is not taken from the host
 _HERE = "/proc/self/cwd"  # of the host: where the kernel's process was started
@@ -43,6 +46,9 @@ def fault_of_host() -> str:
     for tool in ("setpriv", "setarch"):
         if shutil.which(tool) is None:
             return f"{tool} is missing; install the package util-linux"
+    hidden = [path for path in _STATE.glob("*") if not os.access(path, os.R_OK | os.X_OK)]
+    if hidden:
+        return f"{hidden[0]} is not yours to read, and the hub's nginx writes there: start it as root"
     return ""
 
 
