@@ -117,7 +117,7 @@ def test_no_secret_reaches_the_results(finished: tuple[Path, int]) -> None:
 def test_a_hub_without_failover_fails(tmp_path: Path, untouched_host: None, by_the_clock: ByTheClock) -> None:
     """The objectives can fail: a hub that never fails over is interrupted for the whole outage; exit status 1."""
     scenario = tmp_path / "no-failover.yaml"
-    scenario.write_text(SCENARIO.read_text().replace("failover: ping-tracked", "failover: none"))
+    scenario.write_text(SCENARIO.read_text().replace("ping-tracked, timers: {rise: 2}", "none"))
     folder, status = on_a_calm_host(tmp_path, lambda results: play(results, scenario))
     result = Result.load(folder)
     interruption = result.verdict("interruption")
