@@ -66,7 +66,7 @@ def test_a_strict_session_fails_what_could_not_be_told(
     """A gate is not green because nothing was measured."""
     install(monkeypatch, FakeRuns((UNKNOWN, PASS, PASS)))
     write_scenario(pytester.path)
-    done = run_pytest(pytester, "--testbed-strict", "scenarios")
+    done = run_pytest(pytester, "--testbed-strict", "--testbed-results", "kept", "scenarios")
 
     done.assert_outcomes(passed=2, failed=1)
     done.stdout.fnmatch_lines("inconclusive:*(the heartbeat left no samples)")
