@@ -34,6 +34,23 @@ def add_results(argument: argparse.Action) -> None:
     completed(argument, lambda: (kept.name for kept in paths.RESULTS.glob("*") if shelf.holds(kept)))
 
 
+
+def add_drawn(parser: argparse.ArgumentParser, file: str) -> None:
+    """Add what every command takes that draws from results: which, and the file that it writes."""
+    add_results(
+        parser.add_argument(
+            "result", metavar="RESULT", nargs="+", help="folders, or names from 'testbed results list'"
+        )
+    )
+    told = f"default: {file}, in the folder of a single RESULT"
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help=told)
+
+
+def drawn(options: argparse.Namespace, file: str) -> tuple[list[Path], Path]:
+    """Return the results' folders and where the drawing goes. Raises InputError."""
+    folders = [shelf.find(name, paths.RESULTS) for name in options.result]
+    return folders, options.output or (folders[0] / file if len(folders) == 1 else Path(file))
+
 def add_running(parser: argparse.ArgumentParser) -> None:
     """Add what every command takes that runs a scenario: which, with what in it, and where its results go."""
     completed(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from testbed import paths
 from testbed.cli import options as cli_options
-from testbed.result import shelf
 
 _DESCRIPTION = """\
 Draw a figure from results alone, as PNG, SVG or PDF, by the ending of FILE.
@@ -45,26 +43,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", metavar="KIND", choices=list(KINDS), help="what to draw, see below")
-    cli_options.add_results(
-        parser.add_argument(
-            "result", metavar="RESULT", nargs="+", help="folders, or names from 'testbed results list'"
-        )
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=Path,
-        help="default: KIND.png, in the folder of a single RESULT",
-    )
+    cli_options.add_drawn(parser, "KIND.png")
     parser.set_defaults(func=_command)
 
 
 def _command(options: argparse.Namespace) -> int:
     from testbed.plots import figures  # matplotlib takes longer to load than the other commands take to run
 
-    folders = [shelf.find(name, paths.RESULTS) for name in options.result]
-    name = Path(f"{options.kind}.png")
-    out = options.output or (folders[0] / name if len(folders) == 1 else name)
+    folders, out = cli_options.drawn(options, f"{options.kind}.png")
     print(paths.shown(figures.write(options.kind, folders, out).resolve()))
     return 0

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from testbed import paths
 from testbed.cli import options as cli_options
-from testbed.result import shelf
 
 _DESCRIPTION = """\
 Write a page of one file that opens anywhere without a network: verdicts, timeline, failover, what led to what, the
@@ -30,18 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    cli_options.add_results(
-        parser.add_argument(
-            "result", metavar="RESULT", nargs="+", help="folders, or names from 'testbed results list'"
-        )
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=Path,
-        help="default: report.html, in the folder of a single RESULT",
-    )
+    cli_options.add_drawn(parser, "report.html")
     parser.add_argument(
         "--comparison",
         metavar="FILE",
@@ -54,7 +42,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _command(options: argparse.Namespace) -> int:
     from testbed import report  # with what draws, it takes longer to load than other commands to run
 
-    folders = [shelf.find(name, paths.RESULTS) for name in options.result]
-    out = options.output or (folders[0] / report.FILE if len(folders) == 1 else Path(report.FILE))
+    folders, out = cli_options.drawn(options, report.FILE)
     print(paths.shown(report.write(folders, out, options.comparison).resolve()))
     return 0

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable
+import time
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +25,16 @@ def start() -> int | None:
     print(json.dumps({"ready": True}), flush=True)
     line = sys.stdin.readline()
     return int(json.loads(line)["at_ns"]) if line else None
+
+
+async def beats(plan: Mapping[str, Any]) -> AsyncIterator[None]:
+    """Yield every ``every_ns`` for ``duration_ns`` from ``at_ns``; those that pass during another are left out."""
+    at_ns, every_ns = plan["at_ns"], plan["every_ns"]
+    beat = 0
+    while beat * every_ns < plan["duration_ns"]:
+        await asyncio.sleep((at_ns + beat * every_ns - time.time_ns()) / 1e9)
+        yield
+        beat = max(beat + 1, -(-(time.time_ns() - at_ns) // every_ns))
 
 
 async def until_told(work: Awaitable[object], timeout_s: float | None = None) -> None:

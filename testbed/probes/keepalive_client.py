@@ -34,12 +34,8 @@ class KeepaliveClient:
 
     async def run(self) -> None:
         """Send a request at each beat; one that is due while another is waited for is not sent."""
-        at_ns, every_ns = self._plan["at_ns"], self._plan["every_ns"]
-        beat = 0
-        while beat * every_ns < self._plan["duration_ns"]:
-            await asyncio.sleep((at_ns + beat * every_ns - time.time_ns()) / 1e9)
+        async for _ in handshake.beats(self._plan):
             await self._beat()
-            beat = max(beat + 1, -(-(time.time_ns() - at_ns) // every_ns))
 
     async def _beat(self) -> None:
         begun_ns = time.time_ns()
