@@ -22,6 +22,7 @@ SERVER = """
 import hashlib, socket
 s = socket.socket(socket.{family}, socket.SOCK_STREAM)
 {prepare}
+s.setsockopt(socket.SOL_SOCKET, 33, {size})  # SO_RCVBUFFORCE: no window holds the sender back
 s.bind(("{to}", 9)); s.listen()
 print(flush=True)
 c, _ = s.accept()
@@ -36,6 +37,7 @@ import socket
 s = socket.socket(socket.{family}, socket.SOCK_STREAM)
 {prepare}
 e = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); e.bind(("e0", 3)); e.setblocking(False)
+e.setsockopt(socket.SOL_SOCKET, 33, 4 * {size})  # SO_RCVBUFFORCE: each frame is seen, however late
 s.connect(("{to}", 9))
 largest = 0
 for _ in range({size} >> 20):
@@ -80,7 +82,7 @@ def carried(
     assert lab.backend is not None
     family = "AF_INET6" if ":" in to else "AF_INET"
     lab.backend.start(time.time_ns())
-    receiver = lab.right.spawn([sys.executable, "-c", SERVER.format(to=to, family=family, prepare=server)])
+    receiver = lab.right.spawn([sys.executable, "-c", SERVER.format(to=to, family=family, prepare=server, size=SIZE)])
     argv = [sys.executable, "-c", CLIENT.format(to=to, family=family, prepare=client, size=SIZE)]
     sender = None
     try:
@@ -99,9 +101,10 @@ def carried(
 
 
 def wide(lab: pair.Pair, size: int) -> None:
-    """Let hosts make frames of this many bytes (BIG TCP)."""
+    """Let hosts make frames of this many bytes (BIG TCP), however long a slow machine's round trip is."""
     for end in (lab.left, lab.right):
         end.run(sys.executable, "-c", WIDE.format(size=size))
+        end.run("sysctl", "-qw", "net.ipv4.tcp_tso_rtt_log=30")
 
 
 @pytest.mark.parametrize(
