@@ -37,6 +37,8 @@ _MEMORY = "3G"  # at most: what is not touched is not taken from the host
 _HERE = "/proc/self/cwd"  # of the host: where the kernel's process was started
 _LOOK_S = 0.1
 _SHARED = "/dev/shm"
+_WARDEN = 'read -r _; until rm -rf -- "$1"; do sleep 0.1; done'
+"""Waits for the end of who started it, however it comes; the machine may still be writing then."""
 
 
 def fault_of_host() -> str:
@@ -94,9 +96,7 @@ def running(
     """
     if fault := fault_of_host():
         raise HostError(fault)
-    parent = _SHARED if os.access(_SHARED, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="testbed-", dir=parent) as name:
-        shared = Path(name)
+    with own_folder() as shared:
         shutil.copyfile(_INIT, shared / "init")
         (shared / "out").mkdir()
         (shared / "given").mkdir()
@@ -114,7 +114,7 @@ def running(
             start_new_session=True,
             env={
                 "PATH": os.environ["PATH"],
-                "HOME": name,
+                "HOME": str(shared),
                 "TMPDIR": str(shared),
                 "TESTBED_SEED": str(seed % 2**64),
             },
@@ -125,6 +125,20 @@ def running(
                 yield machine
             finally:
                 machine.kill()
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Make a folder of one's own, in memory where there is one; it is removed at the end, or at one's death."""
+    folder = tempfile.mkdtemp(prefix="testbed-", dir=_SHARED if os.access(_SHARED, os.W_OK) else None)
+    with subprocess.Popen(
+        ["sh", "-c", _WARDEN, "sh", folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ):  # which closes its standard input, and waits for it
+        yield Path(folder)
 
 
 def _chain() -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
@@ -27,6 +29,15 @@ traffic:
   heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
 objectives:
   - {metric: interruption, of: heartbeat, at_most: 50 ms}
+"""
+HOLDER = """\
+import signal
+from testbed.lab import machine
+
+with machine.own_folder() as folder:
+    (folder / "out").mkdir()
+    print(folder, flush=True)
+    signal.pause()
 """
 ENDS_S = 900.0  # of a host's time, which is nobody's promise
 
@@ -62,3 +73,17 @@ def test_a_heartbeat_over_30_ms_each_way_takes_60(result: Result) -> None:
     assert 0 == rtt.null_count
     assert 60_000_000 <= pc.min(rtt).as_py()
     assert pc.max(rtt).as_py() < 60_500_000
+
+
+def test_a_run_that_is_killed_leaves_nothing_in_memory() -> None:
+    """SIGKILL cannot be answered: the machine's folder is removed all the same."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER], cwd=paths.ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        folder = Path(holder.stdout.readline().strip())
+        assert (folder / "out").is_dir()
+        holder.kill()
+
+    ends = time.monotonic() + ENDS_S
+    while folder.exists() and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert not folder.exists()
