@@ -16,6 +16,8 @@ from pathlib import Path
 SOURCE = Path("/usr/src/linux-source-6.12.tar.xz")
 PACKAGES = ("linux-source-6.12", "gcc", "libc6-dev", "make", "flex", "bison", "bc", "libelf-dev", "xz-utils")
 CONFIG = Path(__file__).with_name("virtual-kernel.config")
+NAMED = ("KBUILD_BUILD_TIMESTAMP=2026-01-05", "KBUILD_BUILD_USER=testbed", "KBUILD_BUILD_HOST=testbed")
+"""What a kernel says of itself, which its randomness takes in: the same wherever it is built."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,18 @@ EDITS = (
         "	}\n"
         "	return len;\n",
     ),
+    # And stays what the seed made it: when things happened does not become a part of it later.
+    Edit(
+        "drivers/char/random.c",
+        "	if (likely(system_unbound_wq))\n		queue_delayed_work(system_unbound_wq, &next_reseed",
+        "	if (time_travel_mode == TT_MODE_OFF && likely(system_unbound_wq))\n"
+        "		queue_delayed_work(system_unbound_wq, &next_reseed",
+    ),
+    Edit(
+        "drivers/char/random.c",
+        "#include <linux/sched/isolation.h>\n",
+        "#include <linux/sched/isolation.h>\n#include <linux/time-internal.h>\n",
+    ),
     # The processor's own clock tells virtual time as well: Go, OpenSSL and others take it for randomness.
     Edit(
         "arch/um/kernel/time.c",
@@ -89,8 +103,9 @@ EDITS = (
         "arch/um/os-Linux/skas/process.c",
         "void userspace(struct uml_pt_regs *regs",
         "unsigned long long time_travel_now(void);\n"
+        "void time_travel_ndelay(unsigned long nsec);\n"
         "\n"
-        "/* Carries out rdtsc and rdtscp, which trap. */\n"
+        "/* Carries out rdtsc and rdtscp, which trap. Each takes 100 ns: who waits for the time sees it come. */\n"
         "static bool told_the_time(int pid, struct uml_pt_regs *regs)\n"
         "{\n"
         "	unsigned long word = ptrace(PTRACE_PEEKTEXT, pid, REGS_IP(regs->gp), 0);\n"
@@ -98,6 +113,8 @@ EDITS = (
         "\n"
         "	if (!short_one && (word & 0xffffff) != 0xf9010f)\n"
         "		return false;\n"
+        "	if (time_travel_mode == TT_MODE_INFCPU)\n"
+        "		time_travel_ndelay(100);\n"
         "	regs->gp[HOST_AX] = (unsigned int)time_travel_now();\n"
         "	regs->gp[HOST_DX] = time_travel_now() >> 32;\n"
         "	if (!short_one)\n"
@@ -138,7 +155,7 @@ def main() -> int:
         path.write_text(edited(path.read_text(), edit))
     log = folder / "build.log"
     with log.open("wb") as said:
-        make = ("make", "-C", str(tree), "ARCH=um")
+        make = ("make", "-C", str(tree), "ARCH=um", *NAMED)
         _run(*make, "defconfig", log=said)
         with (tree / ".config").open("a") as config:
             config.write(CONFIG.read_text())
