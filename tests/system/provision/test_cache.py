@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -69,13 +70,14 @@ def expire() -> None:
 
 @pytest.mark.parametrize("header", ["Range", "x-ms-range"])
 def test_a_range_costs_one_slice(cache: Lab, header: str) -> None:
-    """100 bytes of a large blob fetch 1 MiB, whichever header asks for them, and are the right 100 bytes."""
+    """100 bytes of a large blob fetch its version and 1 MiB, whichever header asks for them, and are the right 100."""
     name = f"{header}.bin"
     (cache.folder / "blobs" / "content" / name).write_bytes(BIG)
     answer = get(cache, name, f"{header}: bytes={MIB + 7}-{MIB + 106}")
 
     assert (206, "MISS", BIG[MIB + 7 : MIB + 107]) == (answer.status, answer.cache, answer.body)
-    assert [f"bytes={MIB}-{2 * MIB - 1}"] == [request["range"] for request in cache.origin_requests()]
+    asked = [(request["method"], request["range"]) for request in cache.origin_requests()]
+    assert [("HEAD", ""), ("GET", f"bytes={MIB}-{2 * MIB - 1}")] == asked
 
 
 def test_a_range_does_not_stand_for_the_whole_blob(cache: Lab) -> None:
@@ -90,11 +92,11 @@ def test_a_range_does_not_stand_for_the_whole_blob(cache: Lab) -> None:
 
 def test_clients_need_no_token_and_theirs_is_ignored(cache: Lab) -> None:
     """The origin is asked with the hub's token alone; what a client sends as a credential does not get there."""
-    expire()
     get(cache, "small.json?sig=mine&comp=list", "Authorization: Bearer mine")
-    (request,) = until(cache.origin_requests)  # the refresh in the background
+    requests = cache.origin_requests()
 
-    assert (f"/content/small.json?{SAS}", "") == (request["uri"], request["authorization"])
+    assert ["HEAD", "GET"] == [request["method"] for request in requests]
+    assert {(f"/content/small.json?{SAS}", "")} == {(r["uri"], r["authorization"]) for r in requests}
 
 
 def test_clients_cannot_write(cache: Lab) -> None:
@@ -203,19 +205,58 @@ def test_other_containers_are_not_served(cache: Lab) -> None:
     )
 
 
-def test_a_stale_slice_is_refreshed_in_the_background(cache: Lab) -> None:
-    """An expired slice is served at once, revalidated with its ETag, and fresh again."""
+def test_a_stale_version_is_asked_about_in_the_background(cache: Lab) -> None:
+    """What is kept of an expired version is served at once, and the origin asked one question, whatever its length."""
     (cache.folder / "blobs" / "content" / "renewed.bin").write_bytes(BIG)
     get(cache, "renewed.bin")
     cache.origin_requests()
     expire()
-    part = f"Range: bytes={2 * MIB}-{2 * MIB + 9}"
-    stale = get(cache, "renewed.bin", part)
-    (request,) = until(cache.origin_requests)  # the refresh in the background
-    fresh = until(lambda: answer if (answer := get(cache, "renewed.bin", part)).cache == "HIT" else None)
+    stale = get(cache, "renewed.bin")
+    (request,) = until(cache.origin_requests)  # in the background
+    fresh = until(lambda: answer if (answer := get(cache, "renewed.bin")).cache == "HIT" else None)
 
-    assert ("STALE", "HIT") == (stale.cache, fresh.cache)
-    assert (304, f"bytes={2 * MIB}-{3 * MIB - 1}") == (request["status"], request["range"])
+    assert ("STALE", BIG, "HIT", BIG) == (stale.cache, stale.body, fresh.cache, fresh.body)
+    assert ("HEAD", 304) == (request["method"], request["status"])
+
+
+def replace(cache: Lab, name: str, body: bytes) -> None:
+    """Put another content in a blob's place, at one instant and with another ETag."""
+    content = cache.folder / "blobs" / "content"
+    (content / "next").write_bytes(body)
+    later = (content / name).stat().st_mtime + 10  # nginx makes ETags of whole seconds
+    os.utime(content / "next", (later, later))
+    (content / "next").rename(content / name)
+
+
+def test_no_answer_is_cut_short_by_a_change(cache: Lab) -> None:
+    """Of a blob whose slices are all kept each answer is whole and of one version, while it is renewed too."""
+    (cache.folder / "blobs" / "content" / "changed.bin").write_bytes(BIG)
+    after = BIG[::-1]
+    get(cache, "changed.bin")
+    cache.origin_requests()
+    expire()
+    get(cache, "changed.bin", f"Range: bytes={MIB}-{MIB + 9}")
+    until(cache.origin_requests)  # in the background; the slice between the others was asked for last
+    replace(cache, "changed.bin", after)
+    bodies = [get(cache, "changed.bin").body]
+    until(lambda: bodies.append(get(cache, "changed.bin").body) or after == bodies[-1])
+
+    assert (BIG, after) == (bodies[0], bodies[-1])
+    assert {BIG, after} == set(bodies)
+
+
+def test_a_version_that_is_gone_is_not_asked_for_again(cache: Lab) -> None:
+    """What has changed at the origin before all of it was fetched is served as it is now, and at once."""
+    (cache.folder / "blobs" / "content" / "gone.bin").write_bytes(BIG)
+    get(cache, "gone.bin", "Range: bytes=0-9")
+    replace(cache, "gone.bin", BIG[::-1])
+    part = get(cache, "gone.bin", f"Range: bytes={MIB}-{MIB + 9}")
+    fetch = f"curl -s -m 20 -o {cache.folder}/whole 'http://192.168.10.1/content/gone.bin'"
+    until(lambda: 0 == cache["client"].run(["sh", "-c", fetch]).returncode)
+
+    assert (206, BIG[::-1][MIB : MIB + 10]) == (part.status, part.body)
+    assert BIG[::-1] == (cache.folder / "whole").read_bytes()
+    assert sum(412 == request["status"] for request in cache.origin_requests()) <= 2  # one on its heels
 
 
 def test_content_keeps_the_date_at_which_it_was_made(cache: Lab) -> None:
