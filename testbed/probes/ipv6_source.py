@@ -25,6 +25,11 @@ class Ipv6SourceProbe(ScriptedProbe):
         log = site.logs / f"{traffic.name}-client.jsonl"
         super().__init__(traffic.name, site, [Script(site.client, "ipv6_source_end", plan, log)])
         self._address: str | None = None
+        self._every_ns = traffic.every
+
+    @property
+    def done_from_ns(self) -> int:
+        return self._site.duration_ns - self._every_ns
 
     def rows(self) -> list[Row]:
         (script,) = self._scripts
