@@ -87,6 +87,7 @@ core:
 	@$(MAKE) --silent -C testbed/link/core
 	@$(MAKE) --silent -C testbed/probes/core
 	@$(MAKE) --silent -C testbed/traces/core
+	@$(MAKE) --silent -C testbed/lab/core
 
 $(VENV)/bin/python:
 	@sh setup/environment.sh $(VENV)

@@ -80,6 +80,12 @@ def parse_duration(text: str) -> int:
     return round(_scaled(text, DURATION_UNITS, "25 s"))
 
 
+def parse_shift(text: str) -> int:
+    """Read ``"8760 h"`` as nanoseconds later, ``"-5 s"`` as earlier. Raises ValueError with what would be right."""
+    shift = parse_duration(text.removeprefix("-"))
+    return -shift if text.startswith("-") else shift
+
+
 def parse_rate(text: str) -> int:
     """Read ``"100 Mbit/s"`` as bit/s. Raises ValueError with what would be right."""
     return round(_scaled(text, RATE_UNITS, "100 Mbit/s"))

@@ -92,7 +92,7 @@ def _tools() -> Iterator[Check]:
 
 
 def _built() -> Iterator[Check]:
-    for program in ("linkd", "liblink.so", "anchor", "libirttscan.so"):
+    for program in ("linkd", "liblink.so", "anchor", "libirttscan.so", "libclock.so"):
         path = paths.BUILD / program
         yield _needed(
             program, path.exists(), paths.shown(path) if path.exists() else "not built", "make setup"

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     LEASE = "lease"
     DHCP_DOWN = "dhcp_down"
     POWER_OFF = "power_off"
+    CLOCK_STEP = "clock_step"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ FAULTS: Mapping[Kind, Fault] = {
     ),
     Kind.DHCP_DOWN: Fault("the CPE answers no DHCP", touches=frozenset({"dhcp"})),
     Kind.POWER_OFF: Fault("the hub has no power, then boots", "the hub"),
+    Kind.CLOCK_STEP: Fault(
+        "the hub's clock is wrong", "the hub", keys=("by",), needs=("by",), touches=frozenset({"clock"})
+    ),
 }
 _EXAMPLES = {
     "loss": "loss: 20 %",
@@ -123,6 +127,7 @@ _EXAMPLES = {
     "address": "address: 100.64.10.150",
     "time": "time: 2 min",
     "refused": "refused: on",
+    "by": "by: -8760 h",
 }
 ALL = "all"
 """The address of ``target_down`` that stands for every probe target."""
@@ -134,6 +139,7 @@ REFUSALS = (403, 429, 503)
 """The statuses with which a tenant can refuse."""
 
 
+Shift = Annotated[int, Quantity(units.parse_shift, "how much later, or earlier: '5 s', '-8760 h'")]
 Lasting = Annotated[
     int, Quantity(units.parse_duration, "for how long, and beside it what: 'lease: 20 s, address: 100.64.10.150'")
 ]
@@ -153,7 +159,8 @@ class Event:
     ``time``; with ``refused`` it says no to everyone. After a ``reboot`` with an ``address`` it leases that for good.
     A tenant with ``tenant_errors`` answers with a ``status`` of
     REFUSALS (503 where it is not said), 429 and 503 with a ``Retry-After`` where one is given. ``content_changes``
-    says how long the tenant may take until it has all of the new versions, each replaced whole.
+    says how long the tenant may take until it has all of the new versions, each replaced whole. ``clock_step`` sets
+    the hub's clock ``by`` so much, in ns, forwards or backwards (negative).
     """
 
     at: Duration
@@ -174,6 +181,7 @@ class Event:
     lease: Lasting = 0
     dhcp_down: Duration = 0
     power_off: Duration = 0
+    clock_step: Duration = 0
     loss: Share = 0.0
     delay: Duration = 0
     rate: Rates | None = None
@@ -189,11 +197,12 @@ class Event:
     refused: bool = False
     status: int = 0
     retry_after: Duration = 0
+    by: Shift = 0
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     OTHERWISE: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("power", "hub_reboot"), "write 'power_off: 30 s' for the hub, 'uplink: NAME, reboot: 30 s' for a CPE"
-    ) | {"clock_step": "a virtual hub has no clock of its own; step that of a hub on a bench by hand"}
+    )
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -262,6 +271,8 @@ class Event:
             how.append(f"port {self.port}")
         if self.time:
             how.append(f"for {units.format_duration(self.time)}")
+        if self.by:
+            how.append(f"by {units.format_duration(self.by)}")
         if self.refused:
             how.append("refused")
         if self.status:

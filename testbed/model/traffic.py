@@ -109,7 +109,7 @@ class UdpFlows(_ToTenant):
 
 @dataclass(frozen=True, kw_only=True)
 class HttpGet(_FromClient):
-    """Open-loop requests through the hub's cache for objects of a catalogue.
+    """Open-loop requests for objects of a catalogue: through the hub's cache, or with ``to`` at the tenant itself.
 
     With a ``range`` each asks for so many bytes from some place of the object, as who seeks in a film does; of an
     object that is no longer than that, for all of it. ``conditional`` is the share of requests that say which version
@@ -119,18 +119,24 @@ class HttpGet(_FromClient):
     kind: Literal["http-get"]
     catalogue: str
     rate: Frequency
+    to: str = ""
     timeout: Duration = 10 * 10**9
     range: Size = 0
     conditional: Share = 0.0
 
     @property
     def pace(self) -> str:
-        pace = f"{self.rate:g} requests/s from {self.from_}, catalogue {self.catalogue}"
+        to = f" to {self.to} itself" if self.to else ""
+        pace = f"{self.rate:g} requests/s from {self.from_}{to}, catalogue {self.catalogue}"
         if self.range:
             pace += f", {units.format_size(self.range)} of each object"
         if self.conditional:
             pace += f", {units.format_share(self.conditional)} conditional"
         return pace
+
+    @property
+    def ends(self) -> Mapping[str, str]:
+        return {"from": self.from_} | ({"to": self.to} if self.to else {})
 
     def problems(self) -> Iterable[Problem]:
         yield from _rate_problems(self.place, self.rate)

@@ -1,10 +1,10 @@
 """Sends requests at given times, whatever became of the earlier ones.
 
-``http_client.py`` runs on a client of the hub. The plan: url, timeout_s, at_once and requests, each with t_ns, object,
-size, first and last (of the range that it asks for; null: the whole), conditional, and the SHA-256 of the right
-answer (sha256) and of the object (whole_sha256) in each of its versions; see ``script.py`` for how it comes. The end
-interrupts what is still in flight. Standard output: a line of JSON for each request as it ends, with the columns of
-its sample but for the client.
+``http_client.py`` runs on a client of the hub. The plan: url (of the hub; or of the tenant itself, with host, address,
+authority (the CA's file) and a token), timeout_s, at_once and requests, each with t_ns, object, size, first and last
+(of the range that it asks for; null: the whole), conditional, and the SHA-256 of the right answer (sha256) and of the
+object (whole_sha256) in each of its versions; see ``script.py`` for how it comes. The end interrupts what is in
+flight. Standard output: a line of JSON for each request as it ends, with the columns of its sample but for the client.
 
 A conditional request says the ETag of the newest answer that the client has of the object; before its first answer
 it is an ordinary one.
@@ -15,12 +15,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from testbed.probes import handshake
 
@@ -32,6 +36,7 @@ class HttpClient:
 
     def __init__(self, plan: Mapping[str, Any], started_ns: int, session: aiohttp.ClientSession) -> None:
         self._url, self._limit = plan["url"], plan["at_once"]
+        self._query = f"?{plan['token']}" if "token" in plan else ""
         self._timeout_s = plan["timeout_s"]
         self._started_ns, self._session = started_ns, session
         self._in_flight = 0
@@ -75,7 +80,7 @@ class HttpClient:
         if held is not None:
             headers["If-None-Match"] = held[0]
             row["conditional"] = True
-        async with self._session.get(f"{self._url}/{name}", headers=headers) as response:
+        async with self._session.get(self._asked(name), headers=headers) as response:
             row["ttfb_ns"] = time.monotonic_ns() - begun_ns
             row["status"] = response.status
             row["cache"] = response.headers.get("X-Cache-Status")
@@ -91,6 +96,28 @@ class HttpClient:
             etag = response.headers.get("ETag")
             if row.get("sha256_ok") and etag and response.status != 304:
                 self._held[name] = etag, row["version"]
+
+
+    def _asked(self, name: str) -> URL:
+        return URL(f"{self._url}/{name}{self._query}", encoded=True)  # a token is signed as it is written
+
+
+class Known(AbstractResolver):
+    """Names the plan's host alone."""
+
+    def __init__(self, host: str, address: str) -> None:
+        self._host, self._address = host, address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if host != self._host:
+            raise OSError(f"{host} is not {self._host}")
+        found = {"hostname": host, "host": self._address, "port": port, "family": family, "proto": 0, "flags": 0}
+        return [cast(ResolveResult, found)]
+
+    async def close(self) -> None:
+        pass
 
 
 def version_of(asked: Mapping[str, Any], row: Row, digest: str, held: tuple[str, int] | None) -> int | None:
@@ -133,7 +160,10 @@ def _print(row: Mapping[str, object]) -> None:
 async def run(plan: Mapping[str, Any], started_ns: int) -> None:
     """Do all requests of the plan, or as many as come before the interruption."""
     requests: Sequence[Mapping[str, Any]] = plan["requests"]
-    connector = aiohttp.TCPConnector(limit=0)  # bounded by the client, which records what it refuses
+    trust = ssl.create_default_context(cafile=plan["authority"]) if "host" in plan else True
+    known = Known(plan["host"], plan["address"]) if "host" in plan else None
+    # bounded by the client, which records what it refuses
+    connector = aiohttp.TCPConnector(limit=0, ssl=trust, resolver=known)
     session = aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None),

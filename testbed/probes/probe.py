@@ -30,7 +30,8 @@ class Site:
     ``client`` and ``tenant`` are the devices it runs in, ``tenant_address`` where its packets go,
     ``tenant_host`` and ``tenant_port`` the tenant's HTTPS endpoint and ``authority`` the file of its CA; ``identity``
     what an end of a probe in the tenant proves itself with. ``resolver`` is whom LAN clients ask for names.
-    ``url`` is the base of requests at the hub, ``upload_url`` that of uploads. ``stored`` has each
+    ``url`` is the base of requests at the hub, ``upload_url`` that of uploads; ``own_url`` that of requests at the
+    tenant itself, and ``own_token`` what they prove their right with. ``stored`` has each
     object's size and hash; ``versions`` is how many each object has by the run's end. ``uploaded()`` reads back what
     the tenant has of the uploads, ``closed()`` says which connections it closed by itself (see ``Tenant.closed``).
     ``index`` tells the probes of a run apart. ``clock`` gives CLOCK_REALTIME in ns.
@@ -49,6 +50,8 @@ class Site:
     resolver: str = ""
     url: str = ""
     upload_url: str = ""
+    own_url: str = ""
+    own_token: str = field(default="", repr=False)
     objects: Sequence[CatalogueObject] = ()
     stored: Mapping[str, StoredObject] = field(default_factory=dict)
     versions: int = 1

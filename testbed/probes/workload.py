@@ -19,7 +19,7 @@ REQUESTS_AT_ONCE = 256
 
 
 class Workload(ScriptedProbe):
-    """Open-loop requests from ``site.client`` to ``site.url``; it writes ``samples.REQUESTS``."""
+    """Open-loop requests from ``site.client`` to the hub or to the tenant itself; it writes ``samples.REQUESTS``."""
 
     schema = samples.REQUESTS
     noun = "the HTTP client"
@@ -30,7 +30,7 @@ class Workload(ScriptedProbe):
             f"{site.seed}/{traffic.name}", traffic.rate, site.duration_ns, tuple(site.objects)
         )
         plan = {
-            "url": site.url,
+            **(_tenant(site) if traffic.to else {"url": site.url}),
             "timeout_s": traffic.timeout / SECOND_NS,
             "at_once": REQUESTS_AT_ONCE,
             "requests": _plan(self._requests, traffic, site),
@@ -53,6 +53,17 @@ class Workload(ScriptedProbe):
 
     def cut_short(self, rows: Sequence[Row]) -> str:
         return f"the HTTP client ended after {len(rows)} of {len(self._requests)} requests"
+
+
+def _tenant(site: Site) -> dict[str, Any]:
+    """Return where requests at the tenant itself go; its name is known, so that no resolver is measured."""
+    return {
+        "url": site.own_url,
+        "token": site.own_token,
+        "host": site.tenant_host,
+        "address": site.tenant_address,
+        "authority": str(site.authority) if site.authority else None,
+    }
 
 
 def _plan(requests: Sequence[Request], traffic: HttpGet, site: Site) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from testbed.dish.settings import Settings
 from testbed.faults import Actor
 from testbed.lab import bench, ipv6, sandbox
 from testbed.lab.bench import BenchHub
+from testbed.lab.clock import DeviceClock
 from testbed.lab.daemons import left_running
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
@@ -115,6 +116,8 @@ def bring_up(
     for name, mtu in mtus.items():
         if mtu != Mtu():
             set_mtu(network.devices, topology, name, mtu)
+    if any(event.kind is Kind.CLOCK_STEP for event in job.scenario.events):
+        DeviceClock(network.devices[topology.hub.name]).install()
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
         tenant = AzuriteTenant(
@@ -166,6 +169,8 @@ def bring_up(
                 resolver=topology.hub_lan_address,
                 url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
                 upload_url=f"http://{topology.hub_lan_address}/{tenant.endpoint.uploads}",
+                own_url=tenant.endpoint.url,
+                own_token=_token(job, tenant, now) if isinstance(traffic, HttpGet) and traffic.to else "",
                 uploaded=tenant.uploaded,
                 closed=tenant.closed,
                 objects=job.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
@@ -197,8 +202,7 @@ def bring_up(
 def _configure(job: Job, lab: Rig, logs: Path, now: Callable[[], datetime]) -> None:
     """Have the hub, and the edge where the failover has one, configured by their roles."""
     network, endpoint = lab.network, lab.tenant.endpoint
-    starts, expires = now() - timedelta(minutes=5), now() + lifetime(job.scenario.duration)
-    tokens = {access: lab.tenant.credential(starts, expires, access) for access in Access}
+    tokens = {access: _token(job, lab.tenant, now, access) for access in Access}
     groups = provisioned(job.scenario, network)
     variables = hub_variables(job.scenario, job.topology, endpoint, tokens, job.role)
     network.devices[job.topology.hub.name].wait()
@@ -216,6 +220,11 @@ def _configure(job: Job, lab: Rig, logs: Path, now: Callable[[], datetime]) -> N
                 shutil.copyfile(said, logs / "ansible.log")
     for device in groups.get("edges", ()):
         lab.daemons += left_running(device)
+
+
+def _token(job: Job, tenant: Tenant, now: Callable[[], datetime], access: Access = Access.READ) -> str:
+    starts, expires = now() - timedelta(minutes=5), now() + lifetime(job.scenario.duration)
+    return tenant.credential(starts, expires, access)
 
 
 def lifetime(duration_ns: int) -> timedelta:

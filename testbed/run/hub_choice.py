@@ -8,6 +8,7 @@ from testbed.errors import Problem, did_you_mean
 from testbed.model.bench import Bench
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
+from testbed.model.traffic import HttpGet
 from testbed.yaml import overrides
 
 _TIMERS: Mapping[str, tuple[str, ...]] = {
@@ -20,8 +21,11 @@ _TIMERS: Mapping[str, tuple[str, ...]] = {
 """A key of ``hub`` -> the failovers that read it; what a role of one's own reads is its own affair."""
 
 
+_BY_CACHE = ("hit_ratio", "byte_hit_ratio", "edge_served", "stale_age")
+"""Metrics of requests that are about what a cache did."""
+
 CLOSED: Mapping[str, str] = {
-    "http-get": "asks the hub's own cache",
+    "http-get": "without 'to' asks the hub's own cache",
     "http-put": "uploads through the hub's own cache",
     "sdk-upload": "uploads through the hub's own cache",
 }
@@ -30,6 +34,7 @@ CLOSED: Mapping[str, str] = {
 
 def problems(scenario: Scenario, topology: Topology, bench: Bench | None = None) -> Iterator[Problem]:
     """Yield what of the scenario's ``hub`` cannot be, or would do nothing."""
+    yield from _past_the_cache(scenario)
     if scenario.hub.closed:
         yield from _closed_problems(scenario, bench)
         return
@@ -62,9 +67,19 @@ def _closed_problems(scenario: Scenario, bench: Bench | None) -> Iterator[Proble
             found = f"{key} beside provision: none, which configures nothing"
             yield Problem(hub.place.at(key), found, "leave it out")
     for traffic in scenario.traffic.values():
-        if why := CLOSED.get(traffic.kind):
+        if (why := CLOSED.get(traffic.kind)) and "to" not in traffic.ends:
             found = f"{traffic.kind} {why}, and with provision: none the hub has none of ours"
             yield Problem(traffic.place, found, "leave it and its objectives out, or choose other traffic")
+
+
+def _past_the_cache(scenario: Scenario) -> Iterator[Problem]:
+    for objective in scenario.objectives:
+        traffic = scenario.traffic.get(objective.of)
+        if not isinstance(traffic, HttpGet) or not traffic.to:
+            continue
+        if objective.metric in _BY_CACHE or objective.content == "cached" or objective.status != "any":
+            found = f"{objective.metric} of what a cache had, and {traffic.name} asks {traffic.to} itself"
+            yield Problem(objective.place, found, f"leave 'to' of {traffic.name} away, or ask another metric")
 
 
 def _timer_problems(scenario: Scenario) -> Iterator[Problem]:

@@ -255,6 +255,9 @@ def _switch_problems(scenario: Scenario, bench: Bench) -> Iterator[Problem]:
         if event.kind is Kind.POWER_OFF and bench.power is None:
             found = f"{event.kind}, and nobody here can switch the hub of bench {bench.name}"
             yield Problem(event.place, found, "add 'power: {off: COMMAND, on: COMMAND}' to the bench")
+        if event.kind is Kind.CLOCK_STEP:
+            found = f"{event.kind}, and the hub of bench {bench.name} has a clock of its own"
+            yield Problem(event.place, found, "set it there by hand, or play with the virtual hub")
 
 
 def _lease_problems(event: Event, scenario: Scenario, topology: Topology) -> Iterator[Problem]:

@@ -92,7 +92,10 @@ class Tenant(ABC):
 
     @abstractmethod
     def credential(self, starts: datetime, expires: datetime, access: Access = Access.READ) -> str:
-        """Return a SAS token that permits one access to one container and no more. For the hub alone."""
+        """Return a SAS token that permits one access to one container and no more.
+
+        For the hub, or to read for a client that asks the tenant itself.
+        """
 
     @abstractmethod
     def uploaded(self) -> Mapping[str, StoredObject]:

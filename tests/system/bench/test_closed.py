@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,7 @@ while sleep 0.5; do
     fi
 done
 """
+SIGNED = re.compile(rb"sig=(?!\*\*\*)")
 SCENARIO = """\
 # closed.yaml: does the vendor's box carry the heartbeat over LTE when the dish goes dark?
 topology: hub-two-uplinks
@@ -76,6 +78,7 @@ uplinks: {starlink: {fixed: {delay: 25 ms}}, lte: {fixed: {delay: 40 ms}}}
 hub: {provision: none}
 traffic:
   heartbeat: {kind: udp-echo, from: client, to: tenant, every: 10 ms}
+  lessons: {kind: http-get, from: client2, to: tenant, catalogue: lessons-in-work, rate: 5/s}
 events:
   - {at: 2 s, uplink: starlink, outage: 6 s}
 fidelity: {late_share: 50 %, late_max: 1 s, away_share: 50 %}
@@ -83,6 +86,7 @@ objectives:
   - {metric: interruption, of: heartbeat, at_most: 5 s}
   - {metric: interruption, id: at-once, of: heartbeat, at_most: 200 ms}
   - {metric: failovers, of: heartbeat, at_least: 1}
+  - {metric: correctness, of: lessons, at_least: 100 %}
 """
 
 
@@ -117,16 +121,20 @@ def test_a_closed_hub_is_judged_from_outside(box: Path, tmp_path: Path) -> None:
     before, testbed = nics(), Testbed(tmp_path / "results")
     (tmp_path / "closed.yaml").write_text(SCENARIO)
     output, errors = testbed.start(tmp_path / "closed.yaml", "--bench", box).communicate(timeout=300)
+    assert (tmp_path / "results").exists(), errors
     folder, said = testbed.result()
     result = Result.load(folder)
 
     assert (State.COMPLETE, "") == (result.record.state, errors), output
-    assert ["pass", "fail", "pass"] == [verdict.outcome for verdict in result.record.verdicts], output
+    assert ["pass", "fail", "pass", "pass"] == [verdict.outcome for verdict in result.record.verdicts], output
     assert ["starlink", "lte"] == [result.carrier("heartbeat", at) for at in ("1 s", "7.5 s")]
     assert ["lte"] == [after.backup for after in result.record.decomposition]
     assert "box" == result.record.bench
     assert {"logs", "uplinks as the hub sees them", "promise of the failover"} == set(said["unknown"])
     assert [] == [name for name in said["files"] if name.startswith("logs/hub/")]
+    lessons = result.evidence.samples["lessons"]
+    assert {200} <= set(lessons["status"].to_pylist()) and {None} == set(lessons["cache"].to_pylist())
+    assert [] == [path for path in folder.rglob("*") if path.is_file() and SIGNED.search(path.read_bytes())]
     assert before == nics()
 
 

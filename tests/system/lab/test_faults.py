@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 
 from testbed.errors import RunError
 from testbed.faults import Actor, FaultSite, actors_for
+from testbed.lab.clock import DeviceClock
 from testbed.lab.network import Network
 from testbed.model.event import Event
 from testbed.model.uplink import Mtu
@@ -477,3 +479,38 @@ def test_a_hub_without_power_forgets_all_but_its_disk_and_boots(site: FaultSite,
     sh(hub, "for _ in $(seq 100); do [ -s /run/hub/done ] && exit; sleep 0.1; done; exit 1")
 
     assert "booted\ndone\n" == sh(hub, "ls /run/hub")
+
+
+CLOCKS = "import sys, time\nfor _ in sys.stdin: print(time.time(), time.monotonic(), flush=True)"
+
+
+@pytest.mark.parametrize("by_s", [-400 * 86400, -0.75, 400 * 86400])
+def test_the_hub_alone_sees_another_time_of_day(by_s: float, site: FaultSite) -> None:
+    """Programs that run already see it too, and all see the lab's again when it is over; intervals are as ever."""
+    DeviceClock(site.devices["hub"]).install()
+
+    def shift(device: str) -> tuple[float, float]:
+        """Between which bounds the shift lies that a running program of the device sees, in s."""
+        before, monotonic = time.time(), time.monotonic()
+        print(file=programs[device].stdin, flush=True)
+        seen, interval = map(float, cast(Any, programs[device].stdout).readline().split())
+        assert monotonic <= interval <= time.monotonic()
+        return seen - time.time() - 1e-4, seen - before + 1e-4
+
+    programs = {
+        name: site.devices[name].popen(
+            [sys.executable, "-c", CLOCKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in ("hub", "client")
+    }
+    try:
+        with applied(Event(0, clock_step=S, by=round(by_s * S)), site):
+            (low, high), (elsewhere_low, elsewhere_high) = shift("hub"), shift("client")
+        assert low <= by_s <= high
+        assert elsewhere_low <= 0 <= elsewhere_high
+        low, high = shift("hub")
+        assert low <= 0 <= high
+    finally:
+        for program in programs.values():
+            program.kill()
+            program.communicate()

@@ -295,6 +295,13 @@ def messages(found: Iterable[Problem]) -> list[str]:
     return list(map(str, found))
 
 
+def test_the_clock_of_a_hub_on_a_bench_is_its_own(folder: Path) -> None:
+    """What the virtual hub's programs are made to see, a real hub's are not."""
+    (folder / "b.yaml").write_text(GOOD)
+    with pytest.raises(InputError, match=r"clock-is-wrong.yaml:\d+: clock_step, and the hub of bench b has a clock"):
+        plan.make(paths.SCENARIOS / "clock-is-wrong.yaml", chosen=Chosen(folder / "b.yaml"))
+
+
 def test_a_hub_without_a_switch_loses_no_power(folder: Path) -> None:
     """A scenario that wants that is refused before it starts; with the bench's commands it is a plan."""
     (folder / "b.yaml").write_text(GOOD)

@@ -49,6 +49,7 @@ GOOD = {
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B": (Kind.MTU, "lte mtu 20 s (1420 B)"),
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B, icmp: off": (Kind.MTU, "lte mtu 20 s (1420 B, no ICMP)"),
     "at: 1 s, power_off: 20 s": (Kind.POWER_OFF, "hub power off 20 s"),
+    "at: 1 s, clock_step: 20 s, by: -8760 h": (Kind.CLOCK_STEP, "hub clock step 20 s (by -8760 h)"),
     "at: 1 s, uplink: lte, unplug: 20 s": (Kind.UNPLUG, "lte unplug 20 s"),
     "at: 1 s, uplink: lte, dhcp_down: 20 s": (Kind.DHCP_DOWN, "lte dhcp down 20 s"),
     "at: 1 s, uplink: lte, lease: 20 s, address: 192.168.8.7, time: 2 min": (
@@ -65,7 +66,7 @@ BAD = {
     "at: 1 s, uplink: lte": (
         "s.yaml:7: the event has no fault that lasts; write one of outage, hold, brownout, rate_cap, reboot, "
         "tenant_errors, tenant_black_hole, content_changes, dns_failure, black_hole, mtu, target_down, unplug, lease, "
-        "dhcp_down, power_off with a duration: 'outage: 25 s'"
+        "dhcp_down, power_off, clock_step with a duration: 'outage: 25 s'"
     ),
     "at: 1 s, uplink: lte, outage: 2 s, hold: 3 s": (
         "s.yaml:7: the event has both outage and hold; write one of outage, hold, "
@@ -111,9 +112,12 @@ BAD = {
         "s.yaml:7: unknown key 'hub_reboot' in events; write 'power_off: 30 s' for the hub, "
         "'uplink: NAME, reboot: 30 s' for a CPE"
     ),
-    "at: 1 s, clock_step: 5 s": (
-        "s.yaml:7: unknown key 'clock_step' in events; "
-        "a virtual hub has no clock of its own; step that of a hub on a bench by hand"
+    "at: 1 s, clock_step: 5 s": "s.yaml:7: clock_step changes nothing; add 'by: -8760 h'",
+    "at: 1 s, clock_step: 5 s, by: --3 s": (
+        "s.yaml:7: by is '--3 s'; write how much later, or earlier: '5 s', '-8760 h'"
+    ),
+    "at: 1 s, uplink: lte, clock_step: 5 s, by: 3 s": (
+        "s.yaml:7: clock_step is of the hub, not of an uplink; leave 'uplink' away"
     ),
     "at: 1 s, uplink: lte, power_off: 5 s": (
         "s.yaml:7: power_off is of the hub, not of an uplink; leave 'uplink' away"

@@ -83,6 +83,9 @@ CLOSED = "ports: {wan0: {nic: e0}, wan1: {nic: e1}, lan0: {nic: e2}}\n"
 LESSONS = "  lessons: {kind: http-get, from: client, catalogue: school-day, rate: 1/s}\n"
 
 
+PAST = LESSONS.replace("from: client", "from: client, to: tenant")
+
+
 def closed(scenario: Path, hub: str, *changes: str, traffic: str = "") -> str:
     """Return what a scenario is refused for on a bench without SSH; empty: nothing."""
     (scenario.parent / "box.yaml").write_text(CLOSED)
@@ -118,14 +121,38 @@ def test_a_closed_hub_is_measured_alone(scenario: Path) -> None:
         (
             "{provision: none}",
             LESSONS,
-            "s.yaml:8: http-get asks the hub's own cache, and with provision: none the hub has none of ours; leave it "
-            "and its objectives out, or choose other traffic",
+            "s.yaml:8: http-get without 'to' asks the hub's own cache, and with provision: none the hub has none of "
+            "ours; leave it and its objectives out, or choose other traffic",
         ),
     ],
 )
 def test_what_a_closed_hub_cannot_have_is_refused(hub: str, traffic: str, message: str, scenario: Path) -> None:
     """Before anything starts, with the reason."""
     assert message == closed(scenario, hub, traffic=traffic)
+
+
+def test_a_closed_hub_takes_requests_at_the_tenant_itself(scenario: Path) -> None:
+    """They need nothing of the hub but that it forwards."""
+    assert "" == closed(scenario, "{provision: none}", traffic=PAST)
+
+
+@pytest.mark.parametrize(
+    "asked", ["metric: hit_ratio", "metric: availability, content: cached", "metric: ttfb_p95, status: hit"]
+)
+def test_a_cache_that_is_not_asked_is_not_judged(asked: str, scenario: Path) -> None:
+    """No hit of a cache would be its miss."""
+    bound = "at_most: 1 s" if "ttfb" in asked else "at_least: 90 %"
+    metric = asked.split(",")[0].removeprefix("metric: ")
+    message = (
+        f"s.yaml:9: {metric} of what a cache had, and lessons asks tenant itself; leave 'to' of lessons away, "
+        "or ask another metric"
+    )
+    objectives = f"{PAST}objectives: [{{{asked}, of: lessons, {bound}}}, "
+    scenario.write_text(SCENARIO.replace("HUB", "{}").replace("objectives: [", objectives))
+    with pytest.raises(InputError) as caught:
+        plan.make(scenario)
+
+    assert message == str(caught.value)
 
 
 def test_a_virtual_hub_is_provisioned(scenario: Path) -> None:
