@@ -20,6 +20,7 @@ from testbed.cli import (
     compare,
     doctor,
     history,
+    lab,
     link,
     plot,
     report,
@@ -35,7 +36,7 @@ from testbed.errors import TestbedError
 
 _COMMANDS = (
     *(run, campaign, results, report, plot, compare, baseline, affected, history, scenario),
-    *(topology, trace, link, schema, doctor, calibrate, bench, role),
+    *(lab, topology, trace, link, schema, doctor, calibrate, bench, role),
 )
 _DESCRIPTION = """\
 Carry a community hub through what Starlink and its neighbours do to it, and judge how it did.
@@ -49,6 +50,7 @@ examples:
   testbed scenario list                           the questions that can be asked
   testbed run starlink-blackout --dry-run         check everything, print the timeline
   sudo testbed run starlink-blackout              run it
+  sudo testbed lab up starlink-blackout           the same lab to work in: shell, log, set, outage, check
   testbed compare results/A results/B             better, same or worse, objective by objective
   testbed results open NAME                       the report of a run, in a browser
   testbed topology show hub-two-uplinks           what is connected, every address

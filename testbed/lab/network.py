@@ -194,12 +194,20 @@ class Network:
 
 def keep_logs(target: Path) -> None:
     """Copy what the devices wrote to their /var/log into a folder for each below ``target``."""
-    for written in sorted(Path(_PRIVATE).glob("*/var/log")):
-        node = written.relative_to(_PRIVATE).parts[0]
-        for log in sorted(path for path in written.rglob("*") if path.is_file() and path.stat().st_size):
-            kept = target / node / log.relative_to(written)
+    for node in sorted(path.name for path in Path(_PRIVATE).glob("*")):
+        for log in written_logs(node):
+            kept = target / node / log.relative_to(_var_log(node))
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(log, kept)
+
+
+def written_logs(node: str) -> list[Path]:
+    """Return the files that a device has written to its /var/log, as the sandbox sees them."""
+    return sorted(path for path in _var_log(node).rglob("*") if path.is_file() and path.stat().st_size)
+
+
+def _var_log(node: str) -> Path:
+    return Path(_PRIVATE) / node / "var/log"
 
 
 def configuration(node: Node, dual_stack: bool = False) -> Iterator[str]:

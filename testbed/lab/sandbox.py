@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -21,8 +23,19 @@ from testbed.errors import HostError
 _TOOLS = {"setpriv": "util-linux", "unshare": "util-linux", "tini": "tini"}
 _UNSHARE = ("--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "--kill-child=KILL", "--mount-proc")
 
+_BORN_S, _LOOK_S = 60.0, 0.01
+
 SHARED = Path("/dev/shm")
 """In memory, private to the run, seen by all of its devices: the place for keys and tokens."""
+
+
+def check() -> None:
+    """Raise HostError where no sandbox can be made: without root or tools."""
+    if os.geteuid() != 0:
+        raise HostError("a run needs root for its network namespaces; start it with sudo")
+    for tool, package in _TOOLS.items():
+        if shutil.which(tool) is None:
+            raise HostError(f"{tool} is missing; install the package {package} ('testbed doctor' lists all)")
 
 
 def spawn(command: Sequence[str], log: BinaryIO, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
@@ -31,11 +44,7 @@ def spawn(command: Sequence[str], log: BinaryIO, pass_fds: Sequence[int] = ()) -
     The stdin pipe is the way to ask the command to end: the sandbox is a session of its own, so that a
     terminal's Ctrl-C reaches only the caller. Raises HostError without root or tools.
     """
-    if os.geteuid() != 0:
-        raise HostError("a run needs root for its network namespaces; start it with sudo")
-    for tool, package in _TOOLS.items():
-        if shutil.which(tool) is None:
-            raise HostError(f"{tool} is missing; install the package {package} ('testbed doctor' lists all)")
+    check()
     chain = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *_UNSHARE, "--", "tini", "--", *command]
     return subprocess.Popen(
         chain,
@@ -45,6 +54,20 @@ def spawn(command: Sequence[str], log: BinaryIO, pass_fds: Sequence[int] = ()) -
         start_new_session=True,
         pass_fds=pass_fds,
     )
+
+
+def init_of(process: subprocess.Popen[bytes]) -> int:
+    """Return the PID, here, of the PID 1 of a sandbox that was just spawned. Raises HostError where it has none."""
+    deadline_s = time.monotonic() + _BORN_S
+    while process.poll() is None and time.monotonic() < deadline_s:
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with suppress(OSError):  # one that ended meanwhile is not it
+                facts = dict(line.split(":", 1) for line in status.read_text().splitlines())
+                numbers = facts.get("NSpid", "").split()
+                if int(facts["PPid"]) == process.pid and "1" == numbers[-1]:
+                    return int(status.parent.name)
+        time.sleep(_LOOK_S)
+    raise HostError(f"the sandbox did not start (exit status {process.poll()})")
 
 
 def prepare(shown: Mapping[str, Path] = MappingProxyType({})) -> None:

@@ -62,6 +62,7 @@ class Rig:
     daemons: list[Part] = field(default_factory=list)
     dishes: list[DishProcess] = field(default_factory=list)
     lender: Lender | None = None
+    site: faults.FaultSite | None = None
 
     def bins(self) -> pa.Table:
         """Return the links' 10 ms records so far."""
@@ -189,6 +190,7 @@ def bring_up(
             mtus,
             revise=lambda: tenant.revise(objects, job.scenario.seed, next(versions)),
         )
+        lab.site = site_of_faults
         lab.actors += faults.actors_for(job.scenario.events, site_of_faults)
         for actor in lab.actors:
             actor.open()

@@ -264,7 +264,7 @@ def _word(record: Record) -> str:
     return next((word for word in ("invalid", "fail", "inconclusive") if word in outcomes), "pass")
 
 
-def _hear_the_wish_to_end() -> None:
+def hear_the_wish_to_end() -> None:
     """Take the word ``end`` on standard input for a Ctrl-C, and its end without the word for SIGKILL.
 
     The death of who started the run reaches it in two ways, here and as SIGKILL through the sandbox, of
@@ -285,7 +285,7 @@ def main() -> int:
     """Play the job that a file, or standard input, names."""
     told = Path(sys.argv[1]).read_bytes() if sys.argv[1:] else sys.stdin.readline()
     placement = msgspec.json.decode(told, type=Placement)
-    _hear_the_wish_to_end()
+    hear_the_wish_to_end()
     folder = Path(placement.folder)
     lender = Lender(placement.lender, folder / "logs/lender.log") if placement.lender is not None else None
     chosen = Chosen(Path(placement.bench), placement.hub) if placement.bench else None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -21,12 +22,22 @@ from testbed.link.backends import BACKENDS
 from testbed.model import times
 from testbed.run import job, owner, progress
 from testbed.run.guard import carry_on
-from testbed.run.placement import END, Placement
+from testbed.run.placement import END, Placement, Stay
 from testbed.run.plan import Plan
 from testbed.run.progress import Ended, Event
 
-_INSIDE = (sys.executable, "-m", "testbed.run.inside")
+_PROGRAM = "testbed.run.inside"
 _GRACE_S = 40.0  # how long an interrupted run may take to write what it has
+
+
+@dataclass(frozen=True)
+class Stays:
+    """How a lab stays: the ``program`` that plays it and answers its socket, and who hears the PID of its sandbox's
+    PID 1 when it is there."""
+
+    program: str
+    stay: Stay
+    born: Callable[[int], None]
 
 
 class Inside(Protocol):
@@ -67,10 +78,17 @@ def new_folder(results: Path, name: str, now: datetime) -> Path:
     raise HostError(f"{results / stem} and 98 more exist already; choose another --results")
 
 
-def run(made: Plan, folder: Path, show: Callable[[Event], None], hold: int | None = None) -> int:
+def run(
+    made: Plan,
+    folder: Path,
+    show: Callable[[Event], None],
+    hold: int | None = None,
+    standing: Stays | None = None,
+) -> int:
     """Play a plan in a sandbox, its results in ``folder``, showing its events; return its exit status.
 
-    ``hold`` is the lock of the bench's hub (testbed.lab.hold), where the hub is not virtual.
+    ``hold`` is the lock of the bench's hub (testbed.lab.hold), where the hub is not virtual; ``standing`` says how the
+    lab stays when the scenario is over.
 
     A first Ctrl-C ends the run politely: it writes what it has. A second one ends it at once.
     Raises HostError where a sandbox cannot be made, RunError where the run died without a word. What
@@ -79,21 +97,29 @@ def run(made: Plan, folder: Path, show: Callable[[Event], None], hold: int | Non
     job.pack(made, folder)
     if made.time == times.VIRTUAL:
         return play_virtually(folder, made.scenario.seed, show)
-    return play(folder, made.chosen, show, hold)
+    return play(folder, made.chosen, show, hold, standing)
 
 
 def play(
-    folder: Path, chosen: Chosen | None, show: Callable[[Event], None], hold: int | None = None
+    folder: Path,
+    chosen: Chosen | None,
+    show: Callable[[Event], None],
+    hold: int | None = None,
+    standing: Stays | None = None,
 ) -> int:
     """Play the job that lies in ``folder``, with the hub of a bench or the virtual one. See ``run``."""
     log_path = folder / "logs" / "run.log"
     with lender.lending(_nics(chosen), log_path.with_name("lender.log"), hold, _switch(chosen)) as fd:
         with log_path.open("wb") as log:
-            inside = sandbox.spawn(_INSIDE, log, [fd] if fd is not None else [])
+            stay = standing.stay if standing else None
+            fds = [number for number in (fd, stay.control if stay else None) if number is not None]
+            inside = sandbox.spawn(_command(standing.program if standing else _PROGRAM), log, fds)
         try:
+            if standing is not None:
+                standing.born(sandbox.init_of(inside))
             with cores.reserved() as core:
                 bench_file, hub = (str(chosen.path), chosen.hub) if chosen else (None, "")
-                placement = Placement(str(folder), core, bench_file, hub, fd)
+                placement = Placement(str(folder), core, bench_file, hub, fd, stay=stay)
                 status = _follow(_Sandbox(inside, placement), show)
         finally:
             inside.kill()  # unshare's child dies with it, and with that child all of the run
@@ -106,7 +132,7 @@ def play_virtually(folder: Path, seed: int, show: Callable[[Event], None]) -> in
     """Play the job that lies in ``folder`` in virtual time; ``seed`` is that of all randomness. See ``run``."""
     log_path = folder / "logs" / "run.log"
     placement = msgspec.json.encode(Placement(str(folder), time=times.VIRTUAL))
-    command = [*_INSIDE, str(machine.GIVEN / "placement")]
+    command = [*_command(_PROGRAM), str(machine.GIVEN / "placement")]
     try:
         with (
             log_path.open("wb") as log,
@@ -116,6 +142,10 @@ def play_virtually(folder: Path, seed: int, show: Callable[[Event], None]) -> in
     finally:
         owner.give(folder)
     return _told(status, log_path)
+
+
+def _command(program: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", program)
 
 
 def _told(status: int | None, log_path: Path) -> int:

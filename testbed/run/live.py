@@ -52,7 +52,7 @@ class Watch:
         uplinks = tuple(self._uplink(name, now, t_ns) for name in self._job.schedules)
         self._before = now
         polled = {name: probe.poll() for name, probe in self._lab.probes.items()}
-        traffic = {name: _words(live) for name, live in polled.items()}
+        traffic = {name: words(live) for name, live in polled.items()}
         lasting: list[Event | DishFault] = [*self._job.scenario.events, *self._job.scenario.dish_faults]
         events = tuple(e.title for e in lasting if e.at <= t_ns < e.end_ns)
         return Tick(t_ns, self._job.scenario.duration, uplinks, traffic, self._so_far(t_ns, ends), events)
@@ -101,7 +101,8 @@ def _state(schedule: LinkSchedule, t_ns: int) -> str:
     return {LinkState.PASS: "up", LinkState.CUT: "dark", LinkState.HOLD: "held"}[state]
 
 
-def _words(live: Live) -> str:
+def words(live: Live) -> str:
+    """Return what a probe did in its last second, for people."""
     last = "–" if live.last_ns is None else format_duration(live.last_ns)
     if live.state in (ProbeState.STARTING, ProbeState.FAILED):
         return str(live.state)

@@ -11,10 +11,21 @@ END = "end"
 
 
 @dataclass(frozen=True)
+class Stay:
+    """A lab that is there for hands, too: its ``name``, its control socket's file number, when it ends by itself
+    (CLOCK_REALTIME ns; None: never), and, of a run that is held at its end, with which ``outcomes``."""
+
+    name: str
+    control: int
+    until_ns: int | None = None
+    outcomes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Placement:
     """The run's ``folder``, which holds its job; the link engine's own ``core``; where the hub is not virtual, the file
     of the host's ``bench``, the name of its ``hub``, and the socket of the ``lender`` to ask for its NICs; whether
-    its ``time`` is REAL or VIRTUAL."""
+    its ``time`` is REAL or VIRTUAL; of a lab that stands, the ``stay``."""
 
     folder: str
     core: int | None = None
@@ -22,3 +33,4 @@ class Placement:
     hub: str = ""
     lender: int | None = None
     time: str = REAL
+    stay: Stay | None = None

@@ -61,6 +61,14 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The lab of this name stands and can be worked in until an instant of CLOCK_REALTIME; None: until it is ended."""
+
+    name: str
+    until_ns: int | None = None
+
+
+@dataclass(frozen=True)
 class Ended:
     """The run is over: where its results are and what the exit status says."""
 
@@ -71,8 +79,14 @@ class Ended:
     fidelity: str = ""
 
 
-Event = Step | Tick | Note | Ended
-_KINDS: Mapping[str, type[Event]] = {"step": Step, "tick": Tick, "note": Note, "ended": Ended}
+Event = Step | Tick | Note | Standing | Ended
+_KINDS: Mapping[str, type[Event]] = {
+    "step": Step,
+    "tick": Tick,
+    "note": Note,
+    "standing": Standing,
+    "ended": Ended,
+}
 
 
 def write(event: Event, stream: TextIO) -> None:

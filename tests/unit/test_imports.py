@@ -19,6 +19,7 @@ FLOORS = (
     {"plots"},
     {"report"},
     {"run"},
+    {"standing"},
     {"campaign", "checks"},
     {"cli", "pytest_plugin"},
     {"__main__"},

@@ -1,0 +1,181 @@
+"""A lab as a place to work in: the commands as a user types them, on one lab that stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.standing import registry
+from testbed.standing.client import LabClient
+from testbed.standing.registry import StandingLab
+from tests.system.run.conftest import ENDS_S, Host
+
+TOPOLOGY = "hub-two-uplinks"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A lab that stands, by its name."""
+
+    name: str
+    results: Path
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of ``testbed lab`` on it."""
+        action, *rest = arguments
+        return lab(action, "--lab", self.name, *rest)
+
+    @property
+    def entry(self) -> StandingLab:
+        return registry.find(self.name)
+
+
+def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``testbed lab`` as a user does."""
+    command = [sys.executable, "-m", "testbed", "lab", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def bring_up(name: str, results: Path, *more: str) -> Standing:
+    done = lab("up", TOPOLOGY, "--name", name, "--results", str(results), *more)
+    assert 0 == done.returncode, done.stderr
+    return Standing(name, results)
+
+
+def left_on_the_host(before: Host) -> dict[str, Any]:
+    """Return what is there now and was not before; the kernel may take some seconds to end a sandbox."""
+    deadline = time.monotonic() + ENDS_S
+    while any((left := before.left(Host.look())).values()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return {what: these for what, these in left.items() if these}
+
+
+def state(standing: Standing) -> dict[str, Any]:
+    with LabClient(standing.entry) as client:
+        return dict(client.ask("state"))
+
+
+def until(standing: Standing, seen: Callable[[Any], bool]) -> Any:
+    """Watch a lab until a sample shows it."""
+    with LabClient(standing.entry) as client:
+        for sample in client.watch():
+            if seen(sample):
+                return sample
+    raise AssertionError("the lab ended")
+
+
+def rtt_ms(standing: Standing) -> float:
+    """Return the shortest of some round trips to the tenant."""
+    done = standing.command("exec", "client", "ping", "-q", "-c", "5", "-i", "0.2", "203.0.113.10")
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return float(done.stdout.rpartition("= ")[2].partition("/")[0])
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """One lab for all that needs no other; when it is down nothing is left of it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    before = Host.look()
+    it = bring_up(f"works-{os.getpid()}", tmp_path_factory.mktemp("lab"))
+    yield it
+    done = lab("down", it.name)
+    assert 0 == done.returncode, done.stderr
+    assert it.name not in [entry.name for entry in registry.labs()]
+    assert {} == left_on_the_host(before)
+
+
+def test_a_command_runs_on_a_node(standing: Standing) -> None:
+    """Its output and its exit status are the command's own."""
+    done = standing.command("exec", "hub", "sh", "-c", "cat /sys/class/net/wan0/operstate; hostname >&2; exit 7")
+    assert (7, "up\n") == (done.returncode, done.stdout)
+
+
+def test_a_node_that_is_not_there_is_named(standing: Standing) -> None:
+    """Before anything is run."""
+    done = standing.command("exec", "hup", "true")
+    assert 2 == done.returncode
+    assert f"testbed: lab {standing.name} has no node 'hup'; did you mean 'hub'?\n" == done.stderr
+
+
+def test_a_shell_takes_commands(standing: Standing) -> None:
+    """Without a terminal it reads them from standard input."""
+    command = [sys.executable, "-m", "testbed", "lab", "shell", "--lab", standing.name, "dish"]
+    done = subprocess.run(command, input="ip -br link show sky0\nexit 4\n", capture_output=True, text=True, check=False)
+    assert 4 == done.returncode
+    assert done.stdout.startswith("sky0@")
+
+
+def test_logs_are_read_from_outside(standing: Standing) -> None:
+    """What the hub's programs wrote to its own /var/log."""
+    done = standing.command("log", "hub")
+    assert 0 == done.returncode, done.stderr
+    assert "udhcpc: lease of 100.64.10.100 obtained" in done.stdout
+
+
+def test_a_lab_is_listed(standing: Standing) -> None:
+    """With what it is made of, and until when it stands."""
+    (found,) = [row for row in json.loads(lab("list", "--json").stdout) if row["name"] == standing.name]
+    assert TOPOLOGY == found["what"]
+    assert 2 * 3600 * 10**9 == found["until_ns"] - found["started_ns"]
+    assert found["state"].startswith("stands for ")
+
+
+def test_a_change_is_undone_by_itself(standing: Standing) -> None:
+    """The client that asked for it is gone long before."""
+    as_ever_ms = 110.0  # twice 20 ms and room; 100 ms more one way are beyond it
+    assert rtt_ms(standing) < as_ever_ms
+    done = standing.command("set", "starlink", "delay 100ms", "--direction", "up")
+    assert done.stdout.endswith(": starlink delay 100ms (up alone)\n"), done.stderr
+    assert rtt_ms(standing) >= as_ever_ms
+    done = standing.command("set", "starlink", "delay 200ms for 1s")
+    assert done.stdout.endswith(": starlink delay 200ms for 1 s\n"), done.stderr
+    until(standing, lambda sample: not sample["links"]["starlink"]["up"]["by_hand"])
+    assert rtt_ms(standing) < as_ever_ms
+    assert any("starlink delay 200ms for 1 s at " in title for title in state(standing)["by_hand"])
+
+
+def test_an_outage_is_seen_by_the_engine(standing: Standing) -> None:
+    """The packets of the preferred uplink are cut, and the other carries."""
+    before = state(standing)["links"]["starlink"]["up"]["cut"]
+    assert 0 == standing.command("outage", "starlink", "60s").returncode
+    seen = until(standing, lambda sample: "lte" == sample["carrier"])["links"]["starlink"]["up"]
+    assert "dark" == seen["state"]
+    assert seen["cut"] > before
+    assert 0 == standing.command("set", "starlink", "schedule").returncode
+    assert "up" == state(standing)["links"]["starlink"]["up"]["state"]
+    until(standing, lambda sample: "starlink" == sample["carrier"])
+
+
+def test_a_change_that_no_link_takes_is_refused(standing: Standing) -> None:
+    """With what would be right, and nothing is noted down."""
+    noted = state(standing)["by_hand"]
+    done = standing.command("set", "starlink", "lossy 5% for 30s")
+    assert 2 == done.returncode
+    assert "testbed: values: found 'lossy 5%'; write such as 'delay 25ms rate 100Mbit loss 0.1%'\n" == done.stderr
+    done = standing.command("outage", "starlynk", "3s")
+    assert f"testbed: lab {standing.name} has no link 'starlynk'; did you mean 'starlink'?\n" == done.stderr
+    assert noted == state(standing)["by_hand"]
+
+
+def test_a_killed_keeper_leaves_nothing(tmp_path: Path) -> None:
+    """The kernel ends its sandbox; the next look at the labs removes its entry."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    before = Host.look()
+    it = bring_up(f"dies-{os.getpid()}", tmp_path / "results")
+    os.kill(it.entry.pid, signal.SIGKILL)
+    registry.wait_for_end(it.name)
+    assert it.name not in [entry.name for entry in registry.labs()]
+    assert not (registry.HOME / it.name).exists()
+    assert {} == left_on_the_host(before)
