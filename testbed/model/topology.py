@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
+from testbed.model.fleet import Fleet, FleetHub
 from testbed.model.ipv6 import Delegation, Ipv6, Lifetimes, is_ipv6, with_lifetimes
 from testbed.model.quantities import Duration, Price
 from testbed.units import format_duration
@@ -160,12 +161,13 @@ class Uplink:
 
 @dataclass(frozen=True)
 class Topology:
-    """A network as its YAML file describes it."""
+    """A network as its YAML file describes it; ``fleet`` multiplies its hub."""
 
     nodes: Mapping[str, Node]
     wires: tuple[tuple[str, str], ...]
     uplinks: Mapping[str, Uplink]
     probe_target: str | tuple[str, ...]
+    fleet: Fleet | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def of_kind(self, kind: NodeKind) -> tuple[Node, ...]:
@@ -250,6 +252,17 @@ class Topology:
         changed = replace(cpe, ipv6=with_lifetimes(cpe.ipv6, lifetimes) if cpe.ipv6 else None)
         return replace(self, nodes={**self.nodes, cpe.name: changed})
 
+    def fleet_hub(self, number: int) -> FleetHub:
+        """Return a hub of the fleet by its number. Raises IndexError where there is none."""
+        if self.fleet is None:
+            raise IndexError("the topology has no fleet")
+        return self.fleet.hub(number, self.hub_ports)
+
+    @property
+    def hub_ports(self) -> Mapping[str, str]:
+        """The hub's port of each uplink."""
+        return {name: uplink.hub_port for name, uplink in self.uplinks.items()}
+
     def connections(self) -> Iterator[tuple[WireEnd, WireEnd]]:
         """Yield every wire to build, the emulator's two for each uplink included."""
         for a, b in self.wires:
@@ -277,6 +290,10 @@ class Topology:
         for text in given:
             if not is_interface(text) or is_ipv6(text):
                 yield Problem(self.place.at("probe_target"), f"{text!r}", "write an IPv4 address")
+        if self.fleet is not None:
+            ports = ((f"{node.name}:{port}", text) for node in self.nodes.values() for port, text in node.ports.items())
+            taken = [(whose, text) for whose, text in ports if "/" in text and is_interface(text) and not is_ipv6(text)]
+            yield from self.fleet.misfits(self.uplinks, taken)
 
     def _end_problems(self) -> Iterable[Problem]:
         used: set[str] = set()

@@ -125,6 +125,9 @@ def make(
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
     problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
     problems += _family_problems(scenario, topology)
+    if topology.fleet is not None:
+        found = f"topology {scenario.topology} has a fleet of {topology.fleet.hubs} hubs, and a scenario has one"
+        problems.append(Problem(scenario.place.at("topology"), found, "take one without a fleet: hub-two-uplinks"))
     problems += hub_choice.problems(scenario, topology, bench)
     role = None
     if scenario.hub.own_role:
