@@ -93,7 +93,8 @@ def _show_hub(topology: Topology, number: int, name: str, *, as_json: bool) -> i
         console.print(f"  {key:<8} {text}", markup=False)
     headings = ("uplink", "port", "address", "gateway", "cell", "links")
     rows = [
-        (key, u.port, u.address, u.gateway, u.cell or "its own", " ".join(u.interfaces)) for key, u in hub.uplinks.items()
+        (key, u.port, u.address, u.gateway, u.cell or "its own", " ".join(u.interfaces))
+        for key, u in hub.uplinks.items()
     ]
     console.print(_columns(headings, rows))
     return 0
