@@ -12,6 +12,7 @@ from testbed.model.cache import Cache
 from testbed.model.failover import Bfd, DishAware, Overflow, PingTracking, Promise, tunnelled_frame_bytes
 from testbed.model.quantities import Duration, Rate, Size
 from testbed.model.traffic import HEARTBEAT_BYTES, NEW_FLOW_BYTES
+from testbed.model.upload_queue import UploadQueue
 from testbed.yaml import load
 
 FAILOVERS = ("ping-tracked", "dish-aware", "weighted", "overflow", "bgp-bfd", "none")
@@ -36,6 +37,7 @@ class HubProfile:
     more than the slowest uplink's round trip, and no more than clients should wait for stale content.
     ``mss`` is the most that a TCP segment through an uplink may carry, said to both ends as they meet; without it they
     learn by ICMP alone that a path takes less than theirs.
+    ``queue`` keeps uploads until the tenant has them: on, off, or what its settings are.
     ``ra_interval`` is the longest time between two IPv6 advertisements on the LAN.
     ``qos`` sends by each uplink no more than its rate in ``shape``, marked calls before the rest, bulk last.
     """
@@ -57,6 +59,7 @@ class HubProfile:
     connect_timeout: Duration = 10**9
     mss: Size = 0
     ra_interval: Duration = 4 * 10**9
+    queue: bool | UploadQueue = False
     qos: bool = False
     shape: Mapping[str, Rate] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -90,6 +93,11 @@ class HubProfile:
         return replace(given, fresh=given.fresh or self.fresh)
 
     @property
+    def queued(self) -> UploadQueue | None:
+        """The queue's settings; None without one."""
+        return (UploadQueue() if self.queue is True else self.queue) or None
+
+    @property
     def mark_lengths(self) -> tuple[int, int]:
         """Bytes of a frame that carries a heartbeat, and a new flow, where a tunnel hides the mark; 0: it shows."""
         if not self.tunnelled:
@@ -120,6 +128,9 @@ class HubProfile:
                 yield Problem(self.place.at("weights"), f"weight of {uplink} is {weight}", "write 0 to 100")
         if self.weights and not any(self.weights.values()):
             yield Problem(self.place.at("weights"), "no uplink has a weight above 0", "give one a share")
+        if self.queue and not self.cache:
+            found = "a queue of uploads without the cache, whose server takes them"
+            yield Problem(self.place.at("queue"), found, "write cache: on")
         if self.qos and not self.shape:
             expected = "write shape: {starlink: 8 Mbit/s}, a little below the uplink's own upload rate"
             yield Problem(self.place.at("qos"), "qos without a rate to keep to", expected)

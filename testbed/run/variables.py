@@ -56,6 +56,7 @@ def hub_variables(
         "wan_mss": scenario.hub.mss,
         **({"hub_failover_role": str(role), **scenario.hub.variables} if scenario.hub.own_role else {}),
         **_cache_variables(scenario),
+        **_queue_variables(scenario.hub),
         "hub_qos": scenario.hub.qos,
         "qos_rates_kbps": {name: rate_bps // 1000 for name, rate_bps in scenario.hub.shape.items()},
         **_failover_variables(scenario.hub, topology),
@@ -87,6 +88,12 @@ def _cache_variables(scenario: Scenario) -> Mapping[str, Any]:
         "cache_read_timeout": _ms(patience.read_ns),
         "cache_upload_timeout": _ms(patience.upload_ns),
     }
+
+
+def _queue_variables(hub: HubProfile) -> Mapping[str, Any]:
+    if hub.queued is None:
+        return {"hub_queue": False}
+    return {"hub_queue": True, "queue_ttl_s": hub.queued.ttl / 10**9, "queue_size": hub.queued.size}
 
 
 def _ms(duration_ns: int) -> str:
