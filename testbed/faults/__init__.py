@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.faults.actor import Actor, FaultSite
 from testbed.faults.black_hole import BlackHole
+from testbed.faults.cache_down import CacheDown
 from testbed.faults.clock_step import ClockStep
 from testbed.faults.content_changes import ContentChanges
 from testbed.faults.dns_failure import DnsFailure
@@ -34,6 +35,7 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
     Kind.DHCP_DOWN: (DhcpDown,),
     Kind.POWER_OFF: (PowerOff,),
     Kind.CLOCK_STEP: (ClockStep,),
+    Kind.CACHE_DOWN: (CacheDown,),
 }
 """The kinds that the links' schedules alone cannot play."""
 

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     DHCP_DOWN = "dhcp_down"
     POWER_OFF = "power_off"
     CLOCK_STEP = "clock_step"
+    CACHE_DOWN = "cache_down"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ FAULTS: Mapping[Kind, Fault] = {
     Kind.CLOCK_STEP: Fault(
         "the hub's clock is wrong", "the hub", keys=("by",), needs=("by",), touches=frozenset({"clock"})
     ),
+    Kind.CACHE_DOWN: Fault("the hub's cache is dead, the hub forwards", "the hub", touches=frozenset({"cache"})),
 }
 _EXAMPLES = {
     "loss": "loss: 20 %",
@@ -182,6 +184,7 @@ class Event:
     dhcp_down: Duration = 0
     power_off: Duration = 0
     clock_step: Duration = 0
+    cache_down: Duration = 0
     loss: Share = 0.0
     delay: Duration = 0
     rate: Rates | None = None

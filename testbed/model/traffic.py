@@ -113,7 +113,9 @@ class HttpGet(_FromClient):
 
     With a ``range`` each asks for so many bytes from some place of the object, as who seeks in a film does; of an
     object that is no longer than that, for all of it. ``conditional`` is the share of requests that say which version
-    the client has, where it has one (If-None-Match), as a browser does that comes back to a page.
+    the client has, where it has one (If-None-Match), as a browser does that comes back to a page. With a ``fallback``
+    a client that has no answer of the cache after so long, or an error, asks the tenant itself, as clients of
+    Microsoft Connected Cache do.
     """
 
     kind: Literal["http-get"]
@@ -123,6 +125,12 @@ class HttpGet(_FromClient):
     timeout: Duration = 10 * 10**9
     range: Size = 0
     conditional: Share = 0.0
+    fallback: Duration = 0
+
+    @property
+    def past_the_cache(self) -> bool:
+        """Whether its clients ask the tenant itself, always or when the cache does not answer."""
+        return bool(self.to or self.fallback)
 
     @property
     def pace(self) -> str:
@@ -132,6 +140,8 @@ class HttpGet(_FromClient):
             pace += f", {units.format_size(self.range)} of each object"
         if self.conditional:
             pace += f", {units.format_share(self.conditional)} conditional"
+        if self.fallback:
+            pace += f", of the tenant itself after {units.format_duration(self.fallback)}"
         return pace
 
     @property
@@ -140,6 +150,12 @@ class HttpGet(_FromClient):
 
     def problems(self) -> Iterable[Problem]:
         yield from _rate_problems(self.place, self.rate)
+        if self.to and self.fallback:
+            yield Problem(self.place.at("fallback"), "a fallback beside 'to', which asks no cache", "write one of them")
+        if self.fallback >= self.timeout:
+            found = f"a fallback after {units.format_duration(self.fallback)}"
+            expected = f"write less than the timeout, {units.format_duration(self.timeout)}"
+            yield Problem(self.place.at("fallback"), found, expected)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,12 @@
 """Sends requests at given times, whatever became of the earlier ones.
 
-``http_client.py`` runs on a client of the hub. The plan: url (of the hub; or of the tenant itself, with host, address,
-authority (the CA's file) and a token), timeout_s, at_once and requests, each with t_ns, object, size, first and last
-(of the range that it asks for; null: the whole), conditional, and the SHA-256 of the right answer (sha256) and of the
-object (whole_sha256) in each of its versions; see ``script.py`` for how it comes. The end interrupts what is in
-flight. Standard output: a line of JSON for each request as it ends, with the columns of its sample but for the client.
+``http_client.py`` runs on a client of the hub. The plan: url (of the hub; empty: the tenant itself is asked),
+fallback_s (after which the tenant is asked instead, or on an error; 0: never), tenant (its url, host, address,
+authority (the CA's file) and a token; null: it is not asked), timeout_s, at_once and requests, each with t_ns,
+object, size, first and last (of the range that it asks for; null: the whole), conditional, and the SHA-256 of the
+right answer (sha256) and of the object (whole_sha256) in each of its versions; see ``script.py`` for how it comes.
+The end interrupts what is in flight. Standard output: a line of JSON for each request as it ends, with the columns of
+its sample but for the client.
 
 A conditional request says the ETag of the newest answer that the client has of the object; before its first answer
 it is an ordinary one.
@@ -36,7 +38,7 @@ class HttpClient:
 
     def __init__(self, plan: Mapping[str, Any], started_ns: int, session: aiohttp.ClientSession) -> None:
         self._url, self._limit = plan["url"], plan["at_once"]
-        self._query = f"?{plan['token']}" if "token" in plan else ""
+        self._tenant, self._fallback_s = plan["tenant"], plan["fallback_s"]
         self._timeout_s = plan["timeout_s"]
         self._started_ns, self._session = started_ns, session
         self._in_flight = 0
@@ -50,6 +52,7 @@ class HttpClient:
             "started_ns_late": time.time_ns() - due_ns,
             "bytes": 0,
             "conditional": False,
+            "fell_back": False,
             "status": None,
             "error": None,
         }
@@ -80,7 +83,7 @@ class HttpClient:
         if held is not None:
             headers["If-None-Match"] = held[0]
             row["conditional"] = True
-        async with self._session.get(self._asked(name), headers=headers) as response:
+        async with await self._answer(name, headers, row) as response:
             row["ttfb_ns"] = time.monotonic_ns() - begun_ns
             row["status"] = response.status
             row["cache"] = response.headers.get("X-Cache-Status")
@@ -98,8 +101,22 @@ class HttpClient:
                 self._held[name] = etag, row["version"]
 
 
-    def _asked(self, name: str) -> URL:
-        return URL(f"{self._url}/{name}{self._query}", encoded=True)  # a token is signed as it is written
+    async def _answer(self, name: str, headers: Mapping[str, str], row: Row) -> aiohttp.ClientResponse:
+        """Return the answer of whom this plan asks, as soon as its headers are there."""
+        if self._url and not self._fallback_s:
+            return await self._session.get(f"{self._url}/{name}", headers=headers)
+        if self._url:
+            try:
+                async with asyncio.timeout(self._fallback_s):
+                    response = await self._session.get(f"{self._url}/{name}", headers=headers)
+                if response.status < 500:
+                    return response
+                response.close()
+            except (TimeoutError, aiohttp.ClientError, OSError):
+                pass
+            row["fell_back"] = True
+        url = f"{self._tenant['url']}/{name}?{self._tenant['token']}"
+        return await self._session.get(URL(url, encoded=True), headers=headers)  # it is signed as it is written
 
 
 class Known(AbstractResolver):
@@ -160,8 +177,9 @@ def _print(row: Mapping[str, object]) -> None:
 async def run(plan: Mapping[str, Any], started_ns: int) -> None:
     """Do all requests of the plan, or as many as come before the interruption."""
     requests: Sequence[Mapping[str, Any]] = plan["requests"]
-    trust = ssl.create_default_context(cafile=plan["authority"]) if "host" in plan else True
-    known = Known(plan["host"], plan["address"]) if "host" in plan else None
+    tenant = plan["tenant"]
+    trust = ssl.create_default_context(cafile=tenant["authority"]) if tenant else True
+    known = Known(tenant["host"], tenant["address"]) if tenant else None
     # bounded by the client, which records what it refuses
     connector = aiohttp.TCPConnector(limit=0, ssl=trust, resolver=known)
     session = aiohttp.ClientSession(

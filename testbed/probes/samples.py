@@ -47,6 +47,7 @@ REQUESTS = pa.schema(
         pa.field("content_range", pa.string()),  # the response's Content-Range
         pa.field("conditional", pa.bool_(), nullable=False),  # it said which version the client has
         pa.field("version", pa.int32()),  # that the answer is of, from 0; -1: of none
+        pa.field("fell_back", pa.bool_()),  # the cache did not answer, and the tenant was asked
     ],
     kinds.said("http-get"),
 )

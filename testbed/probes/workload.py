@@ -30,7 +30,9 @@ class Workload(ScriptedProbe):
             f"{site.seed}/{traffic.name}", traffic.rate, site.duration_ns, tuple(site.objects)
         )
         plan = {
-            **(_tenant(site) if traffic.to else {"url": site.url}),
+            "url": "" if traffic.to else site.url,
+            "fallback_s": traffic.fallback / SECOND_NS,
+            "tenant": _tenant(site) if traffic.past_the_cache else None,
             "timeout_s": traffic.timeout / SECOND_NS,
             "at_once": REQUESTS_AT_ONCE,
             "requests": _plan(self._requests, traffic, site),

@@ -171,7 +171,7 @@ def bring_up(
                 url=f"http://{topology.hub_lan_address}/{tenant.endpoint.container}",
                 upload_url=f"http://{topology.hub_lan_address}/{tenant.endpoint.uploads}",
                 own_url=tenant.endpoint.url,
-                own_token=_token(job, tenant, now) if isinstance(traffic, HttpGet) and traffic.to else "",
+                own_token=_token(job, tenant, now) if isinstance(traffic, HttpGet) and traffic.past_the_cache else "",
                 uploaded=tenant.uploaded,
                 closed=tenant.closed,
                 objects=job.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),

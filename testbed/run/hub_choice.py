@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from testbed.errors import Problem, did_you_mean
 from testbed.model.bench import Bench
+from testbed.model.event import Kind
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
 from testbed.model.traffic import HttpGet
@@ -35,6 +36,10 @@ CLOSED: Mapping[str, str] = {
 def problems(scenario: Scenario, topology: Topology, bench: Bench | None = None) -> Iterator[Problem]:
     """Yield what of the scenario's ``hub`` cannot be, or would do nothing."""
     yield from _past_the_cache(scenario)
+    if scenario.hub.closed or not scenario.hub.cache:
+        for event in scenario.events:
+            if event.kind is Kind.CACHE_DOWN:
+                yield Problem(event.place, f"{event.kind}, and the hub has no cache of ours", "leave the event out")
     if scenario.hub.closed:
         yield from _closed_problems(scenario, bench)
         return

@@ -49,6 +49,7 @@ GOOD = {
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B": (Kind.MTU, "lte mtu 20 s (1420 B)"),
     "at: 1 s, uplink: lte, mtu: 20 s, size: 1420 B, icmp: off": (Kind.MTU, "lte mtu 20 s (1420 B, no ICMP)"),
     "at: 1 s, power_off: 20 s": (Kind.POWER_OFF, "hub power off 20 s"),
+    "at: 1 s, cache_down: 20 s": (Kind.CACHE_DOWN, "hub cache down 20 s"),
     "at: 1 s, clock_step: 20 s, by: -8760 h": (Kind.CLOCK_STEP, "hub clock step 20 s (by -8760 h)"),
     "at: 1 s, uplink: lte, unplug: 20 s": (Kind.UNPLUG, "lte unplug 20 s"),
     "at: 1 s, uplink: lte, dhcp_down: 20 s": (Kind.DHCP_DOWN, "lte dhcp down 20 s"),
@@ -66,7 +67,7 @@ BAD = {
     "at: 1 s, uplink: lte": (
         "s.yaml:7: the event has no fault that lasts; write one of outage, hold, brownout, rate_cap, reboot, "
         "tenant_errors, tenant_black_hole, content_changes, dns_failure, black_hole, mtu, target_down, unplug, lease, "
-        "dhcp_down, power_off, clock_step with a duration: 'outage: 25 s'"
+        "dhcp_down, power_off, clock_step, cache_down with a duration: 'outage: 25 s'"
     ),
     "at: 1 s, uplink: lte, outage: 2 s, hold: 3 s": (
         "s.yaml:7: the event has both outage and hold; write one of outage, hold, "

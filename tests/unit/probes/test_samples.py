@@ -13,9 +13,9 @@ from testbed.probes.workload import in_order
 LINES = """\
 {"ready": true}
 {"t_ns": 20, "started_ns_late": 1, "object": "b", "size": 9, "bytes": 9, "status": 200, "error": null, \
-"ttfb_ns": 3, "total_ns": 4, "cache": "HIT", "sha256_ok": true, "conditional": false}
+"ttfb_ns": 3, "total_ns": 4, "cache": "HIT", "sha256_ok": true, "conditional": false, "fell_back": false}
 {"t_ns": 10, "started_ns_late": 2, "object": "a", "size": 9, "bytes": 0, "status": null, "error": "refused", \
-"conditional": false}
+"conditional": false, "fell_back": false}
 {"t_ns": 30, "started_ns_late": 1, "obj"""
 
 

@@ -31,6 +31,7 @@ EVENTS = {
     Kind.UNPLUG: "{at: 2 s, uplink: starlink, unplug: 1 s}",
     Kind.LEASE: "{at: 2 s, uplink: starlink, lease: 1 s, address: 100.64.10.150}",
     Kind.POWER_OFF: "{at: 2 s, power_off: 1 s}",
+    Kind.CACHE_DOWN: "{at: 2 s, cache_down: 1 s}",
     Kind.CLOCK_STEP: "{at: 2 s, clock_step: 1 s, by: 5 s}",
     Kind.DHCP_DOWN: "{at: 2 s, uplink: starlink, dhcp_down: 1 s}",
 }
