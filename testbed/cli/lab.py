@@ -14,7 +14,7 @@ from rich.table import Table
 
 from testbed import paths
 from testbed.cli import options as cli_options
-from testbed.cli import screen
+from testbed.cli import panel, screen
 from testbed.errors import InputError, TestbedError
 from testbed.lab import bench
 from testbed.model.bench import VIRTUAL
@@ -40,6 +40,7 @@ examples:
   sudo testbed lab exec client ping -c 3 203.0.113.10
   sudo testbed lab set starlink 'loss 5% for 30s'
   sudo testbed lab outage lte 10s
+  sudo testbed lab panel                          a page in the browser, on this host alone
   sudo testbed lab down
 """
 _FOR = "2h"
@@ -68,6 +69,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     log.add_argument("-f", "--follow", action="store_true", help="go on as they write more; end with Ctrl-C")
     log.add_argument("-n", "--lines", type=_count, default=50, metavar="N", help="of each file's end (default: 50)")
     _add_touches(actions)
+    panel.add_options(_add(actions, "panel", panel.run, panel.HELP))
     down = _add(actions, "down", _down, "end a lab", lab=False)
     cli_options.completed(
         down.add_argument("name", nargs="?", metavar="NAME", help="which (default: the only one)"), _names

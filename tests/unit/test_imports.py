@@ -20,7 +20,7 @@ FLOORS = (
     {"report"},
     {"run"},
     {"standing"},
-    {"campaign", "checks"},
+    {"campaign", "checks", "panel"},
     {"cli", "pytest_plugin"},
     {"__main__"},
 )

@@ -73,6 +73,16 @@ class Page:
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.wait("Page.loadEventFired")
 
+    def visit(self, address: str) -> None:
+        """Open an address over the network, and wait until it is there."""
+        self.requests.clear()
+        self.console.clear()
+        online = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.call("Network.emulateNetworkConditions", **online)
+        self._seen.clear()
+        self.call("Page.navigate", url=address)
+        self.wait("Page.loadEventFired")
+
     def run(self, script: str) -> Any:
         """Evaluate JavaScript in the page, promises too. Raises RuntimeError for what it throws."""
         found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)

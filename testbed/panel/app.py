@@ -1,0 +1,129 @@
+"""The panel's REST interface and its one page, in front of a lab's control socket. OpenAPI at /openapi.json."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from pydantic import BaseModel, Field
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from testbed.errors import HostError, InputError, TestbedError
+from testbed.report.assets import uplot
+from testbed.standing.client import LabClient
+from testbed.standing.registry import StandingLab
+
+PAGE = Path(__file__).parent / "page"
+COOKIE = "testbed-panel"
+HOSTS = ["127.0.0.1", "localhost", "panel"]
+"""The names under which a browser may call it: a page of somebody else's that has its own name point here may not."""
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""The page's program is in it; nothing is fetched but what the panel answers."""
+
+
+class LinkChange(BaseModel):
+    """A change of a link, as ``testbed lab set`` takes it."""
+
+    values: str = Field(examples=["loss 5% delay 100ms for 30s", "schedule"])
+    direction: Literal["both", "up", "down"] = "both"
+
+
+class LinkOutage(BaseModel):
+    """An interruption of a link, as ``testbed lab outage`` takes it."""
+
+    duration: str = Field(examples=["10s"])
+    hold: bool = Field(False, description="packets wait instead of being dropped")
+    direction: Literal["both", "up", "down"] = "both"
+
+
+class Touched(BaseModel):
+    """What was done: at which time since the lab's start in ns, and until when (null: until the next change)."""
+
+    did: str
+    t_ns: int
+    until_ns: int | None
+
+
+def make(entry: StandingLab, token: str) -> FastAPI:
+    """Return the panel of a lab. Who shows the ``token`` once, as ``?token=`` or as a bearer, may use it.
+
+    Raises HostError where uPlot is not installed.
+    """
+    page = _page(entry)
+    app = FastAPI(title=f"testbed: lab {entry.name}", docs_url=None, redoc_url=None)
+
+    @app.middleware("http")
+    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        shown = request.cookies.get(COOKIE) or request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if given := request.query_params.get("token"):  # out of the address line, and so of the history
+            if hmac.compare_digest(given.encode(), token.encode()):
+                answer: Response = RedirectResponse(request.url.path, status_code=303)
+                answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+                return answer
+        elif hmac.compare_digest(shown.encode(), token.encode()):
+            answer = await go_on(request)
+            answer.headers["Content-Security-Policy"] = _POLICY
+            answer.headers["Cache-Control"] = "no-store"
+            return answer
+        return JSONResponse({"error": "open the address that 'testbed lab panel' printed"}, status_code=401)
+
+    @app.exception_handler(TestbedError)
+    async def refuse(_: Request, error: TestbedError) -> JSONResponse:
+        status = 422 if isinstance(error, InputError) else 410 if isinstance(error, HostError) else 409
+        return JSONResponse({"error": str(error)}, status_code=status)
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    def index() -> str:
+        return page
+
+    @app.get("/api/state")
+    def state() -> dict[str, Any]:
+        """What stands, since when, what its links do, and what was done by hand (docs/lab.md)."""
+        return _ask(entry, "state")
+
+    @app.post("/api/links/{link}/set")
+    def change(link: str, change: LinkChange) -> Touched:
+        """Change a link; with ``for`` in the values the engine takes it back by itself."""
+        return Touched(**_ask(entry, "set", link=link, **change.model_dump()))
+
+    @app.post("/api/links/{link}/outage")
+    def outage(link: str, outage: LinkOutage) -> Touched:
+        """Interrupt a link for a time."""
+        return Touched(**_ask(entry, "outage", link=link, **outage.model_dump()))
+
+    @app.get("/api/stream", response_class=StreamingResponse)
+    def stream() -> StreamingResponse:
+        """Ten samples a second as server-sent events, each the JSON of docs/lab.md, until the lab ends."""
+        lab = LabClient(entry)  # raises before the answer begins
+        return StreamingResponse(_samples(lab), media_type="text/event-stream")
+
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+    return app
+
+
+def _ask(entry: StandingLab, what: str, **arguments: Any) -> dict[str, Any]:
+    with LabClient(entry) as lab:
+        return dict(lab.ask(what, **arguments))
+
+
+def _samples(lab: LabClient) -> Iterator[str]:
+    with lab:
+        for sample in lab.watch():
+            yield f"data: {json.dumps(sample)}\n\n"
+        yield "event: end\ndata: {}\n\n"
+
+
+def _page(entry: StandingLab) -> str:
+    """Return the page, with all that it needs in it."""
+    templates = Environment(loader=FileSystemLoader(PAGE), autoescape=select_autoescape(), trim_blocks=True)
+    parts = {name: (PAGE / f"panel.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
+    return templates.get_template("panel.html").render(lab=entry, uplot=uplot(), **parts)

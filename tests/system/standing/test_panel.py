@@ -1,0 +1,113 @@
+"""The panel of a lab: who may use it, what its REST does, and the page in a browser."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from testbed.standing import registry
+from testbed.standing.client import ask
+from tests.system.report import browser
+from tests.system.standing.test_lab import Standing, bring_up, lab
+
+NAME = "panelled"
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """A lab."""
+    made = bring_up(NAME, tmp_path_factory.mktemp("results"))
+    yield made
+    lab("down", NAME)
+
+
+@pytest.fixture(scope="module")
+def address(standing: Standing) -> Iterator[str]:
+    """What the panel printed: its address, with the token."""
+    command = [sys.executable, "-m", "testbed", "lab", "panel", "--lab", standing.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(timeout=60)
+
+
+@pytest.fixture
+def panel(address: str) -> Iterator[httpx.Client]:
+    """One who has the token."""
+    parts = urlsplit(address)
+    bearer = {"Authorization": f"Bearer {parse_qs(parts.query)['token'][0]}"}
+    with httpx.Client(base_url=f"http://{parts.netloc}", headers=bearer, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def deeds(standing: Standing) -> str:
+    return " ".join(ask(registry.find(standing.name), "state")["by_hand"])
+
+
+def test_it_listens_on_loopback_and_answers_who_has_the_token(address: str, panel: httpx.Client) -> None:
+    """Nobody else: not without it, not with another, and not a page of another name that points here."""
+    assert "127.0.0.1" == urlsplit(address).hostname
+    assert 200 == panel.get("/api/state").status_code
+    assert 400 == panel.get("/api/state", headers={"Host": "evil.example"}).status_code
+    for shown in ({"Authorization": ""}, {"Authorization": "Bearer wrong"}):
+        for path in ("/", "/api/state", "/api/stream", "/openapi.json"):
+            assert 401 == panel.get(path, headers=shown).status_code
+        assert 401 == panel.post("/api/links/lte/outage", json={"duration": "5s"}, headers=shown).status_code
+
+
+def test_a_change_is_the_labs(standing: Standing, panel: httpx.Client) -> None:
+    """What REST is asked for is done by hand as any other; what is wrong is said, and nothing is done."""
+    done = panel.post("/api/links/starlink/set", json={"values": "loss 7% for 1s", "direction": "up"})
+    wrong = panel.post("/api/links/starlink/set", json={"values": "loss 7 potatoes"})
+    nowhere = panel.post("/api/links/starlynk/outage", json={"duration": "1s"})
+
+    assert (200, "starlink loss 7% for 1 s (up alone)") == (done.status_code, done.json()["did"])
+    assert (422, 422) == (wrong.status_code, nowhere.status_code)
+    assert "did you mean 'starlink'" in nowhere.json()["error"]
+    assert "loss 7% for 1 s" in deeds(standing) and "potatoes" not in deeds(standing)
+
+
+def test_it_says_how_it_is_asked(panel: httpx.Client) -> None:
+    """OpenAPI names every path, for programs."""
+    paths = set(panel.get("/openapi.json").json()["paths"])
+
+    assert {"/api/state", "/api/stream", "/api/links/{link}/set", "/api/links/{link}/outage"} == paths
+
+
+def test_samples_come_as_events(panel: httpx.Client) -> None:
+    """Each is a sample of the control socket; time goes on from one to the next."""
+    with panel.stream("GET", "/api/stream") as stream:
+        lines = (line.removeprefix("data: ") for line in stream.iter_lines() if line)
+        first, second = (json.loads(next(lines)) for _ in range(2))
+
+    assert {"starlink", "lte"} == set(first["links"])
+    assert first["t_ns"] < second["t_ns"]
+
+
+@pytest.mark.skipif(browser.chromium() is None, reason="no browser: 'make test-report' installs chromium")
+def test_the_page_shows_the_links_and_touches_them(address: str, standing: Standing, tmp_path: Path) -> None:
+    """Cards of all links, live; a button does what it says; no error, and nothing is asked of anybody else."""
+    blank = tmp_path / "blank.html"
+    blank.write_text("<p>blank")
+    with browser.opened(blank) as page:
+        page.visit(address)
+        drawn = "document.querySelectorAll('.link canvas').length"
+        page.run(f"new Promise(done => {{ const look = () => {drawn} == 4 ? done() : setTimeout(look, 50); look(); }})")
+        page.run("document.querySelector('[data-link=lte] [data-outage=\"5s\"]').click()")
+        said = "document.getElementById('deeds').textContent.includes('lte outage 5 s')"
+        page.run(f"new Promise(done => {{ const look = () => {said} ? done() : setTimeout(look, 50); look(); }})")
+
+        assert "starlink" in page.text and "Mbit/s" in page.text
+        assert "token" not in page.run("location.href")
+        assert [] == page.console
+        assert {urlsplit(address).netloc} == {urlsplit(request).netloc for request in page.requests}
+    assert "lte outage 5 s" in deeds(standing)
