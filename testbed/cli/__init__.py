@@ -19,6 +19,7 @@ from testbed.cli import (
     campaign,
     compare,
     doctor,
+    fleet,
     history,
     lab,
     link,
@@ -36,7 +37,7 @@ from testbed.errors import TestbedError
 
 _COMMANDS = (
     *(run, campaign, results, report, plot, compare, baseline, affected, history, scenario),
-    *(lab, topology, trace, link, schema, doctor, calibrate, bench, role),
+    *(lab, topology, fleet, trace, link, schema, doctor, calibrate, bench, role),
 )
 _DESCRIPTION = """\
 Carry a community hub through what Starlink and its neighbours do to it, and judge how it did.

@@ -12,6 +12,7 @@ from testbed.cli import options as cli_options
 from testbed.errors import InputError, did_you_mean
 from testbed.model.bench import BenchFile
 from testbed.model.catalogue import Catalogue
+from testbed.model.fleet_scenario import FleetScenario
 from testbed.model.scenario import Scenario
 from testbed.model.threshold import Thresholds
 from testbed.model.topology import Topology
@@ -24,6 +25,7 @@ FOLDER = paths.ROOT / "docs" / "schemas"
 KINDS: Mapping[str, type] = {
     "scenario": Scenario,
     "topology": Topology,
+    "fleet": FleetScenario,
     "bench": BenchFile,
     "catalogue": Catalogue,
     "profile": Profile,

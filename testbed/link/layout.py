@@ -62,7 +62,9 @@ RUN_STATS = np.dtype(
 
 
 # struct classes (server.h)
-CLASSES = np.dtype([("discipline", "<u4"), ("of_dscp", "u1", 64), ("quantum", "<i8", 4)], align=True)
+CLASSES = np.dtype(
+    [("discipline", "<u4"), ("apart", "<u4"), ("of_dscp", "u1", 64), ("quantum", "<i8", 4)], align=True
+)
 
 
 def probability(share: float) -> int:

@@ -132,7 +132,7 @@ class SimulatedLink:
         """Serve this link's packets, and those that share its server, by the cell's classes."""
         record = np.zeros(1, CLASSES)
         record["discipline"], record["of_dscp"] = bool(cell.weights), cell.class_of()
-        record["quantum"] = cell.quanta()
+        record["quantum"], record["apart"] = cell.quanta(), cell.apart
         self._library.sim_classes(self._sim, record.ctypes.data)
 
     def change(self, event: LinkEvent, now_ns: int) -> None:

@@ -16,13 +16,14 @@ class Cell:
 
     Packets are served by class: `classes` names the DSCPs of classes 1 to 3, all others are class 0.
     Without `weights` the highest class goes first; with them (bytes, of class 0 to 3) classes send by
-    turns, as deficit round robin.
+    turns, as deficit round robin. The queue's limit is that of all packets together, or, `apart`, each class's own.
     """
 
     name: str
     schedule: LinkSchedule
     classes: tuple[frozenset[int], ...] = ()
     weights: tuple[int, ...] = ()
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if len(self.classes) > 3 or (self.weights and len(self.weights) != len(self.classes) + 1):

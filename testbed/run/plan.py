@@ -95,12 +95,12 @@ class Plan:
 
 def find_scenario(name: str) -> Path:
     """Return the file of a scenario given by its name or path. Raises InputError with close names."""
-    return _find(name, paths.SCENARIOS, "scenario", "")
+    return find_file(name, paths.SCENARIOS, "scenario", "")
 
 
 def find_topology(name: str) -> Path:
     """Return the file of a topology given by its name or path. Raises InputError with close names."""
-    return _find(name, paths.TOPOLOGIES, "topology", "")
+    return find_file(name, paths.TOPOLOGIES, "topology", "")
 
 
 def make(
@@ -117,7 +117,7 @@ def make(
     Raises InputError with every problem found.
     """
     scenario = read_scenario(path, changes)
-    topology_path = _find(
+    topology_path = find_file(
         scenario.topology, paths.TOPOLOGIES, "topology", scenario.place.at("topology"), path.parent
     )
     topology = load.read(topology_path, Topology)
@@ -154,7 +154,7 @@ def make(
         if isinstance(traffic, HttpGet):
             place = traffic.place.at("catalogue")
             try:
-                catalogues[traffic.name] = _find(
+                catalogues[traffic.name] = find_file(
                     traffic.catalogue, paths.CATALOGUES, "catalogue", place, path.parent
                 )
             except InputError as error:
@@ -198,7 +198,7 @@ def timeline(plan: Plan) -> list[tuple[int, str]]:
     return sorted(rows, key=lambda row: row[0])
 
 
-def _find(name: str, folder: Path, noun: str, place: Place | str, beside: Path = Path()) -> Path:
+def find_file(name: str, folder: Path, noun: str, place: Place | str = "", beside: Path = Path()) -> Path:
     """Return a file by its name in ``folder``, or by its path: from ``beside``, the folder of what names it, first."""
     candidates = [folder / f"{name}.yaml"] if "/" not in name else []
     if name.endswith((".yaml", ".yml")):

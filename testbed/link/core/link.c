@@ -62,12 +62,20 @@ static void enter_line(struct link *l, struct packet *p)
 	list_append(&l->line, p);
 }
 
+struct link *link_serve(struct server *s, int64_t now)
+{
+	struct packet *p = server_pop(s, now);
+
+	if (!p)
+		return NULL;
+	enter_line(p->owner, p);
+	return p->owner;
+}
+
 static void serve(struct link *l, int64_t now)
 {
-	struct packet *p;
-
-	while ((p = server_pop(l->server, now)))
-		enter_line(p->owner, p);
+	while (link_serve(l->server, now))
+		;
 }
 
 enum fate link_push(struct link *l, struct packet *p, int64_t now)

@@ -46,6 +46,12 @@ struct packet *link_pop(struct link *l, int64_t now);
 /* Nothing leaves the link before this; FOREVER: nothing is inside, or it is held without an end. */
 int64_t link_next(struct link *l);
 
+/*
+ * Serves one packet that a server finishes by `now` and returns its link, or NULL: whoever drives many
+ * links of one server learns which of them has something to send, without asking all.
+ */
+struct link *link_serve(struct server *s, int64_t now);
+
 /* From `now` on `value` replaces the schedule's until `until_ns`; until INT64_MIN: the schedule again. */
 void link_change(struct link *l, enum field f, int64_t value, int64_t now, int64_t until_ns);
 

@@ -12,29 +12,41 @@ void server_init(struct server *s, struct playback *p, const struct limit *l)
 	s->clock_ns = INT64_MIN;
 }
 
+static unsigned class_of(const struct server *s, const struct packet *p)
+{
+	return s->classes ? s->classes->of_dscp[p->dscp & 63] : 0;
+}
+
 static bool has_room(struct server *s, const struct packet *p, int64_t now)
 {
 	const struct limit *l = s->limit;
+	bool apart = s->classes && s->classes->apart;
+	int64_t bytes = apart ? s->bytes_of[class_of(s, p)] : s->bytes;
+	int64_t packets = apart ? s->packets_of[class_of(s, p)] : s->packets;
 	__extension__ typedef __int128 wide;
 
-	if (l->bytes && s->bytes + p->size > l->bytes)
+	if (l->bytes && bytes + p->size > l->bytes)
 		return false;
-	if (l->packets && s->packets + 1 > l->packets)
+	if (l->packets && packets + 1 > l->packets)
 		return false;
 	if (!l->time_ns)
 		return true;
 	int64_t rate = conditions_at(s->playback, &s->cursor, now).rate_bps;
 
-	return !rate || (wide)(s->bytes + p->size) * 8 * BIT <= (wide)rate * l->time_ns;
+	return !rate || (wide)(bytes + p->size) * 8 * BIT <= (wide)rate * l->time_ns;
 }
 
 bool server_push(struct server *s, struct packet *p, int64_t now)
 {
 	if (!has_room(s, p, now))
 		return false;
+	unsigned class = class_of(s, p);
+
 	s->bytes += p->size;
 	s->packets++;
-	list_append(&s->waiting[s->classes ? s->classes->of_dscp[p->dscp & 63] : 0], p);
+	s->bytes_of[class] += p->size;
+	s->packets_of[class]++;
+	list_append(&s->waiting[class], p);
 	return true;
 }
 
@@ -141,6 +153,8 @@ struct packet *server_pop(struct server *s, int64_t now)
 	s->in_service = NULL;
 	s->bytes -= p->size;
 	s->packets--;
+	s->bytes_of[class_of(s, p)] -= p->size;
+	s->packets_of[class_of(s, p)]--;
 	p->served_ns = done;
 	return p;
 }

@@ -15,6 +15,7 @@ enum discipline { STRICT, WEIGHTED };
 
 struct classes {
 	enum discipline discipline;	/* class 0 first, or by turns */
+	uint32_t apart;			/* the queue's limit is each class's own; 0: of all together */
 	uint8_t of_dscp[64];
 	int64_t quantum[CLASSES];	/* WEIGHTED: bytes per turn; 0 = class not in use */
 };
@@ -30,6 +31,7 @@ struct server {
 	int64_t left;			/* of the packet in service, in bit/s·ns (1 bit = 10^9) */
 	int64_t credit;			/* served beyond the last packet's end, within its last ns */
 	int64_t bytes, packets;		/* waiting and in service */
+	int64_t bytes_of[CLASSES], packets_of[CLASSES];
 	double offered_bits;		/* what the rate could serve since the start, while there was work */
 	int64_t busy_ns;
 	int64_t deficit[CLASSES];

@@ -73,6 +73,7 @@ def kind_of(path: Path) -> str:
     folders = {
         "scenarios": "scenario",
         "topologies": "topology",
+        "fleets": "fleet",
         "benches": "bench",
         "catalogues": "catalogue",
         "profiles": "profile",
@@ -81,7 +82,7 @@ def kind_of(path: Path) -> str:
     return folders[path.parent.name]
 
 
-FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.BENCHES, paths.ROOT / "docs" / "ci")
+FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.FLEETS, paths.BENCHES, paths.ROOT / "docs" / "ci")
 FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.yaml"))
 
 
@@ -116,11 +117,11 @@ def test_every_file_keeps_its_schema(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in FILES if kind_of(path) in ("scenario", "topology", "bench")],
+    [path for path in FILES if kind_of(path) in ("scenario", "topology", "fleet", "bench")],
     ids=lambda path: str(path.relative_to(paths.ROOT)),
 )
 def test_an_editor_finds_the_schema(path: Path) -> None:
-    """The second line of a scenario, a topology or a bench names its schema, relative to the file."""
+    """The second line of a scenario, a topology, a fleet or a bench names its schema, relative to the file."""
     modeline = path.read_text(encoding="utf-8").splitlines()[1]
     named = modeline.removeprefix("# yaml-language-server: $schema=")
 

@@ -1,0 +1,95 @@
+"""``testbed fleet``: what happens to many hubs that share cells, and how they fare."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from testbed import paths
+from testbed.cli import options as cli_options
+from testbed.cli import screen
+from testbed.model.scenario import question
+from testbed.plots import fleet as drawing
+from testbed.result.fleet_verdict import FleetVerdict, judge
+from testbed.result.verdict import Outcome
+from testbed.run import fleet as fleets
+from testbed.run import plan as plans
+from testbed.yaml.overrides import Override
+
+_STATUS = {Outcome.FAIL: 1, Outcome.INCONCLUSIVE: 3, Outcome.PASS: 0}
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``testbed fleet``."""
+    fleet = commands.add_parser("fleet", help="many hubs that share cells: play and judge their scenarios")
+    actions = fleet.add_subparsers(metavar="ACTION", required=True)
+    play = actions.add_parser(
+        "play",
+        help="play a fleet's scenario and judge its objectives",
+        description="Play the load of every hub through the cells that it shares, in logical time: by the engine's "
+        "own physics, without root, the same figures every time.",
+        epilog="example: testbed fleet play sky-returns --set hubs=100 -o sky-returns.png",
+    )
+    cli_options.completed(
+        play.add_argument("fleet", metavar="FLEET", help="a name in fleets/ or a path"),
+        lambda: plans.names(paths.FLEETS),
+    )
+    play.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value for this time")
+    play.add_argument("--mutated", action="store_true", help="play its mutation: the objectives it names must fail")
+    play.add_argument("-o", "--output", type=Path, metavar="FILE", help="draw how the hubs fared (PNG, SVG, PDF)")
+    play.add_argument("--json", action="store_true", help="print JSON")
+    play.set_defaults(func=_play)
+    listing = actions.add_parser("list", help="every fleet's scenario with its question")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(func=_list)
+
+
+def _list(options: argparse.Namespace) -> int:
+    questions = {name: question(paths.FLEETS / f"{name}.yaml") for name in plans.names(paths.FLEETS)}
+    if options.json:
+        print(screen.as_json(questions))
+        return 0
+    table = Table("fleet", "question", box=None, pad_edge=False, header_style="dim")
+    for name, text in questions.items():
+        table.add_row(name, text)
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _play(options: argparse.Namespace) -> int:
+    path = fleets.find(options.fleet)
+    changes = [Override.parse(text) for text in options.set]
+    plan = fleets.make(path, changes)
+    if options.mutated and plan.scenario.mutation:
+        plan = fleets.make(path, (*changes, *plan.scenario.mutation.changes))
+    began = time.monotonic()
+    tallies = fleets.play(plan)
+    took = time.monotonic() - began
+    evidence = fleets.evidence(plan, tallies)
+    verdicts = judge(evidence, plan.scenario.objectives)
+    if options.output:
+        drawing.save(options.output, path.stem, plan.scenario, evidence, verdicts)
+    if options.json:
+        print(screen.as_json({"fleet": path.stem, "hubs": len(plan.hubs), "verdicts": list(map(asdict, verdicts))}))
+    else:
+        cells = sum(plan.fleet.cells.values())
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(f"{path.stem}: {plan.question}\n", markup=False)
+        told = f"{len(plan.hubs)} hubs, {cells} cells, {plan.scenario.timeline()}; took {took:.1f} s\n"
+        console.print(told, markup=False)
+        _print(console, verdicts)
+        if options.output:
+            console.print(f"\n{paths.shown(options.output.resolve())}", markup=False)
+    return max((_STATUS[verdict.outcome] for verdict in verdicts), key=(0, 3, 1).index)
+
+
+def _print(console: Console, verdicts: list[FleetVerdict]) -> None:
+    table = Table("", "objective", "measured", box=None, pad_edge=False, header_style="dim")
+    for v in verdicts:
+        table.add_row(screen.MARKS[v.outcome], v.title, f"{v.measured}; {v.reason}" if v.reason else v.measured)
+    console.print(table)

@@ -1,0 +1,215 @@
+"""A fleet's scenario made ready and played: all that is wrong with its files is found before anything starts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from testbed import paths
+from testbed.errors import InputError, Problem
+from testbed.link.layout import bucket_edges
+from testbed.link.light import (
+    HubMove,
+    LaneCut,
+    LightFleet,
+    LightHub,
+    LightLane,
+    LightStream,
+    LoadKind,
+    Tallies,
+)
+from testbed.metrics.fleet.evidence import FleetEvidence
+from testbed.model.catalogue import Catalogue
+from testbed.model.cell import Cell
+from testbed.model.fleet import Fleet, FleetHub
+from testbed.model.fleet_scenario import Beats, Fetches, FleetEvent, FleetScenario, Flood
+from testbed.model.link import LinkSchedule, QueueLimit
+from testbed.model.scenario import question
+from testbed.model.topology import Topology
+from testbed.run import plan as plans
+from testbed.traces import store
+from testbed.traces.compile import LinkPair, compile_link
+from testbed.yaml import load
+from testbed.yaml.overrides import Override
+
+OWN_QUEUE = QueueLimit(time_ns=100 * 10**6)
+"""The queue of an uplink that shares no cell."""
+MOST_SIZES = 2000
+"""How finely the sizes of a catalogue's objects are drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class FleetPlan:
+    """A fleet's scenario, resolved: each hub, what its uplinks play, what its users ask for."""
+
+    path: Path
+    question: str
+    scenario: FleetScenario
+    topology: Topology
+    fleet: Fleet
+    hubs: Sequence[FleetHub]
+    links: Mapping[tuple[str, str], LinkPair]
+    sizes: Mapping[str, tuple[int, ...]]
+
+    def pair(self, hub: FleetHub, uplink: str) -> LinkPair:
+        """Return what an uplink of a hub plays."""
+        return self.links[uplink, hub.traces.get(uplink, self.scenario.uplinks[uplink].trace)]
+
+
+def find(name: str) -> Path:
+    """Return the file of a fleet's scenario given by its name or path. Raises InputError with close names."""
+    return plans.find_file(name, paths.FLEETS, "fleet scenario")
+
+
+def make(path: Path, changes: Sequence[Override] = ()) -> FleetPlan:
+    """Read and resolve a fleet's scenario. Raises InputError with every problem found."""
+    scenario = load.read(path, FleetScenario, changes)
+    place = scenario.place.at("topology")
+    found = plans.find_file(scenario.topology, paths.TOPOLOGIES, "topology", place, path.parent)
+    topology = load.read(found, Topology)
+    if topology.fleet is None:
+        expected = "take fleet-shared-cells, or add 'fleet:'"
+        raise InputError(place, f"topology {scenario.topology} has no fleet", expected)
+    fleet = topology.fleet
+    if scenario.hubs:
+        table = {number: row for number, row in fleet.table.items() if int(number) <= scenario.hubs}
+        fleet = replace(fleet, hubs=scenario.hubs, table=table)
+    problems: list[Problem] = [*scenario.misfits(fleet, topology.uplinks)]
+    problems += fleet.problems()
+    if problems:
+        raise InputError.of(problems)
+    hubs = list(fleet.all(topology.hub_ports))
+    links: dict[tuple[str, str], LinkPair] = {}
+    for name, link in scenario.uplinks.items():
+        for trace in {link.trace, *(hub.traces.get(name, link.trace) for hub in hubs)}:
+            try:
+                links[name, trace] = _pair(scenario, name, trace)
+            except InputError as error:
+                problems += error.problems
+    sizes: dict[str, tuple[int, ...]] = {}
+    for load_ in (s for s in scenario.load.values() if isinstance(s, Fetches)):
+        for catalogue in {hub.catalogue for hub in hubs}:
+            try:
+                sizes[catalogue] = _sizes(load_, catalogue, path)
+            except InputError as error:
+                problems += error.problems
+    if problems:
+        raise InputError.of(problems)
+    return FleetPlan(path, question(path), scenario, topology, fleet, hubs, links, sizes)
+
+
+def _pair(scenario: FleetScenario, name: str, trace_name: str) -> LinkPair:
+    link = scenario.uplinks[name]
+    if not trace_name:
+        assert link.fixed is not None  # the model refuses a link with neither
+        return compile_link(link.fixed, duration_ns=scenario.duration, seed=scenario.seed, queue=OWN_QUEUE)
+    place = link.place.at("trace")
+    trace = store.read(store.find(trace_name, place=place))
+    made = compile_link(trace, duration_ns=trace.duration_ns, seed=scenario.seed, queue=OWN_QUEUE, place=place)
+    return LinkPair(*(replace(schedule, repeat=True) for schedule in made))
+
+
+def _sizes(fetches: Fetches, catalogue: str, path: Path) -> tuple[int, ...]:
+    """Return sizes to draw from, each alike, in the proportions of a catalogue's requests."""
+    if fetches.object:
+        return (fetches.object,)
+    place = fetches.place
+    if not catalogue:
+        expected = "write 'object: SIZE', or 'catalogue:' in the fleet"
+        raise InputError(place, "a hub's profile has no catalogue", expected)
+    read = load.read(plans.find_file(catalogue, paths.CATALOGUES, "catalogue", place, path.parent), Catalogue)
+    counts = [(o.size, round(o.weight * MOST_SIZES)) for o in read.objects()]
+    return tuple(size for size, count in counts for _ in range(count))
+
+
+def outages(plan: FleetPlan, hub: FleetHub) -> Iterator[tuple[FleetEvent, str]]:
+    """Yield the events that reach a hub, and the uplink that they take from it."""
+    for event in plan.scenario.events:
+        for name, uplink in hub.uplinks.items():
+            if name == event.uplink or (uplink.cell and uplink.cell == event.cell):
+                yield event, name
+
+
+def moves(plan: FleetPlan, hub: FleetHub) -> list[HubMove]:
+    """Return which uplink a hub uses when: the preferred one of those that it does not believe to be out."""
+    back, order = plan.scenario.back, sorted(plan.topology.uplinks.values(), key=lambda uplink: uplink.metric)
+    names = list(plan.topology.uplinks)
+    drawn = random.Random(f"{plan.scenario.seed}/{hub.number}/moves")
+    away: list[tuple[int, int, str]] = []
+    for event, uplink in outages(plan, hub):
+        leaves = event.at + back.detect + int(drawn.random() * back.spread)
+        returns = event.end_ns + back.wait + int(drawn.random() * back.spread)
+        if leaves < event.end_ns:  # a shorter one is over before the hub has noticed
+            away.append((leaves, returns, uplink))
+    made: list[HubMove] = []
+    used: str | None = ""
+    for t in sorted({0, *(edge for leaves, returns, _ in away for edge in (leaves, returns))}):
+        out = {uplink for leaves, returns, uplink in away if leaves <= t < returns}
+        best = next((uplink.name for uplink in order if uplink.name not in out), None)
+        if best != used:
+            home = made and best == order[0].name
+            made.append(HubMove(t, hub.number - 1, names.index(best) if best else None, back.refill if home else 0))
+        used = best
+    return made
+
+
+def play(plan: FleetPlan) -> Tallies:
+    """Play the whole scenario in logical time. Raises RunError when there is no memory."""
+    scenario, names = plan.scenario, list(plan.topology.uplinks)
+    cells: dict[str, Cell] = {}
+    admits: dict[str, int] = {}
+    for uplink in plan.fleet.cells:
+        for name in plan.fleet.cell_names(uplink):
+            profile = scenario.cell_profile(uplink, name)
+            made = (profile.cell(name, "up"), profile.cell(name, "down"))
+            cells |= {cell.name: cell for cell in made}
+            admits[made[1].name] = profile.admits
+    actions: list[HubMove | LaneCut] = []
+    for hub in plan.hubs:
+        actions += moves(plan, hub)
+        for event, uplink in outages(plan, hub):
+            actions.append(LaneCut(event.at, event.end_ns, hub.number - 1, names.index(uplink)))
+    fleet = LightFleet(
+        [_light(plan, hub) for hub in plan.hubs], cells, [_stream(s) for s in scenario.load.values()], actions,
+        duration_ns=scenario.duration, seed=scenario.seed, admits=admits,
+    )  # fmt: skip
+    try:
+        fleet.run(scenario.duration - 1)
+        return fleet.tallies()
+    finally:
+        fleet.close()
+
+
+def _light(plan: FleetPlan, hub: FleetHub) -> LightHub:
+    def lane(uplink: str, schedule: LinkSchedule, direction: str) -> LightLane:
+        cell = hub.uplinks[uplink].cell
+        return LightLane(schedule, hub.phase_ns if schedule.repeat else 0, f"{cell} {direction}" if cell else "")
+
+    lanes = []
+    for uplink in plan.topology.uplinks:
+        up, down = plan.pair(hub, uplink)
+        lanes.append((lane(uplink, up, "up"), lane(uplink, down, "down")))
+    return LightHub(lanes, hub.users, plan.sizes.get(hub.catalogue, ()))
+
+
+def _stream(stream: Beats | Flood | Fetches) -> LightStream:
+    if isinstance(stream, Fetches):
+        return LightStream(LoadKind.FETCH, stream.think, dscp=stream.tier.dscp)
+    kind = LoadKind.BEAT if isinstance(stream, Beats) else LoadKind.FLOW
+    return LightStream(kind, stream.every, stream.size, stream.tier.dscp)
+
+
+def evidence(plan: FleetPlan, tallies: Tallies) -> FleetEvidence:
+    """Return what was played as the metrics read it."""
+    return FleetEvidence(
+        hubs=tuple(hub.name for hub in plan.hubs),
+        users=np.array([hub.users for hub in plan.hubs], np.int64),
+        loads=tuple(plan.scenario.load),
+        columns={name: tallies.bins[name].astype(np.int64) for name in tallies.bins.dtype.names or ()},
+        delays=tallies.delays.astype(np.int64),
+        edges_ns=bucket_edges(),
+    )

@@ -1,0 +1,126 @@
+"""Scenarios of fleets: each mistake beside its message, and what follows from good ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from testbed import cli, paths
+from testbed.errors import InputError
+from testbed.link.light import HubMove
+from testbed.run import fleet
+from testbed.run import plan as plans
+from testbed.yaml.overrides import Override
+
+SKY = paths.FLEETS / "sky-returns.yaml"
+TEXT = SKY.read_text(encoding="utf-8")
+S = 10**9
+
+MISTAKES = {
+    "topology": ("topology: fleet-shared-cells", "topology: hub-two-uplinks", "has no fleet; take fleet-shared-cells"),
+    "cell": ("  lte: {up: 5", "  lta: {up: 5", "no cells 'lta'; did you mean 'lte'?"),
+    "no capacity": ("  lte: {up: 5", "  lte-3: {up: 5",
+        "cell lte-1 has no capacity; add 'lte: {up: RATE, down: RATE}'"),
+    "weights": ("scheduler: strict}", "scheduler: weighted}",
+        "scheduler weighted without weights; write weights with"),
+    "steps": ("up: 20 Mbit/s,", "steps: [{at: 0 s, up: 1 Mbit/s, down: 1 Mbit/s}], up: 20 Mbit/s,", "do not increase"),
+    "rate": ("down: 100 Mbit/s", "down: 0 Mbit/s", "the cell's down is 0; write a rate such as 100 Mbit/s"),
+    "uplink": ("  lte: {fixed", "  lt: {fixed", "unknown uplink 'lt'; did you mean 'lte'?"),
+    "trace": ("trace: starlink-bent-pipe", "trace: starlink-bent-pip", "did you mean 'starlink-bent-pipe' or"),
+    "event": ("uplink: starlink, outage", "uplink: starlnk, outage",
+        "unknown uplink 'starlnk'; did you mean 'starlink'?"),
+    "event's end": ("outage: 25 s", "outage: 95 s", "the outage ends at 125 s, after the scenario; end by 120 s"),
+    "nothing out": ("uplink: starlink, outage", "outage", "an outage of what?; write one of 'uplink: NAME' and"),
+    "load": ("of: records, at_most: 2 %", "of: recods, at_most: 2 %",
+        "unknown load 'recods'; did you mean 'records'?"),
+    "of a beat": ("fetch_time, of: lessons", "fetch_time, of: records",
+        "fetch_time is not measured of a beat; name a"),
+    "bound": ("at_most: 2 %", "at_most: 2 s", "at_most of loss is '2 s'; write "),
+    "two bounds": ("at_most: 2 %", "at_most: 2 %, at_least: 1 %", "objective on loss has two bounds; write one of"),
+    "metric": ("metric: fairness", "metric: fairnes", "unknown metric 'fairnes'; did you mean 'fairness'?"),
+    "share": ("at_least: 80 %,", "at_least: 80 %, hubs: 90 %,",
+        "fairness is one figure of the fleet; leave 'hubs' away"),
+    "window": ("[65 s, 120 s]", "[65 s, 130 s]", "the window ends at 130 s, after the scenario; end by 120 s"),
+    "mutation": ("fails: [fetch_time]", "fails: [fetch_tim]", "no objective is on 'fetch_tim', which the mutation"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_with_its_line(name: str, tmp_path: Path) -> None:
+    """Nothing is played; the file and line, what was found and what would be right are said."""
+    before, after, message = MISTAKES[name]
+    assert before in TEXT
+    path = tmp_path / "f.yaml"
+    path.write_text(TEXT.replace(before, after, 1), encoding="utf-8")
+
+    with pytest.raises(InputError) as error:
+        fleet.make(path)
+
+    assert message in str(error.value)
+    assert all("f.yaml:" in str(problem) for problem in error.value.problems)
+
+
+@pytest.mark.parametrize("name", plans.names(paths.FLEETS))
+def test_every_fleet_of_the_repository_can_be_made(name: str) -> None:
+    """What is shipped is good, and so is its mutation."""
+    made = fleet.make(paths.FLEETS / f"{name}.yaml", (Override.parse("hubs=3"),))
+    mutation = made.scenario.mutation
+    assert mutation is not None
+
+    assert 3 == len(made.hubs)
+    fleet.make(made.path, mutation.changes)
+
+
+def test_a_hub_leaves_after_it_has_noticed_and_comes_back_with_a_refill() -> None:
+    """Out 30 s to 55 s: away within two seconds after 31 s, back within two after 60 s, and the cache is filled."""
+    made = fleet.make(SKY, (Override.parse("hubs=20"),))
+    for hub in made.hubs:
+        start, away, back = fleet.moves(made, hub)
+
+        assert HubMove(0, hub.number - 1, 0) == start
+        assert (1, 0) == (away.uplink, away.refill)
+        assert 31 * S <= away.t_ns < 33 * S
+        assert (0, 2_000_000) == (back.uplink, back.refill)
+        assert 60 * S <= back.t_ns < 62 * S
+
+
+def test_what_is_over_before_it_is_noticed_moves_nobody() -> None:
+    """An outage shorter than the detection leaves every hub where it is."""
+    made = fleet.make(SKY, (Override.parse("hubs=5"), Override.parse("events.0.outage=1 s")))
+
+    assert [1] * 5 == [len(fleet.moves(made, hub)) for hub in made.hubs]
+
+
+def test_a_cell_s_outage_reaches_its_hubs_alone(tmp_path: Path) -> None:
+    """Beam 3 goes out: hubs 3 and 13 lose Starlink, the others nothing."""
+    path = tmp_path / "f.yaml"
+    path.write_text(TEXT.replace("uplink: starlink, outage", "cell: starlink-3, outage"), encoding="utf-8")
+    made = fleet.make(path, (Override.parse("hubs=16"),))
+
+    assert [3, 13] == [hub.number for hub in made.hubs if list(fleet.outages(made, hub))]
+
+
+def test_the_command_plays_and_judges(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Forty hubs have room to spare: all objectives hold, the figure is there, and the JSON names the worst hub."""
+    figure = tmp_path / "sky.svg"
+    status = cli.main(["fleet", "play", "sky-returns", "--set", "hubs=40", "--json", "-o", str(figure)])
+    told = json.loads(capsys.readouterr().out)
+
+    assert 0 == status
+    assert 40 == told["hubs"]
+    assert {"pass"} == {verdict["outcome"] for verdict in told["verdicts"]}
+    assert told["verdicts"][0]["worst"].startswith("hub-")
+    assert b"light hubs" in figure.read_bytes()
+
+
+def test_a_mutation_fails_what_it_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """Twenty hubs in two full beams, without tiers: records are lost, and the exit status says so."""
+    narrow = ("hubs=20", "cells.starlink.down=4 Mbit/s", "cells.starlink.steps.0.down=2 Mbit/s")
+    changes = [word for change in narrow for word in ("--set", change)]
+    status = cli.main(["fleet", "play", "evening-in-the-cell", "--mutated", "--json", *changes])
+    told = json.loads(capsys.readouterr().out)
+
+    assert 1 == status
+    assert {"loss", "throughput"} <= {v["metric"] for v in told["verdicts"] if v["outcome"] == "fail"}
