@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 
+from testbed.model import layout
 from testbed.model.topology import Node, Topology, WireEnd
 
 _GUTTER = 3  # characters between two columns of nodes
-_LINK = "link:"  # marks an emulated link among the names of nodes
 # Box-drawing characters by the directions that a cell connects: left, right, up, down.
 _CORNERS = {
     (1, 1, 0, 0): "─",
@@ -27,9 +26,9 @@ _CORNERS = {
 
 def draw(topology: Topology) -> str:
     """Return the drawing, one line a row of nodes; ``══`` marks the emulated links."""
-    neighbours = _neighbours(topology)
-    columns = _columns(topology, neighbours)
-    rows = _rows(columns, neighbours)
+    neighbours = layout.neighbours(topology)
+    columns = layout.columns(topology, neighbours)
+    rows = layout.rows(columns, neighbours)
     height = max(rows.values()) + 1
     lines = [""] * height
     for index, column in enumerate(columns):
@@ -39,49 +38,6 @@ def draw(topology: Topology) -> str:
             connector = _connector(edges, height)
             lines = [line + part for line, part in zip(lines, connector, strict=True)]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _neighbours(topology: Topology) -> Mapping[str, set[str]]:
-    """Return who is wired to whom; an emulated link is a node of its own."""
-    links = [_LINK + name for name in topology.uplinks]
-    neighbours: dict[str, set[str]] = {name: set() for name in (*topology.nodes, *links)}
-    pairs = [(WireEnd.parse(a).node, WireEnd.parse(b).node) for a, b in topology.wires]
-    for uplink in topology.uplinks.values():
-        link = _LINK + uplink.name
-        pairs += [(WireEnd.parse(uplink.cpe).node, link), (link, WireEnd.parse(uplink.pop).node)]
-    for a, b in pairs:
-        neighbours[a].add(b)
-        neighbours[b].add(a)
-    return neighbours
-
-
-def _columns(topology: Topology, neighbours: Mapping[str, set[str]]) -> list[list[str]]:
-    """Group the nodes by their distance from the tenant, farthest first."""
-    distance = {topology.tenant.name: 0}
-    queue = deque(distance)
-    while queue:
-        node = queue.popleft()
-        for other in sorted(neighbours[node] - distance.keys()):
-            distance[other] = distance[node] + 1
-            queue.append(other)
-    order = list(neighbours)
-    far = max(distance.values())
-    return [[n for n in order if distance.get(n) == d] for d in range(far, -1, -1)]
-
-
-def _rows(columns: list[list[str]], neighbours: Mapping[str, set[str]]) -> dict[str, int]:
-    """Give each node a row: a chain stays on its line, parallel chains lie below one another."""
-    return {name: row for column in columns for row, name in enumerate(_sorted(column, columns, neighbours))}
-
-
-def _sorted(column: list[str], columns: list[list[str]], neighbours: Mapping[str, set[str]]) -> list[str]:
-    index = columns.index(column)
-    if index == 0:
-        return column
-    before = _sorted(columns[index - 1], columns, neighbours)
-    return sorted(
-        column, key=lambda name: min((before.index(b) for b in before if b in neighbours[name]), default=0)
-    )
 
 
 def _append_nodes(lines: list[str], column: list[str], rows: Mapping[str, int], first: bool) -> None:
@@ -94,7 +50,7 @@ def _append_nodes(lines: list[str], column: list[str], rows: Mapping[str, int], 
 
 
 def _label(name: str) -> str:
-    return f"══ {name.removeprefix(_LINK)} ══" if name.startswith(_LINK) else f" {name} "
+    return f"══ {name.removeprefix(layout.LINK)} ══" if name.startswith(layout.LINK) else f" {name} "
 
 
 def _connector(edges: list[tuple[int, int]], height: int) -> Iterator[str]:

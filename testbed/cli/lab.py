@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from testbed import paths
+from testbed.cli import drawing, panel, screen
 from testbed.cli import options as cli_options
-from testbed.cli import panel, screen
-from testbed.errors import InputError, TestbedError
+from testbed.errors import HostError, InputError, TestbedError
 from testbed.lab import bench
 from testbed.model.bench import VIRTUAL
+from testbed.model.topology import Topology
 from testbed.run import job, launch, owner, plan
-from testbed.standing import client, made, registry, up
+from testbed.standing import client, made, registry, saved, up
 from testbed.standing.keeper import LabOrder
 from testbed.standing.protocol import Values
 from testbed.standing.registry import StandingLab
-from testbed.units import format_duration, parse_duration
+from testbed.units import format_duration, format_rate, format_share, parse_duration
+from testbed.yaml import load
 from testbed.yaml.overrides import Override
 
 _DESCRIPTION = """\
@@ -40,10 +46,15 @@ examples:
   sudo testbed lab exec client ping -c 3 203.0.113.10
   sudo testbed lab set starlink 'loss 5% for 30s'
   sudo testbed lab outage lte 10s
+  sudo testbed lab play starlink-blackout         its events, counted from now
+  sudo testbed lab graph -o lab.svg               what is connected, and what the links do
+  sudo testbed lab check --last 60s               do the objectives hold?
+  sudo testbed lab save mine.yaml                 what was done by hand, as a scenario
   sudo testbed lab panel                          a page in the browser, on this host alone
   sudo testbed lab down
 """
 _FOR = "2h"
+_SHORT_S, _DOWN_S = 5.0, 60.0
 
 Commands = argparse._SubParsersAction
 
@@ -69,6 +80,16 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     log.add_argument("-f", "--follow", action="store_true", help="go on as they write more; end with Ctrl-C")
     log.add_argument("-n", "--lines", type=_count, default=50, metavar="N", help="of each file's end (default: 50)")
     _add_touches(actions)
+    graph = _add(actions, "graph", _graph, "the lab as a drawing, with what its links do now")
+    told = "draw it into a PNG, SVG or PDF instead"
+    graph.add_argument("-o", "--output", type=Path, metavar="FILE", help=told)
+    play = _add(actions, "play", _play, "play the events of a file, counted from now")
+    told = "'events:' as in a scenario, or a scenario's name or file"
+    cli_options.completed(play.add_argument("events", metavar="EVENTS.yaml", help=told), plan.scenarios)
+    check = _add(actions, "check", _check, "judge the objectives so far, and keep the evidence", json=True)
+    check.add_argument("--last", default="", metavar="TIME", help="over the last 60s (default: since the lab is up)")
+    save = _add(actions, "save", _save, "write what was done by hand as a scenario, which 'testbed run' plays")
+    save.add_argument("file", type=Path, metavar="NAME.yaml")
     panel.add_options(_add(actions, "panel", panel.run, panel.HELP))
     down = _add(actions, "down", _down, "end a lab", lab=False)
     cli_options.completed(
@@ -199,7 +220,9 @@ def _list(options: argparse.Namespace) -> int:
     if not rows:
         print("no lab stands; 'testbed lab up NAME' brings one up")
         return 0
-    table = Table("lab", "made of", "owner", "since", "until", "state", box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("lab", "made of", "owner", "since", "until", "state"):
+        table.add_column(heading, no_wrap=True)
     for entry, state in rows:
         since = _clock(entry.started_ns)
         table.add_row(entry.name, entry.what, entry.owner, since, _clock(entry.until_ns), state)
@@ -210,12 +233,13 @@ def _list(options: argparse.Namespace) -> int:
 def _carrier(entry: StandingLab) -> str:
     """Return a lab's state in a few words."""
     try:
-        state = client.ask(entry, "state")
+        state = client.ask(entry, "state", _SHORT_S)
     except TestbedError as error:
         return str(error).removeprefix(f"lab {entry.name} is ")
     touched = len(state["by_hand"])
     hands = f", touched {touched} time{'s' * (touched != 1)}" if touched else ""
     ends = f", {len(state['ends'])} of its parts ended" if state["ends"] else ""
+    ends += f", {len(state['troubles'])} events could not be played" if state["troubles"] else ""
     return f"stands for {format_duration(round(max(state['t_ns'], 0), -9))}{hands}{ends}"
 
 
@@ -255,7 +279,88 @@ def _outage(options: argparse.Namespace) -> int:
     return _touch(options, "outage", duration=options.duration, hold=options.hold)
 
 
-def _touch(options: argparse.Namespace, what: str, **arguments: object) -> int:
+def _graph(options: argparse.Namespace) -> int:
+    entry = registry.find(options.lab)
+    state = client.ask(entry, "state")
+    topology = load.read(Path(entry.folder) / job.FOLDER / "topology.yaml", Topology)
+    if options.output is not None:
+        from testbed.plots import network  # takes longer to load than all else
+
+        said = {link: "\n".join(_does(now)) for link, now in state["links"].items()}
+        said |= {link: f"{words}\ncarries" for link, words in said.items() if link == state["carrier"]}
+        owner.give(network.write(topology, f"lab {entry.name}", said, options.output))
+        return 0
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{drawing.draw(topology)}\n", markup=False)
+    for link, now in state["links"].items():
+        carries = "  carries" if link == state["carrier"] else ""
+        hand = "  by hand" if any(way["by_hand"] for way in now.values()) else ""
+        console.print(f"{link}: {'; '.join(_does(now))}{carries}{hand}", markup=False)
+    return 0
+
+
+def _does(link: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what each direction of a link does now: one line where both do the same."""
+    lines = {way: _values(now) for way, now in link.items()}
+    if 1 == len(set(lines.values())):
+        return [next(iter(lines.values()))]
+    return [f"{way} {line}" for way, line in lines.items()]
+
+
+def _values(now: Mapping[str, Any]) -> str:
+    if now["state"] != "up":
+        return str(now["state"])
+    words = [format_duration(now["delay_ns"])]
+    words += [format_rate(now["rate_bps"])] if now["rate_bps"] else []
+    words += [f"{format_share(now['loss'])} loss"] if now["loss"] else []
+    return ", ".join(words)
+
+
+def _play(options: argparse.Namespace) -> int:
+    entry = registry.find(options.lab)
+    path = Path(options.events)
+    path = path if path.is_file() else plan.find_scenario(options.events)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(paths.shown(path), f"cannot be read ({error})", "give a YAML file") from error
+    played = client.ask(entry, "play", file=paths.shown(path), text=text)
+    for event in played["events"]:
+        print(f"{entry.name} {_since_start(event['at_ns'])}: {event['what']}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    entry = registry.find(options.lab)
+    checked = client.ask(entry, "check", last=options.last)
+    words = {objective["word"] for objective in checked["objectives"]}
+    status = 1 if "broken" in words and "invalid" not in words else 0 if words == {"holds"} else 3
+    if options.json:
+        print(screen.as_json({**checked, "exit_status": status}))
+        return status
+    console = Console(highlight=False, soft_wrap=True)
+    start, end = (f"{t_ns / 1e9:.1f} s" for t_ns in checked["window_ns"])
+    console.print(f"{entry.name} from {start} to {end} of its time", markup=False)
+    for objective in checked["objectives"]:
+        console.print(screen.held(**objective))
+    for said in checked["by_hand"]:
+        console.print(f"  by hand: {said}", style="dim", markup=False)
+    console.print(f"kept in {paths.shown(Path(checked['folder']))}/; no pass of the scenario: run it", markup=False)
+    return status
+
+
+def _save(options: argparse.Namespace) -> int:
+    entry = registry.find(options.lab)
+    found = client.ask(entry, "save")
+    notes = saved.save(options.file, Path(found["scenario"]), entry.name, found["events"], found["lasted_ns"])
+    for note in dict.fromkeys([*found["notes"], *notes]):
+        print(f"note: {note}", file=sys.stderr)
+    count = len(found["events"])
+    print(f"{options.file}: {count} event{'s' * (count != 1)}; 'testbed run {options.file} --dry-run' shows them")
+    return 0
+
+
+def _touch(options: argparse.Namespace, what: str, **arguments: Any) -> int:
     entry = registry.find(options.lab)
     did = client.ask(entry, what, link=options.link, direction=options.direction, **arguments)
     print(f"{entry.name} {_since_start(did['t_ns'])}: {did['did']}")
@@ -272,17 +377,22 @@ def _down(options: argparse.Namespace) -> int:
         raise InputError("testbed lab down", "both a name and --all", "write one of them")
     entries = registry.labs() if options.all else [registry.find(options.name)]
     for entry in entries:
-        client.ask(entry, "down")
+        with suppress(HostError):  # one that does not answer is ended all the same
+            client.ask(entry, "down", _SHORT_S)
     for entry in entries:
-        registry.wait_for_end(entry.name)
+        if not registry.wait_for_end(entry.name, _DOWN_S):
+            screen.aside(f"lab {entry.name} has not ended in {_DOWN_S:g} s; it is killed")
+            os.kill(entry.pid, signal.SIGKILL)  # whose lock is held, and so is its number
+            registry.wait_for_end(entry.name, _DOWN_S)
         print(f"lab {entry.name} is down; its logs are in {paths.shown(Path(entry.folder))}/")
+    registry.labs()  # what was killed is swept
     return 0
 
 
 def _clock(t_ns: int | None) -> str:
     """Return an instant for people here."""
     if t_ns is None:
-        return "it is ended"
+        return "–"
     moment = datetime.fromtimestamp(t_ns / 1e9).astimezone()
     return f"{moment:%H:%M:%S}" if moment.date() == datetime.now().date() else f"{moment:%d %b %H:%M}"
 
@@ -326,7 +436,7 @@ def _known() -> list[StandingLab]:
 
 def _ask_for_words(entry: StandingLab) -> Values:
     try:
-        return client.ask(entry, "state")
+        return client.ask(entry, "state", _SHORT_S)
     except TestbedError:
         return {"nodes": {}, "links": {}}
 

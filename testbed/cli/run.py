@@ -8,12 +8,15 @@ import time
 from datetime import UTC, datetime
 
 from testbed import paths
+from testbed.cli import held, screen
 from testbed.cli import options as cli_options
-from testbed.cli import screen
+from testbed.errors import InputError
 from testbed.lab import bench, hold
 from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario
+from testbed.model.times import REAL
 from testbed.run import launch, notes, plan
+from testbed.standing import holding
 from testbed.units import format_duration
 from testbed.yaml.overrides import Override
 
@@ -37,7 +40,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=[],
         help="change a value of the scenario for this run: hub.failover=none, events.0.at='31 s'; repeatable",
     )
+    add_hold(run)
     run.set_defaults(func=_run)
+
+
+def add_hold(parser: argparse.ArgumentParser) -> None:
+    """Add whether the lab stays when the run is over."""
+    parser.add_argument(
+        "--hold",
+        nargs="?",
+        const="always",
+        choices=list(holding.WHEN),
+        help="leave the lab as it was at the end, to be looked into: always, or where the run fails or is invalid",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -47,11 +62,14 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0
+    if options.hold and options.time != REAL:
+        raise InputError("--hold", "a lab of virtual time ends with its kernel", "play it with --time real")
     launch.check(made)
     with hold.held(chosen, made.name, time.time_ns(), wait=options.wait, tell=screen.aside) as lock:
         folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
-        with screen.choose(made.name, options.json) as shown:
-            return launch.run(made, folder, shown.show, lock)
+        with screen.choose(made.name, options.json) as shown, holding.held(made, folder, options.hold) as stays:
+            show = holding.noticing(shown.show, held.invite)
+            return launch.run(made, folder, show, lock, stays)
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:

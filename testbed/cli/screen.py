@@ -143,6 +143,17 @@ def _objective(now: ObjectiveNow) -> Text:
     )
 
 
+def held(word: str, title: str, value: str, bound: str, reason: str) -> Text:
+    """Return the line of an objective of a lab that stands: whether it holds, which is no verdict."""
+    like = {"holds": "pass", "broken": "fail", "unclear": "inconclusive"}.get(word, word)
+    return Text.assemble(
+        (f"  {MARKS.get(like, '·')} {word:8}", _STYLES.get(like, "")),
+        f" {title}: ",
+        (value, "bold"),
+        (f"  ({reason})" if reason else "", "dim"),
+    )
+
+
 def _tick_line(tick: Tick) -> str:
     carriers = "+".join(u.name for u in tick.uplinks if u.carries) or "nobody"
     uplinks = ", ".join(

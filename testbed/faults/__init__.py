@@ -40,8 +40,8 @@ ACTORS: Mapping[Kind, tuple[type[Actor], ...]] = {
 """The kinds that the links' schedules alone cannot play."""
 
 
-def actors_for(events: Iterable[Event], site: FaultSite) -> Iterator[Actor]:
-    """Yield the actors of each event that needs some, in the order of time."""
+def actors_for(events: Iterable[Event], site: FaultSite, first: int = 0) -> Iterator[Actor]:
+    """Yield the actors of each event that needs some, in the order of time; the first one's number is ``first``."""
     played = sorted((event for event in events if event.kind in ACTORS), key=lambda event: event.at)
-    for number, event in enumerate(played):
+    for number, event in enumerate(played, first):
         yield from (actor(event, site, number) for actor in ACTORS[event.kind])

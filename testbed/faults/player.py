@@ -33,6 +33,11 @@ class FaultPlayer:
         """Begin to wait for the first instant."""
         self._playing = self._thread.submit(self._play)
 
+    @property
+    def over(self) -> bool:
+        """Whether all faults are over, or one could not be applied."""
+        return self._playing is not None and self._playing.done()
+
     def check(self) -> None:
         """Raise what ended the playing too early: RunError for a fault that could not be applied."""
         if self._playing is not None and self._playing.done():

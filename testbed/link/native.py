@@ -127,6 +127,11 @@ class NativeBackend(LinkBackend):
         keys = [(name, direction) for name in self._names for direction in Direction]
         return {key: DirectionCounters.of(lane) for key, lane in zip(keys, lanes, strict=True)}
 
+    def certificate_so_far(self) -> fidelity.Certificate:
+        """Return what the certificate would be now, without ending anything."""
+        run, lanes = self._linkd_control().statistics()
+        return fidelity.certify(self.kind, self._names, run, lanes, (), self.capabilities.missing)
+
     def close(self) -> fidelity.Certificate:
         """Stop linkd and certify; a linkd that died is a fault in the certificate, not an exception.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,14 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--testbed-wait", action="store_true", help="wait while another run has the bench's hub (default: an error)"
     )
+    group.addoption(
+        "--testbed-hold",
+        nargs="?",
+        const="always",
+        choices=("always", "fail", "invalid"),
+        help="leave each run's lab as it was at its end, to be looked into, until Enter: always, or where the run "
+        "fails or is invalid; needs a terminal and -s",
+    )
     for name, what in (("link", "the link engine"), ("tenant", "the tenant"), ("time", "whose time runs play in")):
         known = _SUPPORTED[name]
         help = f"{what}; supported: {', '.join(known)}"
@@ -101,7 +110,19 @@ def check(config: pytest.Config) -> None:
             raise pytest.UsageError(
                 f"--testbed-{name} {value} is not supported; supported: {', '.join(known)}"
             )
+    if config.getoption("testbed_hold"):
+        _check_hold(config)
     config.stash[BENCH] = _bench(config.getoption("testbed_bench"), config.getoption("testbed_hub"))
+
+
+def _check_hold(config: pytest.Config) -> None:
+    """Refuse to wait for somebody who cannot be there."""
+    if config.getoption("capture") != "no" or not sys.stdin.isatty():
+        raise pytest.UsageError("--testbed-hold waits for somebody at a terminal; give -s, and start it at one")
+    if config.getoption("testbed_time") != TIMES[0]:
+        raise pytest.UsageError("--testbed-hold: a lab of virtual time ends with its kernel; play in real time")
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("--testbed-hold: pytest-xdist's workers have no terminal; leave -n away")
 
 
 def scenario_folders(config: pytest.Config) -> Sequence[Path]:

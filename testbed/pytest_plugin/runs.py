@@ -15,6 +15,7 @@ import pytest
 
 from testbed import paths
 from testbed.cli import screen
+from testbed.cli.held import invite
 from testbed.errors import InvalidRun, RunError, TestbedError
 from testbed.lab import hold
 from testbed.model.times import REAL
@@ -23,6 +24,7 @@ from testbed.pytest_plugin.shared import Told
 from testbed.result.record import MISSED, State
 from testbed.result.store import Result
 from testbed.run import launch, plan
+from testbed.standing import holding
 from testbed.yaml.overrides import Override
 
 Changes = tuple[Override, ...]
@@ -105,8 +107,9 @@ class Runs:
             wait = self._config.getoption("testbed_wait")
             with hold.held(self._chosen, path.stem, time.time_ns(), wait=wait, tell=screen.aside) as lock:
                 folder = launch.new_folder(results, path.stem, datetime.now(UTC))
-                with _screen(self._config, path.stem) as shown:
-                    launch.run(made, folder, shown.show, lock)
+                when = self._config.getoption("testbed_hold")
+                with _screen(self._config, path.stem) as shown, holding.held(made, folder, when) as stays:
+                    launch.run(made, folder, holding.noticing(shown.show, invite), lock, stays)
             result = Result.load(folder)
         except TestbedError as error:
             return Played(None, error)

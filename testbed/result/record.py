@@ -104,6 +104,7 @@ class Record:
     the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``time`` is real or
     virtual; ``ends`` are the testbed's own parts that ended without being asked to. ``met`` is what the hub
     met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
+    ``touched`` is what was done to the lab by hand: none of the verdicts is a pass then.
     ``unknown`` is what could not be known of the hub, and why; ``evidence_sha256`` see testbed.result.digest.
     """
 
@@ -135,6 +136,7 @@ class Record:
     unknown: Mapping[str, str] = field(default_factory=dict)
     met: Mapping[str, str] = field(default_factory=dict)
     under_test: Mapping[str, str] = field(default_factory=dict)
+    touched: tuple[str, ...] = ()
 
     @property
     def invalid(self) -> str:

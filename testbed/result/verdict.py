@@ -157,6 +157,14 @@ def _outcome(objective: Objective, measured: Measurement, uncertainty: float | N
     return (Outcome.PASS, "") if holds else (Outcome.FAIL, "")
 
 
+def withheld(verdicts: Iterable[Verdict], why: str) -> tuple[Verdict, ...]:
+    """Return verdicts of which none is a pass: one that was is inconclusive, and says ``why``."""
+    return tuple(
+        replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=why) if verdict.outcome is Outcome.PASS else verdict
+        for verdict in verdicts
+    )
+
+
 def exit_status(verdicts: Iterable[Verdict]) -> int:
     """Return the exit status of a run: 0 every objective passed, 1 one failed, 3 it could not be told.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from testbed.lab import bench
 from testbed.link import calibration
@@ -18,8 +19,13 @@ from testbed.run.bringup import Rig
 from testbed.run.job import Job
 
 
-def collect(lab: Rig, job: Job, account: Account, stolen_share: float | None) -> None:
-    """Write all samples there are, evidence first; what fails here is told, and the rest is still written."""
+def collect(
+    lab: Rig, job: Job, account: Account, stolen_share: float | None, *, stays: bool = False
+) -> None:
+    """Write all samples there are, evidence first; what fails here is told, and the rest is still written.
+
+    Where the lab ``stays``, its links and services go on.
+    """
     folder = account.writer.folder
     for name, probe in lab.probes.items():  # while the links are up: answers may still be waited for
         with account.guard(f"the samples of {name}", of=name):
@@ -28,22 +34,31 @@ def collect(lab: Rig, job: Job, account: Account, stolen_share: float | None) ->
     with account.guard("the host's calibration"):
         host = calibration.kept()
     with account.guard("the links' records", of=EVERYTHING):
-        fidelity = _fidelity(lab.links.close(), job.scenario.fidelity)
+        certificate = lab.links.certificate_so_far() if stays else lab.links.close()
+        fidelity = fidelity_of(certificate, job.scenario.fidelity)
         fidelity = replace(fidelity, calibrated_ns=host.rtt_p99_ns if host else None)
         account.writer.update(fidelity=replace(fidelity, stolen_share=stolen_share))
         account.writer.keep("links", read_bins(lab.links.records))
     if job.bench is not None and not job.scenario.hub.closed:  # a virtual hub's are here already
         with account.guard("the hub's logs"):
             bench.keep_logs(lab.network.devices[job.topology.hub.name], folder / "logs")
+    if stays:
+        return
     with account.guard("the services' end"):
         lab.close()
     with account.guard("the engine's log"):
-        engine = folder / "link"
-        shutil.move(engine / "linkd.log", folder / "logs" / "linkd.log")
-        shutil.rmtree(engine)  # all that it held is in links.parquet and schedule.parquet now
+        keep_engine_log(folder)
 
 
-def _fidelity(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
+def keep_engine_log(folder: Path) -> None:
+    """Keep of the engine's folder, when the links have ended, its log: all else that it held is in the samples."""
+    engine = folder / "link"
+    shutil.move(engine / "linkd.log", folder / "logs" / "linkd.log")
+    shutil.rmtree(engine)
+
+
+def fidelity_of(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
+    """Return the certificate in short, held against a scenario's budget."""
     faults = certificate.faults_against(
         Budget(late_share=budget.late_share, late_ns_max=budget.late_max, away_share=budget.away_share)
     )

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ from testbed.result.verdict import Verdict, evaluate
 from testbed.run import closed, notes, progress
 from testbed.run.account import Account
 from testbed.run.bringup import Rig, bring_up
-from testbed.run.collect import collect
+from testbed.run.collect import collect, keep_engine_log
 from testbed.run.guard import carry_on, trace, words
 from testbed.run.job import Job, unpack
 from testbed.run.live import Watch
@@ -62,11 +62,20 @@ _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is ove
 class Run:
     """A run from the first step to the last."""
 
-    def __init__(self, job: Job, placement: Placement, lender: Lender | None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        placement: Placement,
+        lender: Lender | None,
+        held: Callable[[Rig, Record], None] | None = None,
+    ) -> None:
+        """``held`` has the lab as it was at the end, when all is written and told, as long as it does not return."""
         self._job, self._folder, self._lender = job, Path(placement.folder), lender
+        self._held = held
+        self._lab: Rig | None = None
         self._core, self._time = placement.core, placement.time
         folder = self._folder
-        self._writer = ResultWriter(folder, self._record())
+        self._writer = ResultWriter(folder, record_of(job, self._time))
         self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
         self._error = ""
@@ -86,6 +95,13 @@ class Run:
             keep_logs(self._folder / "logs")
         self._writer.finish(state, time.time_ns(), self._error)
         self._report()
+        if self._held is not None and self._lab is not None:
+            if state is State.COMPLETE:
+                self._held(self._lab, self._writer.record)
+            with carry_on(trace):
+                self._lab.links.close()
+                keep_engine_log(self._folder)
+                self._writer.list_files()
         return self._writer.record.exit_status
 
     def _measure(self) -> None:
@@ -110,7 +126,8 @@ class Run:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # what follows is what the wish to end asks for
         finally:
             with self._step("samples"):
-                collect(lab, self._job, self._account, self._stolen_share)
+                collect(lab, self._job, self._account, self._stolen_share, stays=self._held is not None)
+                self._lab = lab
 
     def _spin(self) -> Spin:
         """Return how the engine waits: in virtual time no timer is late."""
@@ -185,7 +202,7 @@ class Run:
         tell(
             Ended(
                 folder=paths.shown(self._folder),
-                state=_word(record),
+                state=word_of(record),
                 exit_status=record.exit_status,
                 verdicts=tuple(map(_shown, record.verdicts)),
                 fidelity=_certified(record.fidelity),
@@ -200,28 +217,29 @@ class Run:
         yield
         tell(Step(name, (time.time_ns() - began_ns) / 1e9))
 
-    def _record(self) -> Record:
-        job = self._job
-        return Record(
-            scenario=job.manifest.name,
-            question=job.manifest.question,
-            duration_ns=job.scenario.duration,
-            seed=job.scenario.seed,
-            facts=Facts.of(job.scenario, job.topology),
-            inputs=job.manifest.inputs,
-            versions=provenance.versions(paths.ROOT),
-            host=provenance.host(),
-            created_ns=time.time_ns(),
-            changes=job.manifest.changes,
-            unknown=closed.unknown(job.scenario),
-            bench=job.bench.name if job.bench else VIRTUAL,
-            met=job.manifest.met,
-            under_test=job.manifest.under_test,
-            time=self._time,
-        )
-
     def _keep_schedules(self) -> None:
         self._writer.keep("schedule", schedule_table(self._job.schedules, self._job.scenario.duration))
+
+
+def record_of(job: Job, time_played: str) -> Record:
+    """Return the record of a job that begins to be played now, in real or virtual time."""
+    return Record(
+        scenario=job.manifest.name,
+        question=job.manifest.question,
+        duration_ns=job.scenario.duration,
+        seed=job.scenario.seed,
+        facts=Facts.of(job.scenario, job.topology),
+        inputs=job.manifest.inputs,
+        versions=provenance.versions(paths.ROOT),
+        host=provenance.host(),
+        created_ns=time.time_ns(),
+        changes=job.manifest.changes,
+        unknown=closed.unknown(job.scenario),
+        bench=job.bench.name if job.bench else VIRTUAL,
+        met=job.manifest.met,
+        under_test=job.manifest.under_test,
+        time=time_played,
+    )
 
 
 def tell(event: Event) -> None:
@@ -256,7 +274,7 @@ def _certified(fidelity: Fidelity | None) -> str:
     return "; ".join([budget, ", ".join(told)] if told else [budget])
 
 
-def _word(record: Record) -> str:
+def word_of(record: Record) -> str:
     """Return the run's outcome in one word."""
     if record.state is not State.COMPLETE:
         return str(record.state)

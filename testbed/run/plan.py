@@ -123,7 +123,7 @@ def make(
     topology = load.read(topology_path, Topology)
     bench = benches.read(chosen) if chosen else None
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
-    problems += [*_event_problems(scenario, topology), *_money_problems(scenario, topology)]
+    problems += [*event_problems(scenario, topology), *_money_problems(scenario, topology)]
     problems += _family_problems(scenario, topology)
     if topology.fleet is not None:
         found = f"topology {scenario.topology} has a fleet of {topology.fleet.hubs} hubs, and a scenario has one"
@@ -139,7 +139,7 @@ def make(
             problems += error.problems
     problems += _time_problems(time, chosen, link)
     problems += bench.misfits(topology) if bench else ()
-    problems += _switch_problems(scenario, bench) if bench else ()
+    problems += switch_problems(scenario, bench) if bench else ()
     links: dict[str, PlannedLink] = {}
     catalogues: dict[str, Path] = {}
     for name, profile in scenario.uplinks.items():
@@ -236,7 +236,8 @@ def _uplink_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem
             yield Problem(scenario.place.at("uplinks"), found, f"add '{name}: {{trace: ...}}'")
 
 
-def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+def event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]:
+    """Yield the events that cannot happen in a topology."""
     for event in scenario.events:
         at_the_port = event.kind in _AT_THE_HUBS_PORT and event.uplink in topology.uplinks
         if at_the_port and topology.cpe_port(event.uplink) is None:
@@ -253,7 +254,8 @@ def _event_problems(scenario: Scenario, topology: Topology) -> Iterator[Problem]
             yield Problem(event.place, found, "add a node of kind router")
 
 
-def _switch_problems(scenario: Scenario, bench: Bench) -> Iterator[Problem]:
+def switch_problems(scenario: Scenario, bench: Bench) -> Iterator[Problem]:
+    """Yield the events that need a power switch which a bench does not have."""
     for event in scenario.events:
         if event.kind is Kind.POWER_OFF and bench.power is None:
             found = f"{event.kind}, and nobody here can switch the hub of bench {bench.name}"

@@ -16,15 +16,21 @@ from testbed.standing import protocol
 from testbed.standing.protocol import Values
 from testbed.standing.registry import HOME, StandingLab
 
+PATIENCE_S = 120.0
+"""A check of hours takes its time."""
 _ENTER = ("--pid", "--mount", "--net", "--ipc", "--uts")
 
 
 class LabClient:
-    """A connection to a lab's control socket; a context manager. Raises HostError where the lab is not there."""
+    """A connection to a lab's control socket; a context manager. Raises HostError where the lab is not there.
 
-    def __init__(self, entry: StandingLab, home: Path = HOME) -> None:
+    One that says nothing for ``patience_s`` has ended for who asks.
+    """
+
+    def __init__(self, entry: StandingLab, home: Path = HOME, patience_s: float = PATIENCE_S) -> None:
         self.entry = entry
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(patience_s)
         try:
             self._socket.connect(str(entry.control(home)))
         except OSError as error:
@@ -92,7 +98,7 @@ def become(command: Sequence[str]) -> int:
         raise HostError(f"{command[0]} cannot be started ({error.strerror}); install util-linux") from error
 
 
-def ask(entry: StandingLab, what: str, **arguments: Any) -> Values:
+def ask(entry: StandingLab, what: str, patience_s: float = PATIENCE_S, **arguments: Any) -> Values:
     """Ask a lab one thing. See ``LabClient``."""
-    with LabClient(entry) as client:
+    with LabClient(entry, patience_s=patience_s) as client:
         return client.ask(what, **arguments)

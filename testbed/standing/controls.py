@@ -7,11 +7,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import InputError, did_you_mean
+from testbed.errors import InputError, RunError, did_you_mean
 from testbed.lab.network import written_logs
 from testbed.link import bridge
 from testbed.link.backend import Change, LinkEvent, Restore
@@ -19,10 +19,11 @@ from testbed.link.backend import outage as an_outage
 from testbed.model.ends import End
 from testbed.model.link import Direction, LinkState
 from testbed.run.bringup import Rig
-from testbed.run.job import Job
+from testbed.run.job import FOLDER, Job
 from testbed.run.live import words
-from testbed.standing import hands, protocol
+from testbed.standing import checking, hands, playing, protocol, saved
 from testbed.standing.hands import Deed, Journal
+from testbed.standing.playing import Players
 from testbed.standing.protocol import Values
 from testbed.units import format_duration, parse_duration
 
@@ -42,10 +43,16 @@ class Controls:
     folder: Path
     start_ns: int
     until_ns: int | None
+    over: bool = False
+    """A run is over and judged, and its lab is held."""
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.job.schedules)
         self.ends: tuple[End, ...] = ()
+        self.troubles: tuple[str, ...] = ()
+        self.players = Players(self.lab, self.job.schedules, self.start_ns, self.inject)
+        self._told: dict[tuple[str, Direction], dict[str, tuple[Any, int]]] = {}
+        self._hands = threading.Lock()  # one thing is done at a time
         self._links = threading.Lock()  # of the engine's one control connection
 
     @property
@@ -65,6 +72,9 @@ class Controls:
             "log": (protocol.AskLog, self.log),
             "set": (protocol.AskSet, self.set),
             "outage": (protocol.AskOutage, self.outage),
+            "play": (protocol.AskPlay, self.play),
+            "check": (protocol.AskCheck, self.check),
+            "save": (protocol.AskSave, self.save),
         }
 
     def state(self, _: protocol.AskState) -> Values:
@@ -78,8 +88,9 @@ class Controls:
             "until_ns": self.until_ns,
             "nodes": {name: str(node.kind) for name, node in topology.nodes.items()},
             "objectives": [objective.title for objective in self.job.scenario.objectives],
-            "by_hand": list(self.journal.titles),
+            "by_hand": list(self.journal.titles(self.now_ns)),
             "ends": list(map(str, self.ends)),
+            "troubles": list(self.troubles),
             **self.sampler()(),
         }
 
@@ -118,10 +129,95 @@ class Controls:
         title = f"{asked.link} {word} {format_duration(for_ns)}"
         return self._touch(asked.link, asked.direction, an_outage(for_ns, hold=asked.hold), title)
 
+    def play(self, asked: protocol.AskPlay) -> Values:
+        """Play the events of a file from now on; all of it is checked first."""
+        events = playing.read(asked.text, asked.file, self.job)
+        with self._hands:
+            now_ns = self.now_ns
+            events = hands.later(events, now_ns + playing.LEAD_NS)
+            lasting = [event for event in self.journal.played if event.end_ns > now_ns]
+            if problems := list(playing.clashing(events, lasting)):
+                raise InputError.of(problems)
+            self.players.play(events, self._trouble)
+            self.journal.played.extend(events)
+        return {
+            "t_ns": now_ns,
+            "until_ns": max(event.end_ns for event in events),
+            "events": [{"at_ns": event.at, "what": event.title} for event in events],
+        }
+
+    def check(self, asked: protocol.AskCheck) -> Values:
+        """Judge the objectives, and keep what they were judged by."""
+        if self.over:
+            raise RunError(f"the run of {self.job.manifest.name} is over and judged, and its traffic has ended")
+        last_ns = _duration(asked.last) if asked.last else None
+        now_ns = self.now_ns
+        events, _ = self.journal.events(now_ns)
+        touched = self.journal.titles(now_ns)
+        checked = checking.check(
+            self.job,
+            self.lab,
+            self.folder,
+            self.start_ns,
+            last_ns=last_ns,
+            events=events,
+            touched=touched,
+            ends=self.ends,
+        )
+        return {
+            "folder": str(checked.folder),
+            "window_ns": list(checked.window_ns),
+            "objectives": [
+                {
+                    "title": replace(objective, window=None).title,
+                    "value": verdict.measured,
+                    "bound": verdict.bound_text,
+                    "word": checking.words(verdict),
+                    "reason": verdict.reason,
+                }
+                for objective, verdict in zip(self.job.scenario.objectives, checked.verdicts, strict=True)
+            ],
+            "by_hand": list(touched),
+        }
+
+    def save(self, _: protocol.AskSave) -> Values:
+        """Return what was done by hand, as the events of a scenario."""
+        now_ns = self.now_ns
+        events, notes = self.journal.events(now_ns)
+        last_ns = max([now_ns, *(event.end_ns for event in events)])
+        return {
+            "scenario": str(self.folder / FOLDER / "scenario.yaml"),
+            "events": [saved.written(event) for event in events],
+            "notes": list(notes),
+            "lasted_ns": last_ns,
+        }
+
+    def look(self) -> None:
+        """Take note of events that could not be played."""
+        for said in self.players.look():
+            self._trouble(said)
+
+    def _trouble(self, said: str) -> None:
+        self.troubles += (said,)
+
     def inject(self, link: str, direction: Direction | None, event: LinkEvent) -> None:
         """Have the engine change a link. Raises RunError."""
         with self._links:
             self.lab.links.inject(link, direction, event)
+            self._note(link, direction, event)
+
+    def _note(self, link: str, direction: Direction | None, event: LinkEvent) -> None:
+        """Remember what a link was told, and until when."""
+        now_ns = self.now_ns
+        for way in Direction if direction is None else (direction,):
+            told = self._told.setdefault((link, way), {})
+            if isinstance(event, Restore):
+                told.clear()
+                continue
+            until_ns = hands.FOREVER if event.for_ns is None else now_ns + event.for_ns
+            for name in hands.FIELDS:
+                if (value := getattr(event, name)) is not None:
+                    told[name] = (value, until_ns)
 
     def check_link(self, link: str) -> None:
         """Raise InputError where there is no such link."""
@@ -133,9 +229,10 @@ class Controls:
         self.check_link(link)
         direction = None if way == "both" else Direction(way)
         said = title if direction is None else f"{title} ({direction} alone)"
-        self.inject(link, direction, change)
-        now_ns = self.now_ns
-        self.journal.deeds.append(Deed(now_ns, link, direction, change, said))
+        with self._hands:
+            self.inject(link, direction, change)
+            now_ns = self.now_ns
+            self.journal.deeds.append(Deed(now_ns, link, direction, change, said))
         until_ns = now_ns + change.for_ns if isinstance(change, Change) and change.for_ns is not None else None
         return {"did": said, "t_ns": now_ns, "until_ns": until_ns}
 
@@ -169,7 +266,8 @@ class Controls:
 
     def _does(self, link: str, direction: Direction, t_ns: int) -> Values:
         """Return what a direction of a link is told to do at a time, by its schedule and by hand."""
-        by_hand = self.journal.by_hand(link, direction, t_ns)
+        told = self._told.get((link, direction), {}).copy()
+        by_hand = hands.LinkValues(**{name: value for name, (value, until_ns) in told.items() if t_ns < until_ns})
         schedule = self.job.schedules[link]
         base = hands.at(schedule.up if direction is Direction.UP else schedule.down, max(t_ns, 0))
         now = hands.over(base, by_hand)

@@ -67,11 +67,10 @@ class Journal:
     deeds: list[Deed] = field(default_factory=list)
     played: list[Event] = field(default_factory=list)
 
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """What was done, for people, in order of time."""
+    def titles(self, now_ns: int) -> tuple[str, ...]:
+        """Return what was done so far, for people, in order of time."""
         rows = [(deed.at_ns, deed.title) for deed in self.deeds] + [(e.at, e.title) for e in self.played]
-        return tuple(f"{title} at {format_duration(at_ns)}" for at_ns, title in sorted(rows))
+        return tuple(f"{title} at {format_duration(at_ns)}" for at_ns, title in sorted(rows) if at_ns <= now_ns)
 
     def by_hand(self, link: str, direction: Direction, t_ns: int) -> LinkValues:
         """Return what a direction was told by hand for a time."""
@@ -182,7 +181,7 @@ def _changed(event: Event) -> Iterator[str]:
         yield "state"
 
 
-def whole(events: Sequence[Event], by_ns: int) -> tuple[Event, ...]:
+def later(events: Sequence[Event], by_ns: int) -> tuple[Event, ...]:
     """Return events so much later, at whole milliseconds."""
     return tuple(replace(event, at=_whole_ms(event.at + by_ns)) for event in events)
 

@@ -27,6 +27,7 @@ from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
 from testbed.link.native import Spin
 from testbed.run.bringup import Rig, bring_up
+from testbed.run.collect import keep_engine_log
 from testbed.run.guard import carry_on, trace, words
 from testbed.run.inside import hear_the_wish_to_end, tell
 from testbed.run.job import Job, unpack
@@ -89,13 +90,12 @@ class LabInside:
         attend(lab, controls, self._stay.until_ns)
 
     def _end(self, lab: Rig | None) -> None:
-        if lab is not None:
+        if lab is None:
+            shutil.rmtree(self._folder / "link", ignore_errors=True)
+        else:
             lab.links.close()
             lab.close()
-        engine = self._folder / "link"
-        if (log := engine / "linkd.log").exists():
-            shutil.move(log, self._folder / "logs" / "linkd.log")
-        shutil.rmtree(engine, ignore_errors=True)
+            keep_engine_log(self._folder)
 
     def _fail(self, error: Exception) -> None:
         trace(error)
@@ -108,20 +108,28 @@ def _mishap(error: Exception) -> None:
     tell(Note(words(error)))
 
 
-def server(stay: Stay) -> ControlServer:
+def server(stay: Stay, why_not_yet: str = "is coming up") -> ControlServer:
     """Return what answers a lab's control socket; to end the lab is to interrupt this process."""
     listener = socket.socket(fileno=stay.control)
     listener.set_inheritable(False)
     main_thread = threading.main_thread().ident or 0
-    return ControlServer(listener, stay.name, lambda: signal.pthread_kill(main_thread, signal.SIGINT))
+
+    def down() -> None:
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    return ControlServer(listener, f"lab {stay.name} {why_not_yet}", down)
 
 
 def attend(lab: Rig, controls: Controls, until_ns: int | None) -> None:
     """Return when the lab's time is over; meanwhile note the parts that end unasked."""
     roll = Roll(lab.parts, controls.start_ns)
-    while until_ns is None or time.time_ns() < until_ns:
-        controls.note(roll.call(time.time_ns()))
-        time.sleep(_LOOK_S)
+    try:
+        while until_ns is None or time.time_ns() < until_ns:
+            controls.note(roll.call(time.time_ns()))
+            controls.look()
+            time.sleep(_LOOK_S)
+    finally:
+        controls.players.stop()
 
 
 @contextmanager

@@ -43,8 +43,12 @@ def make(
     Raises InputError with every problem found.
     """
     if is_topology(path):
+        topology = load.read(path, Topology)
+        if topology.fleet is not None:
+            found = f"a fleet of {topology.fleet.hubs} hubs, and a lab has one"
+            raise InputError(topology.place.at("fleet"), found, "take a topology without a fleet: hub-two-uplinks")
         written = folder / path.name
-        written.write_text(scenario_of(load.read(path, Topology), _reference(path)), encoding="utf-8")
+        written.write_text(scenario_of(topology, _reference(path)), encoding="utf-8")
         path = written
     scenario = read_scenario(path, changes)
     return plan.make(path, (*changes, *without_course(scenario, for_ns)), chosen)

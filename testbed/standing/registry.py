@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import fcntl
 import getpass
+import math
 import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from testbed.errors import HostError, InputError, did_you_mean
 
 HOME = Path("/run/testbed/labs")
 _FILE, _CONTROL = "lab.json", "control"
+_LOOK_S = 0.05
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -133,10 +136,17 @@ def find(name: str | None, home: Path = HOME) -> StandingLab:
     raise InputError("testbed lab", f"no lab {name!r} stands", did_you_mean(name, names))
 
 
-def wait_for_end(name: str, home: Path = HOME) -> None:
-    """Return when a lab's keeper has let go of its lock; at once where it is gone."""
-    with suppress(FileNotFoundError), _locked(home / name, fcntl.LOCK_SH):
-        pass
+def wait_for_end(name: str, within_s: float = math.inf, home: Path = HOME) -> bool:
+    """Return whether a lab's keeper has let go of its lock within this time; at once where it is gone."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        with suppress(BlockingIOError):
+            with suppress(FileNotFoundError), _locked(home / name, fcntl.LOCK_SH | fcntl.LOCK_NB):
+                pass
+            return True
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(_LOOK_S)
 
 
 def _read(folder: Path) -> StandingLab | None:

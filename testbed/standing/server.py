@@ -25,12 +25,11 @@ Answer = Callable[[Any], Values]
 class ControlServer:
     """Serves ``asks``, name -> (type of its arguments, what answers it), as soon as they are given.
 
-    ``sample`` is what those who watch see; it is told what it saw last. Before ``serve`` everything but ``down`` is
-    refused: the lab is coming up.
+    Before ``serve`` everything but ``down`` is refused with the reason ``why_not_yet``.
     """
 
-    def __init__(self, listener: socket.socket, name: str, down: Callable[[], None]) -> None:
-        self._listener, self._name, self._down = listener, name, down
+    def __init__(self, listener: socket.socket, why_not_yet: str, down: Callable[[], None]) -> None:
+        self._listener, self._why_not_yet, self._down = listener, why_not_yet, down
         self._asks: Mapping[str, tuple[type, Answer]] = {}
         self._sample: Callable[[], Callable[[], Values]] | None = None
 
@@ -81,7 +80,7 @@ class ControlServer:
         if request.ask == "down":
             return {}
         if not self._asks:
-            raise RunError(f"lab {self._name} is coming up")
+            raise RunError(self._why_not_yet)
         if request.ask not in self._asks:
             known = [*self._asks, "down", "watch"]
             raise InputError("control socket", f"unknown ask {request.ask!r}", did_you_mean(request.ask, known))
@@ -94,7 +93,7 @@ class ControlServer:
 
     def _watch(self, connection: socket.socket, request: LabRequest) -> None:
         if self._sample is None:
-            raise RunError(f"lab {self._name} is coming up")
+            raise RunError(self._why_not_yet)
         sample, due_s = self._sample(), time.monotonic()
         while _told(connection, {"id": request.id, "sample": sample()}):
             due_s = max(due_s + EVERY_S, time.monotonic())

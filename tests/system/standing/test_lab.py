@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from testbed.result.store import Result
+from testbed.result.verdict import Outcome
+from testbed.run import plan
 from testbed.standing import registry
 from testbed.standing.client import LabClient
 from testbed.standing.registry import StandingLab
@@ -168,14 +171,124 @@ def test_a_change_that_no_link_takes_is_refused(standing: Standing) -> None:
     assert noted == state(standing)["by_hand"]
 
 
+def test_events_of_a_file_happen_from_now_on(standing: Standing, tmp_path: Path) -> None:
+    """On links and beside them; a file that is not right is refused whole."""
+    file = tmp_path / "events.yaml"
+    file.write_text("events:\n  - {at: 0 s, tenant_errors: 2 s}\n  - {at: 0 s, uplink: lte, mtu: 2 s, size: 80 B}\n")
+    done = standing.command("play", str(file))
+    assert 2 == done.returncode
+    assert "events.yaml:3: packets of 80 B; write 576 B to 1500 B" in done.stderr
+    file.write_text(
+        "events:\n"
+        "  - {at: 0 s, uplink: lte, brownout: 60 s, delay: 40 ms}\n"
+        "  - {at: 0 s, uplink: lte, mtu: 300 s, size: 1400 B}\n"
+    )
+    done = standing.command("play", str(file))
+    assert 0 == done.returncode, done.stderr
+    assert ["lte brownout 60 s (+40 ms)", "lte mtu 300 s (1400 B)"] == [
+        line.partition(" s: ")[2] for line in done.stdout.splitlines()
+    ]
+    played = until(standing, lambda sample: sample["links"]["lte"]["down"]["by_hand"])
+    assert 65_000_000 == played["links"]["lte"]["down"]["delay_ns"]
+    deadline = time.monotonic() + ENDS_S
+    while "mtu 1400" not in (said := standing.command("exec", "modem", "ip", "route", "show", "default").stdout):
+        assert time.monotonic() < deadline, said
+    assert [] == state(standing)["troubles"]
+
+
+def test_a_check_keeps_its_evidence_and_is_no_pass(standing: Standing) -> None:
+    """What holds is said; the result that is kept calls nothing a pass, and says who touched what."""
+    assert 0 == standing.command("outage", "lte", "1s").returncode
+    until(standing, lambda sample: sample["t_ns"] > 3 * 10**9)
+    done = standing.command("check", "--json")
+    checked = json.loads(done.stdout)
+    assert checked["exit_status"] == done.returncode
+    record = Result.load(Path(checked["folder"])).record
+    assert {Outcome.PASS}.isdisjoint(verdict.outcome for verdict in record.verdicts)
+    assert [objective["value"] for objective in checked["objectives"]] == [v.measured for v in record.verdicts]
+    assert any("lte outage 1 s" in said for said in record.touched)
+    assert Result(Path(checked["folder"]), record).evidence.probes("heartbeat").good.any()
+
+
+def test_what_was_done_by_hand_is_a_scenario(standing: Standing, tmp_path: Path) -> None:
+    """It validates, and its timeline has what was done."""
+    assert 0 == standing.command("outage", "starlink", "1s").returncode
+    file = tmp_path / "mine.yaml"
+    done = standing.command("save", str(file))
+    assert 0 == done.returncode, done.stderr
+    titles = [text for _, text in plan.timeline(plan.make(file))]
+    assert "starlink outage 1 s begins" in titles
+
+
 def test_a_killed_keeper_leaves_nothing(tmp_path: Path) -> None:
-    """The kernel ends its sandbox; the next look at the labs removes its entry."""
+    """The kernel ends its sandbox, here while it comes up; the next look at the labs removes its entry."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for network namespaces")
+    before, name = Host.look(), f"dies-{os.getpid()}"
+    command = [sys.executable, "-m", "testbed", "lab", "up", TOPOLOGY, "--name", name, "--json"]
+    up = subprocess.Popen(
+        [*command, "--results", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert up.stdout is not None and up.stderr is not None
+    for line in up.stdout:
+        event = json.loads(line)
+        if "step" == event["event"] and "network" == event["name"] and event["seconds"] is not None:
+            break  # the namespaces are there
+    keeper = registry.find(name).pid
+    os.kill(keeper, signal.SIGKILL)
+    assert 3 == up.wait(), up.stderr.read()
+    up.communicate()
+    assert registry.wait_for_end(name, ENDS_S)
+    assert name not in [entry.name for entry in registry.labs()]
+    assert not (registry.HOME / name).exists()
+    assert {} == left_on_the_host(before)
+
+
+SHORT = """\
+# does it stay?
+topology: hub-two-uplinks
+duration: 2 s
+uplinks:
+  starlink: {fixed: {delay: 20 ms}}
+  lte: {fixed: {delay: 30 ms}}
+hub: {failover: none}
+traffic:
+  heartbeat: {kind: udp-echo, from: client, to: tenant, every: 50 ms}
+fidelity: {late_share: 100 %, late_max: 10 s, away_share: 100 %}
+objectives:
+  - {metric: interruption, of: heartbeat, at_most: 60 s}
+"""
+
+
+def test_a_run_can_be_held(tmp_path: Path) -> None:
+    """Its result is written before anybody gets in; it ends when its lab is ended, and leaves nothing."""
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
     before = Host.look()
-    it = bring_up(f"dies-{os.getpid()}", tmp_path / "results")
-    os.kill(it.entry.pid, signal.SIGKILL)
-    registry.wait_for_end(it.name)
-    assert it.name not in [entry.name for entry in registry.labs()]
-    assert not (registry.HOME / it.name).exists()
+    scenario = tmp_path / f"held-{os.getpid()}.yaml"
+    scenario.write_text(SHORT)
+    command = [sys.executable, "-m", "testbed", "run", str(scenario), "--hold", "--json"]
+    command += ["--results", str(tmp_path / "results")]
+    run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    told = []
+    for line in run.stdout:
+        told.append(json.loads(line))
+        if "standing" == told[-1]["event"]:
+            break
+    else:
+        pytest.fail(f"the run ended: {told[-3:]}")
+    (folder,) = (tmp_path / "results").iterdir()
+    record = Result.load(folder).record
+    assert ("complete", ()) == (record.state, record.touched)
+    (ended,) = [event for event in told if "ended" == event["event"]]
+    it = Standing(told[-1]["name"], tmp_path)
+    assert 6 == it.command("exec", "hub", "sh", "-c", "ip link show wan0 > /dev/null && exit 6").returncode
+    assert 3 == it.command("check").returncode
+    assert 0 == lab("down", it.name).returncode
+    assert ended["exit_status"] == run.wait()
+    run.communicate()
+    left = Result.load(folder).record
+    assert (record.verdicts, record.evidence_sha256) == (left.verdicts, left.evidence_sha256)
+    assert [] == [name for name in left.files if not (folder / name).is_file()]
     assert {} == left_on_the_host(before)

@@ -49,7 +49,7 @@ class FakeRuns:
     dies: bool = False
     jobs: list[Asked] = field(default_factory=list)
 
-    def __call__(self, made: Plan, folder: Path, show: Callable[[Event], None], hold: int | None) -> int:
+    def __call__(self, made: Plan, folder: Path, show: Callable[[Event], None], hold: int | None, stays: object) -> int:
         self.jobs.append(Asked(str(made.path), str(folder), tuple(map(str, made.changes))))
         show(Step("network", 1.0))
         name = made.name

@@ -169,6 +169,7 @@ def test_a_recording_that_was_not_fetched_is_a_skip(
             ("--testbed-link", "simulated"),
             "*--testbed-link simulated is not supported; supported: native, netem",
         ),
+        (("--testbed-hold", "fail"), "*--testbed-hold waits for somebody at a terminal; give -s, and start it at one*"),
         (("--testbed-tenant", "azure"), "*--testbed-tenant azure is not supported; supported: azurite"),
         (
             ("--testbed-bench", "shelv"),

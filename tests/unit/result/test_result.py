@@ -180,7 +180,7 @@ def test_every_key_is_documented_and_every_documented_key_written():
     ends, mishaps = (End("linkd", EVERYTHING, 8 * S, "exit status 1"),), (Mishap("the figure", "no font"),)
     full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps,
                   met={"seed": "7"}, under_test={"hub": "ab"},
-                  unknown={"logs": "closed"})  # fmt: skip
+                  unknown={"logs": "closed"}, touched=("lte outage 10 s at 3 s",))  # fmt: skip
     written = set(_keys(json.loads(json.dumps(to_json(full)))))
 
     assert written == documented - {"fidelity"}

@@ -85,8 +85,9 @@ def test_what_a_killed_keeper_leaves_is_removed(tmp_path: Path) -> None:
     assert keeper.stdout and "held\n" == keeper.stdout.readline()
     assert ["dead"] == [entry.name for entry in registry.labs(tmp_path)]
 
+    assert not registry.wait_for_end("dead", 0.1, tmp_path)
     keeper.send_signal(signal.SIGKILL)
-    registry.wait_for_end("dead", tmp_path)
+    assert registry.wait_for_end("dead", 60, tmp_path)
     keeper.communicate()
 
     assert [] == registry.labs(tmp_path)

@@ -27,7 +27,7 @@ def entry(tmp_path: Path) -> Iterator[Served]:
     down = threading.Event()
     with registry.claimed("lab", exactly=True, home=tmp_path) as claim:
         found = StandingLab("lab", "smoke", "/", "amina", 1, 1)
-        server = ControlServer(claim.listener, "lab", down.set)
+        server = ControlServer(claim.listener, "lab lab is coming up", down.set)
         server.start()
         yield found, server, down
 

@@ -1,0 +1,70 @@
+"""A run that is held: when it is judged and its result is written, its lab stays as it was, to be looked into.
+
+``python -m testbed.standing.held`` is testbed.run.inside with that at its end. What is done by hand then is not in
+the result any more.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from testbed.lab.bench import Chosen
+from testbed.lab.lender import Lender
+from testbed.result.record import Record
+from testbed.run.bringup import Rig
+from testbed.run.inside import Run, hear_the_wish_to_end, tell, word_of
+from testbed.run.job import Job, unpack
+from testbed.run.placement import Placement, Stay
+from testbed.run.progress import Standing
+from testbed.standing.controls import Controls
+from testbed.standing.inside import attend, server
+
+MOST_NS = 2 * 3600 * 10**9
+"""A lab that is held ends by itself after this time: nobody may be there."""
+
+
+class _Held:
+    def __init__(self, job: Job, folder: Path, stay: Stay) -> None:
+        self._job, self._folder, self._stay = job, folder, stay
+        self._server = server(stay, "belongs to a run that goes on")
+        self._server.start()
+
+    def __call__(self, lab: Rig, record: Record) -> None:
+        """Let a lab stand where its run ended as is to be looked into, until somebody ends it."""
+        if record.started_ns is None or (self._stay.outcomes and word_of(record) not in self._stay.outcomes):
+            return
+        lab.probes.clear()  # the traffic is over, and its programs have ended
+        until_ns = time.time_ns() + MOST_NS
+        controls = Controls(
+            self._stay.name, self._job, lab, self._folder, record.started_ns, until_ns, over=True
+        )
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._server.serve(controls.asks(), controls.sampler)
+            tell(Standing(self._stay.name, until_ns))
+            attend(lab, controls, until_ns)
+        except KeyboardInterrupt:
+            pass
+
+
+def main() -> int:
+    """Play the job that standard input names, and hold its lab."""
+    placement = msgspec.json.decode(sys.stdin.readline(), type=Placement)
+    hear_the_wish_to_end()
+    if placement.stay is None:
+        return os.EX_USAGE
+    folder = Path(placement.folder)
+    lender = Lender(placement.lender, folder / "logs/lender.log") if placement.lender is not None else None
+    chosen = Chosen(Path(placement.bench), placement.hub) if placement.bench else None
+    job = unpack(folder, chosen)
+    return Run(job, placement, lender, _Held(job, folder, placement.stay)).execute()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
