@@ -24,11 +24,10 @@ find var/log -xdev -type f -delete 2> /dev/null || :
 for folder in dev/shm run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
 mkdir -p dev/testbed
 mount -t tmpfs tmpfs dev/testbed
-mkdir dev/testbed/old dev/testbed/out
+mkdir dev/testbed/old dev/testbed/out dev/testbed/run
 mount -t hostfs none dev/testbed/out -o sync,"$shared/out"
 cp "$shared"/given/* dev/testbed/
-mkdir -p ".$FOLDER"
-mount -t hostfs none ".$FOLDER" -o "$FOLDER"
+mount -t hostfs none dev/testbed/run -o "$FOLDER"
 pivot_root . dev/testbed/old
 cd "$ROOT"
 ip link set lo up

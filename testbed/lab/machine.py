@@ -7,6 +7,8 @@ each system call takes 1 us, so that whoever looks at the clock in a loop sees i
 
 from __future__ import annotations
 
+import compileall
+import ctypes
 import os
 import shlex
 import shutil
@@ -29,6 +31,12 @@ START_NS = 1_767_600_000 * 10**9
 GIVEN = Path("/dev/testbed")
 """Where the machine has the files that were given to it."""
 
+FOLDER = GIVEN / "run"
+"""Where it has the run's folder: however that is called, what the machine does is the same."""
+
+SETTLED_NS = START_NS + 2 * 10**9
+"""When its lab begins to come up, however much of the host's it had to read before."""
+
 _STATE = Path("/var/lib/nginx")
 """What nginx left on the host; where that may not be read, a hub's cache would fail, and not for the hub's sake."""
 
@@ -36,6 +44,7 @@ _INIT = Path(__file__).with_name("machine-init.sh")
 _MEMORY = "3G"  # at most: what is not touched is not taken from the host
 _HERE = "/proc/self/cwd"  # of the host: where the kernel's process was started
 _LOOK_S = 0.1
+_ABSOLUTE = 1  # TIMER_ABSTIME
 _SHARED = "/dev/shm"
 _WARDEN = 'read -r _; until rm -rf -- "$1"; do sleep 0.1; done'
 """Waits for the end of who started it, however it comes; the machine may still be writing then."""
@@ -52,6 +61,16 @@ def fault_of_host() -> str:
     if hidden:
         return f"{hidden[0]} is not yours to read, and the hub's nginx writes there: start it as root"
     return ""
+
+
+def settle() -> None:
+    """Wait until SETTLED_NS, to the nanosecond; called in a machine."""
+    until = _Timespec(*divmod(SETTLED_NS, 10**9))
+    ctypes.CDLL(None).clock_nanosleep(time.CLOCK_REALTIME, _ABSOLUTE, ctypes.byref(until), None)
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
 
 
 class Machine:
@@ -89,13 +108,15 @@ class Machine:
 def running(
     command: Sequence[str], folder: Path, log: BinaryIO, seed: int, files: Mapping[str, bytes]
 ) -> Iterator[Machine]:
-    """Start a machine that executes ``command`` as root and may write into ``folder`` alone; end it at the end.
+    """Start a machine that executes ``command`` as root and may write into ``folder`` alone, its FOLDER; end it after.
 
     Its console goes to ``log``. All randomness in it follows from ``seed``. ``files`` are given to it, in
     GIVEN. Raises HostError where this host has no such machine.
     """
     if fault := fault_of_host():
         raise HostError(fault)
+    for code in (paths.ROOT / "testbed", paths.PLAYBOOKS):  # whether it is compiled would change what the machine does
+        compileall.compile_dir(code, quiet=2)
     with own_folder() as shared:
         shutil.copyfile(_INIT, shared / "init")
         (shared / "out").mkdir()

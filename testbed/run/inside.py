@@ -24,7 +24,7 @@ import msgspec
 from testbed import paths, plots, report
 from testbed.errors import HostError
 from testbed.faults.player import FaultPlayer
-from testbed.lab import cores
+from testbed.lab import cores, machine
 from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
@@ -38,6 +38,7 @@ from testbed.model.bench import VIRTUAL
 from testbed.model.facts import Facts
 from testbed.result import junit, provenance
 from testbed.result.digest import evidence_sha256
+from testbed.result.provenance import Versions
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
@@ -75,7 +76,7 @@ class Run:
         self._lab: Rig | None = None
         self._core, self._time = placement.core, placement.time
         folder = self._folder
-        self._writer = ResultWriter(folder, record_of(job, self._time))
+        self._writer = ResultWriter(folder, record_of(job, self._time, placement.versions))
         self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
         self._error = ""
@@ -105,6 +106,8 @@ class Run:
         return self._writer.record.exit_status
 
     def _measure(self) -> None:
+        if self._time == times.VIRTUAL:
+            machine.settle()
         for note in notes.of_files(self._job.scenario, self._job.topology):
             tell(Note(note))
         self._keep_schedules()
@@ -221,8 +224,9 @@ class Run:
         self._writer.keep("schedule", schedule_table(self._job.schedules, self._job.scenario.duration))
 
 
-def record_of(job: Job, time_played: str) -> Record:
-    """Return the record of a job that begins to be played now, in real or virtual time."""
+def record_of(job: Job, time_played: str, found: Versions | None = None) -> Record:
+    """Return the record of a job that begins to be played now, in real or virtual time; ``found`` is what runs, where
+    that was looked up before."""
     return Record(
         scenario=job.manifest.name,
         question=job.manifest.question,
@@ -230,7 +234,7 @@ def record_of(job: Job, time_played: str) -> Record:
         seed=job.scenario.seed,
         facts=Facts.of(job.scenario, job.topology),
         inputs=job.manifest.inputs,
-        versions=provenance.versions(paths.ROOT),
+        versions=found or provenance.versions(paths.ROOT),
         host=provenance.host(),
         created_ns=time.time_ns(),
         changes=job.manifest.changes,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from testbed.lab import bench, cores, lender, machine, sandbox
 from testbed.lab.bench import Chosen
 from testbed.link.backends import BACKENDS
 from testbed.model import times
+from testbed.result import provenance
 from testbed.run import job, owner, progress
 from testbed.run.guard import carry_on
 from testbed.run.placement import END, Placement, Stay
@@ -131,14 +132,16 @@ def play(
 def play_virtually(folder: Path, seed: int, show: Callable[[Event], None]) -> int:
     """Play the job that lies in ``folder`` in virtual time; ``seed`` is that of all randomness. See ``run``."""
     log_path = folder / "logs" / "run.log"
-    placement = msgspec.json.encode(Placement(str(folder), time=times.VIRTUAL))
+    # Looked up here: how many files git reads would be a part of what the machine does, and of its time.
+    found = provenance.versions(paths.ROOT)
+    placement = msgspec.json.encode(Placement(str(machine.FOLDER), time=times.VIRTUAL, versions=found))
     command = [*_command(_PROGRAM), str(machine.GIVEN / "placement")]
     try:
         with (
             log_path.open("wb") as log,
             machine.running(command, folder, log, seed, {"placement": placement}) as inside,
         ):
-            status = _follow(inside, show)
+            status = _follow(inside, lambda event: show(_from_outside(event, folder)))
     finally:
         owner.give(folder)
     return _told(status, log_path)
@@ -146,6 +149,11 @@ def play_virtually(folder: Path, seed: int, show: Callable[[Event], None]) -> in
 
 def _command(program: str) -> tuple[str, ...]:
     return (sys.executable, "-m", program)
+
+
+def _from_outside(event: Event, folder: Path) -> Event:
+    """Return an event of a machine with the run's folder as it is called here."""
+    return replace(event, folder=paths.shown(folder)) if isinstance(event, Ended) else event
 
 
 def _told(status: int | None, log_path: Path) -> int:

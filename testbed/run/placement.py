@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from testbed.model.times import REAL
+from testbed.result.provenance import Versions
 
 END = "end"
 """The line that asks a run, on its standard input, to end and to write what it has."""
@@ -25,7 +26,8 @@ class Stay:
 class Placement:
     """The run's ``folder``, which holds its job; the link engine's own ``core``; where the hub is not virtual, the file
     of the host's ``bench``, the name of its ``hub``, and the socket of the ``lender`` to ask for its NICs; whether
-    its ``time`` is REAL or VIRTUAL; of a lab that stands, the ``stay``."""
+    its ``time`` is REAL or VIRTUAL; of a lab that stands, the ``stay``; in virtual time the ``versions`` of what runs,
+    which the host has looked up."""
 
     folder: str
     core: int | None = None
@@ -34,3 +36,4 @@ class Placement:
     lender: int | None = None
     time: str = REAL
     stay: Stay | None = None
+    versions: Versions | None = None

@@ -39,6 +39,20 @@ with machine.own_folder() as folder:
     print(folder, flush=True)
     signal.pause()
 """
+WAITS_BY_RDTSC = """\
+#include <stdio.h>
+#include <x86intrin.h>
+
+int main(void)
+{
+	unsigned long long began = __rdtsc();
+
+	while (__rdtsc() < began + 1000000)
+		;
+	puts("over");
+	return 0;
+}
+"""
 ENDS_S = 900.0  # of a host's time, which is nobody's promise
 
 
@@ -66,6 +80,13 @@ def test_a_run_in_virtual_time_is_complete_and_says_so(result: Result) -> None:
     assert 64 == len(record.evidence_sha256)
 
 
+def test_its_lab_comes_up_at_an_instant_of_its_own(result: Result) -> None:
+    """Whatever the machine had to read of the host before: the rest is the same to the nanosecond each time."""
+    first = next(iter(result.record.steps))
+
+    assert machine.SETTLED_NS <= first.began_ns < machine.SETTLED_NS + 1_000_000
+
+
 def test_a_heartbeat_over_30_ms_each_way_takes_60(result: Result) -> None:
     """Each of the answers, within half a millisecond for the calls into the kernel on its way."""
     rtt = result.evidence.samples["heartbeat"].column("rtt_ns")
@@ -73,6 +94,19 @@ def test_a_heartbeat_over_30_ms_each_way_takes_60(result: Result) -> None:
     assert 0 == rtt.null_count
     assert 60_000_000 <= pc.min(rtt).as_py()
     assert pc.max(rtt).as_py() < 60_500_000
+
+
+def test_who_waits_by_the_processors_clock_alone_sees_it_move(tmp_path: Path) -> None:
+    """A millisecond of looks at rdtsc, and no call into the kernel, comes to its end."""
+    if fault := machine.fault_of_host():
+        pytest.skip(fault)
+    (tmp_path / "waits.c").write_text(WAITS_BY_RDTSC)
+    subprocess.run(["cc", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
+    with (
+        (tmp_path / "console").open("wb") as log,
+        machine.running([str(tmp_path / "waits")], tmp_path, log, 7, {"nothing": b""}) as running,
+    ):
+        assert [b"over"] == list(running.lines())
 
 
 def test_a_run_that_is_killed_leaves_nothing_in_memory() -> None:

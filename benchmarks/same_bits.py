@@ -1,0 +1,86 @@
+"""`python -m benchmarks.same_bits [SCENARIO]`: is a run in virtual time the same to the bit, whatever the host does?
+
+Plays the scenario a number of times on the host as it is, and as often beside loops that take what processor time
+they get; prints each run's hash and what it took; results/bench-same-bits.json. No root; minutes a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testbed import paths
+from testbed.model import times
+from testbed.result.store import Result
+
+_BUSY = f"import time\nwhile time.monotonic() < {time.monotonic() + 7200}: pass"
+
+
+@contextmanager
+def busy(loops: int) -> Iterator[None]:
+    """Keep the processors busy, for two hours at most."""
+    running = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(loops)]
+    try:
+        yield
+    finally:
+        for loop in running:
+            loop.kill()
+            loop.wait()
+
+
+def played(scenario: str, folder: Path) -> dict[str, object]:
+    """Play a scenario in virtual time; return its hash and outcome, the wall and processor time it took, the load."""
+    began_s, before_s = time.monotonic(), _processor_s()
+    command = [sys.executable, "-m", "testbed", "run", scenario, "--time", times.VIRTUAL, "--results", str(folder)]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    found = sorted(folder.glob("*/result.json"))
+    if not found:
+        raise SystemExit(done.stdout + done.stderr)
+    record = Result.load(found[-1].parent).record
+    return {
+        "sha256": record.evidence_sha256,
+        "exit_status": done.returncode,
+        "wall_s": round(time.monotonic() - began_s, 1),
+        "processor_s": round(_processor_s() - before_s, 1),
+        "load": os.getloadavg()[0],
+    }
+
+
+def _processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> int:
+    """Play, print, compare; 1 where there is more than one hash."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.same_bits", description=__doc__)
+    parser.add_argument("scenario", nargs="?", default="smoke")
+    parser.add_argument("--runs", type=int, default=10, metavar="N", help="of each kind (default: 10)")
+    parser.add_argument("--loops", type=int, default=16, metavar="N", help="beside the second kind (default: 16)")
+    args = parser.parse_args()
+    rows = []
+    for loops in (0, args.loops):
+        with busy(loops):
+            for _ in range(args.runs):
+                with tempfile.TemporaryDirectory() as folder:
+                    row = {"loops": loops, **played(args.scenario, Path(folder))}
+                rows.append(row)
+                print(*(f"{key} {value}" for key, value in row.items()), sep="  ", flush=True)
+    hashes = {row["sha256"] for row in rows}
+    print(f"{len(rows)} runs of {args.scenario}: {len(hashes)} hash{'es' if len(hashes) > 1 else ''}")
+    paths.RESULTS.mkdir(exist_ok=True)
+    (paths.RESULTS / "bench-same-bits.json").write_text(json.dumps(rows, indent=1) + "\n")
+    return int(len(hashes) > 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
