@@ -10,11 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from testbed import paths
+from testbed import paths, units
 from testbed.cli import options as cli_options
 from testbed.cli import screen
+from testbed.errors import InputError
+from testbed.metrics.fleet import month as estimate
+from testbed.model.data_plan import DataPlan
 from testbed.model.scenario import question
 from testbed.plots import fleet as drawing
+from testbed.result import usage
 from testbed.result.fleet_verdict import FleetVerdict, judge
 from testbed.result.verdict import Outcome
 from testbed.run import fleet as fleets
@@ -42,8 +46,28 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     play.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value for this time")
     play.add_argument("--mutated", action="store_true", help="play its mutation: the objectives it names must fail")
     play.add_argument("-o", "--output", type=Path, metavar="FILE", help="draw how the hubs fared (PNG, SVG, PDF)")
+    play.add_argument("--usage", type=Path, metavar="FILE", help="write each uplink's bytes, for 'fleet bill' (CSV)")
     play.add_argument("--json", action="store_true", help="print JSON")
     play.set_defaults(func=_play)
+    bill = actions.add_parser(
+        "bill",
+        help="a month's bill from sampled days",
+        description="Estimate what the uplinks of a fleet cost in a month, with the error that the sampled days leave. "
+        "A file is a day; a shorter time is taken to go on all day.",
+        epilog="example: testbed fleet bill mon.csv sat.csv --uplink lte --bucket '50 GB' --price '10 USD' "
+        "--overage '0.16 USD/GB'",
+    )
+    bill.add_argument("usage", nargs="+", type=Path, metavar="FILE", help="of 'testbed fleet play NAME --usage FILE'")
+    bill.add_argument("--uplink", required=True, help="whose bytes are paid for")
+    bill.add_argument("--price", required=True, metavar="USD", help="of a bucket, such as '10 USD'")
+    bill.add_argument("--bucket", default="0 B", metavar="SIZE", help="what it holds; left out: all you can use")
+    beyond = bill.add_mutually_exclusive_group()
+    beyond.add_argument("--overage", metavar="PRICE", help="of what goes beyond, such as '0.16 USD/GB'")
+    beyond.add_argument("--throttle", metavar="RATE", help="of what goes beyond; with neither: another bucket")
+    bill.add_argument("--valid", type=int, default=30, metavar="DAYS", help="until a bucket expires (30)")
+    bill.add_argument("--days", type=int, default=30, metavar="DAYS", help="of the month (30)")
+    bill.add_argument("--json", action="store_true", help="print JSON")
+    bill.set_defaults(func=_bill)
     listing = actions.add_parser("list", help="every fleet's scenario with its question")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(func=_list)
@@ -72,6 +96,8 @@ def _play(options: argparse.Namespace) -> int:
     took = time.monotonic() - began
     evidence = fleets.evidence(plan, tallies)
     verdicts = judge(evidence, plan.scenario.objectives)
+    if options.usage:
+        usage.write(options.usage, fleets.usage(plan, tallies))
     if options.output:
         drawing.save(options.output, path.stem, plan.scenario, evidence, verdicts)
     if options.json:
@@ -86,6 +112,34 @@ def _play(options: argparse.Namespace) -> int:
         if options.output:
             console.print(f"\n{paths.shown(options.output.resolve())}", markup=False)
     return max((_STATUS[verdict.outcome] for verdict in verdicts), key=(0, 3, 1).index)
+
+
+def _bill(options: argparse.Namespace) -> int:
+    try:
+        plan = DataPlan(
+            bucket=units.parse_size(options.bucket),
+            price_usd=units.parse_money(options.price),
+            valid_days=options.valid,
+            overage=units.parse_price(options.overage) if options.overage else None,
+            throttle_bps=units.parse_rate(options.throttle) if options.throttle else 0,
+        )
+        names, used = usage.by_day([usage.read(path) for path in options.usage], options.uplink)
+        month = estimate.month(used, names, plan, options.days)
+    except ValueError as error:
+        raise InputError("fleet bill", str(error)) from error
+    if options.json:
+        print(screen.as_json(asdict(month)))
+        return 0
+    dearest = max(month.hubs, key=lambda name: month.hubs[name])
+    console = Console(highlight=False, soft_wrap=True)
+    known = month.usd.error is not None
+    within = f"± {units.format_money(month.usd.error or 0)}; 95 %" if known else "one day tells nothing of the others"
+    off = "" if month.bytes.error is None else f" ± {units.format_size(month.bytes.error)}"
+    console.print(f"{len(names)} hubs, {options.uplink}: {month.days} days from {month.sampled} sampled", markup=False)
+    console.print(f"  bytes    {units.format_size(month.bytes.value)}{off}", markup=False)
+    console.print(f"  fleet    {units.format_money(month.usd.value)} ({within})", markup=False)
+    console.print(f"  dearest  {dearest}, {units.format_money(month.hubs[dearest])}", markup=False)
+    return 0
 
 
 def _print(console: Console, verdicts: list[FleetVerdict]) -> None:

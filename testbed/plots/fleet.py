@@ -36,17 +36,17 @@ def draw(name: str, scenario: FleetScenario, evidence: FleetEvidence, verdicts: 
             over_time.axvspan(event.at / 1e9, event.end_ns / 1e9, color=style.GREY, alpha=0.15, lw=0)
         over_time.set_ylabel(f"{load}\nkbit/s a hub")
         over_time.set_xlim(0, len(kbit))
-        over_time.set_ylim(bottom=0)
+        over_time.set_ylim(0, 1.05 * max(float(high.max()), 1e-3))
         shares = np.sort(kbit.mean(axis=0))
         spread.step(shares, (np.arange(len(shares)) + 1) / len(shares) * 100, where="post", color="black", lw=1.2)
         spread.set_ylim(0, 100)
-        spread.set_xlim(left=0)
+        spread.set_xlim(0, 1.05 * max(float(shares.max()), 1e-3))
         spread.set_ylabel("% of hubs, at most")
-    grid[0][0].legend(loc="upper right", frameon=False, fontsize=7)
+    grid[0][0].legend(loc="lower right", frameon=False, fontsize=7)
     grid[-1][0].set_xlabel(f"s since the start, mean of the last {SMOOTHED} s; grey: outage")
     grid[-1][1].set_xlabel("kbit/s, mean of the run")
     passed = sum(verdict.outcome == "pass" for verdict in verdicts)
-    plays = ", ".join(f"{link.name} {link.trace or 'fixed'}" for link in scenario.uplinks.values())
+    plays = ", ".join(f"{link.name}: {link.trace or 'fixed'}" for link in scenario.uplinks.values())
     figure.suptitle(
         f"{name} on {scenario.topology}: {len(evidence.hubs)} light hubs, {plays}, seed {scenario.seed}; "
         f"{passed} of {len(verdicts)} objectives hold",

@@ -30,6 +30,7 @@ from testbed.model.fleet_scenario import Beats, Fetches, FleetEvent, FleetScenar
 from testbed.model.link import LinkSchedule, QueueLimit
 from testbed.model.scenario import question
 from testbed.model.topology import Topology
+from testbed.result.usage import UsageRow
 from testbed.run import plan as plans
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
@@ -201,6 +202,17 @@ def _stream(stream: Beats | Flood | Fetches) -> LightStream:
         return LightStream(LoadKind.FETCH, stream.think, dscp=stream.tier.dscp)
     kind = LoadKind.BEAT if isinstance(stream, Beats) else LoadKind.FLOW
     return LightStream(kind, stream.every, stream.size, stream.tier.dscp)
+
+
+def usage(plan: FleetPlan, tallies: Tallies) -> list[UsageRow]:
+    """Return what every uplink carried, as its link counted: up what entered it, down what left it."""
+    return [
+        UsageRow(
+            hub.name, name, plan.scenario.duration, int(tallies.into[i, k, 0]), int(tallies.out_of[i, k, 1])
+        )
+        for i, hub in enumerate(plan.hubs)
+        for k, name in enumerate(plan.topology.uplinks)
+    ]  # fmt: skip
 
 
 def evidence(plan: FleetPlan, tallies: Tallies) -> FleetEvidence:
