@@ -36,10 +36,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from testbed.lab import lender
 with lender.lending(["{NIC}"], Path(sys.argv[1])) as fd:
-    node = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", "echo; exec sleep 60"],
+    node = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", "echo; exec sleep 300"],
                             stdout=subprocess.PIPE)
     node.stdout.readline()
-    lender.Lender(fd).lend("{NIC}", node.pid, "lan0")
+    ours = lender.Lender(fd)  # as long as it is there; the lender takes its end for the run's
+    ours.lend("{NIC}", node.pid, "lan0")
     print("lent", flush=True)
     node.wait()
 """
@@ -141,9 +142,11 @@ def test_a_nic_comes_back_when_the_run_is_killed(nic: str, tmp_path: Path) -> No
     before = nics()
     command = [sys.executable, "-c", BORROWER, str(tmp_path / "log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout and "lent\n" == run.stdout.readline()
-        assert nic not in nics()
-        run.kill()
+        try:
+            assert run.stdout and "lent\n" == run.stdout.readline()
+            assert nic not in nics()
+        finally:
+            run.kill()
     deadline = time.monotonic() + ENDS_S
     while (after := nics()) != before and time.monotonic() < deadline:
         time.sleep(0.1)
