@@ -17,7 +17,7 @@ ROOT_ENV = env "PATH=$(CURDIR)/$(BIN):$$PATH" "TESTBED_TRACES=$$TESTBED_TRACES" 
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo) $(ROOT_ENV)
 # Tests start daemons in namespaces; in a sandbox of their own these end with them.
 SANDBOX = setpriv --pdeathsig KILL -- unshare --net --pid --mount --ipc --uts --fork --kill-child=KILL --mount-proc -- \
-	tini -- sh -euc 'ip link set lo up; mount -t tmpfs -o mode=0755 tmpfs /run; TESTBED_SANDBOX=1 exec "$$@"' sh
+	tini -- sh -euc 'ip link set lo up; mount -t tmpfs -o mode=0755 tmpfs /run; mount -t tmpfs -o mode=1777 tmpfs /dev/shm; TESTBED_SANDBOX=1 exec "$$@"' sh
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -66,6 +66,9 @@ test-scenario: root setup ## the scenarios tagged ci, from end to end
 suite: root setup ## every scenario
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 scenarios
 
+kill-matrix: root setup ## end each process of a run in each phase, by each signal; about two hours
+	$(AS_ROOT) $(SANDBOX) $(BIN)/python -m tests.system.run.kill_matrix
+
 mutations: root setup ## every scenario with what must break it
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 --testbed-mutated scenarios
 
@@ -113,4 +116,4 @@ $(REPORT)/.installed: testbed/report/package.json testbed/report/package-lock.js
 	@sh setup/report.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench traces clean core root
+.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench kill-matrix traces clean core root

@@ -57,6 +57,7 @@ from testbed.units import format_duration, format_share
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
 _STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth telling
 _TICK_S = 0.5
+UNKNOWN = 3  # the exit status of a run that cannot tell
 _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is over
 
 
@@ -92,10 +93,15 @@ class Run:
                 state = State.COMPLETE
         except KeyboardInterrupt:
             state, self._error = State.INTERRUPTED, "interrupted"
-        with self._account.guard("the devices' logs"):
-            keep_logs(self._folder / "logs")
-        self._writer.finish(state, time.time_ns(), self._error)
-        self._report()
+        kept = False
+        with carry_on(self._not_kept):
+            with self._account.guard("the devices' logs"):
+                keep_logs(self._folder / "logs")
+            self._writer.finish(state, time.time_ns(), self._error)
+            self._report()
+            kept = True
+        if not kept:
+            return UNKNOWN
         if self._held is not None and self._lab is not None:
             if state is State.COMPLETE:
                 self._held(self._lab, self._writer.record)
@@ -126,7 +132,8 @@ class Run:
                 with self._step("scenario"):
                     self._play(lab)
             finally:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # what follows is what the wish to end asks for
+                for wish in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(wish, signal.SIG_IGN)  # what follows is what the wish to end asks for
         finally:
             with self._step("samples"):
                 collect(lab, self._job, self._account, self._stolen_share, stays=self._held is not None)
@@ -172,6 +179,11 @@ class Run:
         trace(error)
         self._error = words(error)
         tell(Note(self._error, error=True))
+
+    def _not_kept(self, error: Exception) -> None:
+        """Say what the result cannot, as on a full disk: what it says is of the last step that could be written."""
+        tell(Note(f"{self._error or 'the run is over'}; its result could not be kept: {words(error)}", error=True))
+        tell(Ended(folder=paths.shown(self._folder), state=str(State.FAILED), exit_status=UNKNOWN))
 
     def _judge(self) -> None:
         record = self._writer.record
@@ -305,6 +317,7 @@ def hear_the_wish_to_end() -> None:
 
 def main() -> int:
     """Play the job that a file, or standard input, names."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager ends all alike
     told = Path(sys.argv[1]).read_bytes() if sys.argv[1:] else sys.stdin.readline()
     placement = msgspec.json.decode(told, type=Placement)
     hear_the_wish_to_end()

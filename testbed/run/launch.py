@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,11 +92,16 @@ def run(
     ``hold`` is the lock of the bench's hub (testbed.lab.hold), where the hub is not virtual; ``standing`` says how the
     lab stays when the scenario is over.
 
-    A first Ctrl-C ends the run politely: it writes what it has. A second one ends it at once.
+    A first Ctrl-C, or SIGTERM, ends the run politely: it writes what it has. A second one ends it at once.
     Raises HostError where a sandbox cannot be made, RunError where the run died without a word. What
     ``show`` raises is raised when the run is over: its evidence does not depend on who looks on.
     """
-    job.pack(made, folder)
+    try:
+        job.pack(made, folder)
+    except OSError as error:
+        raise HostError(
+            f"{folder} cannot be written ({error.strerror}); make room, or choose another --results"
+        ) from error
     if made.time == times.VIRTUAL:
         return play_virtually(folder, made.scenario.seed, show)
     return play(folder, made.chosen, show, hold, standing)
@@ -196,6 +202,20 @@ class _Sandbox:
         self._process.kill()
 
 
+@contextmanager
+def _term_as_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM, which a service manager or a CI runner sends, for a Ctrl-C; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@_term_as_ctrl_c()
 def _follow(inside: Inside, show: Callable[[Event], None]) -> int | None:
     audience = _Audience(show)
     try:

@@ -18,7 +18,8 @@ from testbed.result.record import State
 from testbed.result.store import Result
 from tests.system.bench.conftest import Hardware, nics
 from tests.system.conftest import ByTheClock
-from tests.system.run.conftest import ENDS_S, SCENARIO, Testbed, on_a_calm_host, stolen_in, until
+from tests.system.run.conftest import SCENARIO, Testbed, on_a_calm_host, stolen_in, until
+from tests.system.run.host import ENDS_S
 
 
 @pytest.fixture(scope="module")

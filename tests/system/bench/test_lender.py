@@ -17,7 +17,7 @@ from testbed.errors import HostError, RunError
 from testbed.lab import lender
 from testbed.lab.lender import Lender
 from tests.system.bench.conftest import nics
-from tests.system.run.conftest import ENDS_S
+from tests.system.run.host import ENDS_S
 
 NIC = "nicL"
 SETTINGS = (

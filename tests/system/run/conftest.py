@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,80 +16,12 @@ import pytest
 from testbed import paths
 from testbed.result.record import Record
 from tests.system.conftest import BUSY
+from tests.system.run.host import Host, settled
 
 SCENARIO = paths.SCENARIOS / "smoke.yaml"
-ENDS_S = 60.0
 TRIES = 3
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Host:
-    """What a run could leave on the host."""
-
-    links: frozenset[str]
-    mounts: str
-    namespaces: frozenset[str]
-    firewall: str
-    processes: frozenset[str]
-
-    @classmethod
-    def look(cls) -> Host:
-        """Return the host's state as it is now."""
-        return cls(
-            links=frozenset(os.listdir("/sys/class/net")),
-            mounts=Path("/proc/self/mounts").read_text(),
-            namespaces=frozenset(_namespaces()),
-            firewall=_said("nft", "list", "ruleset"),
-            processes=frozenset(_ours()),
-        )
-
-    def left(self, later: Host) -> dict[str, Any]:
-        """Return what is different later; of processes and namespaces what came, as those before may be ending."""
-        return {
-            "links": later.links ^ self.links,
-            "mounts": set(later.mounts.splitlines()) ^ set(self.mounts.splitlines()),
-            "namespaces": later.namespaces - self.namespaces,
-            "firewall": set(later.firewall.splitlines()) ^ set(self.firewall.splitlines()),
-            "processes": later.processes - self.processes,
-        }
-
-
-def _said(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
-def _namespaces() -> Iterator[str]:
-    for process in Path("/proc").glob("[0-9]*"):
-        for kind in ("net", "mnt", "pid"):
-            try:
-                yield os.readlink(process / "ns" / kind)
-            except OSError:
-                continue  # it ended meanwhile, or is the kernel's
-
-
-def _ours() -> Iterator[str]:
-    """Yield the command lines of processes such as a run starts."""
-    names = (
-        "linkd",
-        "anchor",
-        "irtt",
-        "nginx",
-        "keepalived",
-        "dnsmasq",
-        "udhcpc",
-        "azurite",
-        "mininet:",
-        "tini",
-    )
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_text().replace("\0", " ")
-        except OSError:
-            continue
-        if any(name in line for name in names):
-            yield f"{process.name} {line}"
 
 
 @dataclass
@@ -162,7 +93,5 @@ def untouched_host() -> Iterator[None]:
         pytest.skip("needs root for network namespaces")
     before = Host.look()
     yield
-    deadline = time.monotonic() + ENDS_S
-    while any((left := before.left(Host.look())).values()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    left = before.left(settled(before))
     assert {} == {what: these for what, these in left.items() if these}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from testbed.result.record import Record, State
 from testbed.result.store import Result
 from testbed.result.verdict import Outcome
 from tests.system.run.conftest import Testbed, events, until
+from tests.system.run.processes import named
 
 SCENARIO = """\
 # does a dead part show?
@@ -56,23 +57,6 @@ objectives:
   - {metric: packets_lost, of: heartbeat, at_most: 100000}
 """
 """Traffic of every kind, and every event that ends a part on purpose."""
-
-
-def below(pid: int) -> Iterator[int]:
-    """Yield the processes that descend from one."""
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            yield child
-            yield from below(child)
-
-
-def named(pid: int, words: str, node: str = "") -> int:
-    """Return the one process below another whose command line has these words, on a node where one is given."""
-    lines = {one: Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ") for one in below(pid)}
-    homes = {one: os.readlink(f"/proc/{one}/ns/net") for one in lines}
-    here = {homes[one] for one, line in lines.items() if f"mininet:{node}" in line}
-    (found,) = [one for one, line in lines.items() if words in line and (not node or homes[one] in here)]
-    return found
 
 
 def test_a_reader_that_goes_away_costs_no_evidence(testbed: Testbed, tmp_path: Path) -> None:
