@@ -25,6 +25,9 @@ _UNSHARE = ("--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "--kill-chi
 
 _BORN_S, _LOOK_S = 60.0, 0.01
 
+_CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21}
+"""Name -> number, of capabilities(7); what else root can do, containers leave it."""
+
 SHARED = Path("/dev/shm")
 """In memory, private to the run, seen by all of its devices: the place for keys and tokens."""
 
@@ -33,6 +36,11 @@ def check() -> None:
     """Raise HostError where no sandbox can be made: without root or tools."""
     if os.geteuid() != 0:
         raise HostError("a run needs root for its network namespaces; start it with sudo")
+    if lacking := missing_capabilities(Path("/proc/self/status").read_text(encoding="utf-8")):
+        raise HostError(
+            f"a run makes namespaces and mounts; this process is root without {' and '.join(lacking)}"
+            f"; start the container with {' '.join(f'--cap-add {name}' for name in lacking)}, or --privileged"
+        )
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             raise HostError(f"{tool} is missing; install the package {package} ('testbed doctor' lists all)")
@@ -68,6 +76,12 @@ def init_of(process: subprocess.Popen[bytes]) -> int:
                     return int(status.parent.name)
         time.sleep(_LOOK_S)
     raise HostError(f"the sandbox did not start (exit status {process.poll()})")
+
+
+def missing_capabilities(status: str) -> list[str]:
+    """Return which capabilities a sandbox needs and a process has not; ``status`` is its /proc/PID/status."""
+    (effective,) = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    return [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
 
 
 def prepare(shown: Mapping[str, Path] = MappingProxyType({})) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     (tmp_path / "logs").mkdir()
     monkeypatch.setattr(inside, "_LEAD_NS", 0)
     monkeypatch.setattr(inside, "_DRAIN_NS", 0)
-    before = signal.getsignal(signal.SIGINT)
+    before = {wish: signal.getsignal(wish) for wish in (signal.SIGINT, signal.SIGTERM)}
 
     def play(lab: StandIn, duration_ns: int = 30_000_000) -> Record:
         monkeypatch.setattr(inside, "bring_up", lambda *_, **__: cast(Rig, lab))
@@ -132,7 +133,8 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         return Result.load(tmp_path).record
 
     yield play
-    signal.signal(signal.SIGINT, before)
+    for wish, handler in before.items():
+        signal.signal(wish, handler)
 
 
 def test_a_screen_that_fails_costs_nothing(played: Callable[..., Record], tmp_path: Path) -> None:
@@ -201,3 +203,19 @@ def test_a_run_that_cannot_be_judged_has_failed_with_its_evidence(
     assert {"heartbeat.parquet", "links.parquet", "schedule.parquet"} == {
         path.name for path in (tmp_path / "samples").iterdir()
     }
+
+
+def test_a_full_disk_is_said_and_is_no_verdict(
+    played: Callable[..., Record], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The result stays as the last step left it, readable; the screen and the exit status say what it cannot."""
+
+    def fill() -> None:
+        (tmp_path / "result.json.partial").symlink_to("/dev/full")
+
+    record = played(StandIn(tmp_path, finishing=fill))
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert (State.RUNNING, ()) == (record.state, record.verdicts)
+    assert ("ended", "failed", 3) == (told[-1]["event"], told[-1]["state"], told[-1]["exit_status"])
+    assert "its result could not be kept: OSError: [Errno 28] No space left on device" in told[-2]["text"]
