@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Literal
@@ -48,16 +48,19 @@ class CellStep:
 
 @dataclass(frozen=True)
 class CellProfile:
-    """What the cells of an uplink, or one cell, can carry: ``up`` and ``down`` from the start, ``steps`` later on.
+    """What the cells of an uplink, or one cell, can carry: ``up`` and ``down`` from the start, ``steps`` later on; or,
+    in their place, the rates of a ``trace``, so many ``times``, repeated.
 
     ``fifo`` serves packets as they come; ``strict`` the priority tier first; ``weighted`` both by turns, by ``weights``
     (bytes of each tier's turn). The queue's limit is that of each tier, but for ``fifo``. ``admits`` is how many
     hubs it takes at once, 0: all.
     """
 
-    up: Rate
-    down: Rate
+    up: Rate = 0
+    down: Rate = 0
     steps: tuple[CellStep, ...] = ()
+    trace: str = ""
+    times: int = 1
     scheduler: Literal["fifo", "strict", "weighted"] = "fifo"
     weights: Mapping[str, int] = field(default_factory=dict)
     queue: Queue = Queue(time=100 * 10**6)
@@ -65,23 +68,34 @@ class CellProfile:
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
-    def cell(self, name: str, direction: Literal["up", "down"]) -> Cell:
-        """Return one direction of a cell, as the engine serves it."""
+    def cell(self, name: str, direction: Literal["up", "down"], played: LinkSchedule | None = None) -> Cell:
+        """Return one direction of a cell, as the engine serves it; ``played`` is that direction of its trace."""
+        classes = () if self.scheduler == "fifo" else (frozenset({EXPEDITED}),)
+        turns = tuple(self.weights[tier] for tier in (Tier.STANDARD, Tier.PRIORITY)) if self.weights else ()
+        if played is None:
+            schedule = self._stepped(direction)
+        else:
+            rate_bps = played.rate_bps * self.times
+            schedule = replace(played, rate_bps=rate_bps, repeat=True, queue=self.queue.limit)
+        return Cell(f"{name} {direction}", schedule, classes, turns, apart=True)
+
+    def _stepped(self, direction: Literal["up", "down"]) -> LinkSchedule:
         steps = [CellStep(0, self.up, self.down), *self.steps]
         t_ns = np.array([step.at for step in steps], np.int64)
         rates = np.array([getattr(step, direction) for step in steps], np.int64)
         nothing = np.zeros(len(steps), np.int64)
-        schedule = LinkSchedule(
+        return LinkSchedule(
             t_ns, nothing, nothing.astype(np.float64), rates, nothing.astype(np.uint8), int(t_ns[-1]) + 1,
             queue=self.queue.limit,
         )  # fmt: skip
-        classes = () if self.scheduler == "fifo" else (frozenset({EXPEDITED}),)
-        turns = tuple(self.weights[tier] for tier in (Tier.STANDARD, Tier.PRIORITY)) if self.weights else ()
-        return Cell(f"{name} {direction}", schedule, classes, turns, apart=True)
 
     def problems(self) -> Iterable[Problem]:
+        if self.trace and (self.up or self.down or self.steps):
+            yield Problem(self.place.at("trace"), "the cell has a trace and rates", "write one of the two")
+        if self.times < 1 or (self.times > 1 and not self.trace):
+            yield Problem(self.place.at("times"), f"times is {self.times}", "write 1 or more, beside a trace")
         for key in ("up", "down"):
-            if getattr(self, key) <= 0:
+            if getattr(self, key) <= 0 and not self.trace:
                 yield Problem(self.place.at(key), f"the cell's {key} is 0", "write a rate such as 100 Mbit/s")
         if any(step.up <= 0 or step.down <= 0 for step in self.steps):
             yield Problem(self.place.at("steps"), "a step has a rate of 0", "write an outage as an event")

@@ -26,10 +26,11 @@ from testbed.metrics.fleet.evidence import FleetEvidence
 from testbed.model.catalogue import Catalogue
 from testbed.model.cell import Cell
 from testbed.model.fleet import Fleet, FleetHub
-from testbed.model.fleet_scenario import Beats, Fetches, FleetEvent, FleetScenario, Flood
+from testbed.model.fleet_scenario import Beats, CellProfile, Fetches, FleetEvent, FleetScenario, Flood
 from testbed.model.link import LinkSchedule, QueueLimit
 from testbed.model.scenario import question
 from testbed.model.topology import Topology
+from testbed.model.trace import SeriesName
 from testbed.result.usage import UsageRow
 from testbed.run import plan as plans
 from testbed.traces import store
@@ -55,6 +56,7 @@ class FleetPlan:
     hubs: Sequence[FleetHub]
     links: Mapping[tuple[str, str], LinkPair]
     sizes: Mapping[str, tuple[int, ...]]
+    capacities: Mapping[str, LinkPair]
 
     def pair(self, hub: FleetHub, uplink: str) -> LinkPair:
         """Return what an uplink of a hub plays."""
@@ -91,6 +93,12 @@ def make(path: Path, changes: Sequence[Override] = ()) -> FleetPlan:
                 links[name, trace] = _pair(scenario, name, trace)
             except InputError as error:
                 problems += error.problems
+    capacities: dict[str, LinkPair] = {}
+    for name, profile in ((name, profile) for name, profile in scenario.cells.items() if profile.trace):
+        try:
+            capacities[name] = _capacity(scenario, profile)
+        except InputError as error:
+            problems += error.problems
     sizes: dict[str, tuple[int, ...]] = {}
     for load_ in (s for s in scenario.load.values() if isinstance(s, Fetches)):
         for catalogue in {hub.catalogue for hub in hubs}:
@@ -100,7 +108,7 @@ def make(path: Path, changes: Sequence[Override] = ()) -> FleetPlan:
                 problems += error.problems
     if problems:
         raise InputError.of(problems)
-    return FleetPlan(path, question(path), scenario, topology, fleet, hubs, links, sizes)
+    return FleetPlan(path, question(path), scenario, topology, fleet, hubs, links, sizes, capacities)
 
 
 def _pair(scenario: FleetScenario, name: str, trace_name: str) -> LinkPair:
@@ -112,6 +120,14 @@ def _pair(scenario: FleetScenario, name: str, trace_name: str) -> LinkPair:
     trace = store.read(store.find(trace_name, place=place))
     made = compile_link(trace, duration_ns=trace.duration_ns, seed=scenario.seed, queue=OWN_QUEUE, place=place)
     return LinkPair(*(replace(schedule, repeat=True) for schedule in made))
+
+
+def _capacity(scenario: FleetScenario, profile: CellProfile) -> LinkPair:
+    place = profile.place.at("trace")
+    trace = store.read(store.find(profile.trace, place=place))
+    if SeriesName.UP_RATE not in trace.series or SeriesName.DOWN_RATE not in trace.series:
+        raise InputError(place, f"trace {profile.trace} has no rates", "take one with up_rate and down_rate")
+    return compile_link(trace, duration_ns=trace.duration_ns, seed=scenario.seed, place=place)
 
 
 def _sizes(fetches: Fetches, catalogue: str, path: Path) -> tuple[int, ...]:
@@ -166,7 +182,8 @@ def play(plan: FleetPlan) -> Tallies:
     for uplink in plan.fleet.cells:
         for name in plan.fleet.cell_names(uplink):
             profile = scenario.cell_profile(uplink, name)
-            made = (profile.cell(name, "up"), profile.cell(name, "down"))
+            up, down = plan.capacities.get(profile.name, (None, None))
+            made = (profile.cell(name, "up", up), profile.cell(name, "down", down))
             cells |= {cell.name: cell for cell in made}
             admits[made[1].name] = profile.admits
     actions: list[HubMove | LaneCut] = []

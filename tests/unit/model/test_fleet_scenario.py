@@ -27,6 +27,9 @@ MISTAKES = {
         "scheduler weighted without weights; write weights with"),
     "steps": ("up: 20 Mbit/s,", "steps: [{at: 0 s, up: 1 Mbit/s, down: 1 Mbit/s}], up: 20 Mbit/s,", "do not increase"),
     "rate": ("down: 100 Mbit/s", "down: 0 Mbit/s", "the cell's down is 0; write a rate such as 100 Mbit/s"),
+    "trace and rates": ("{up: 5 Mbit/s,", "{trace: lte-rural, up: 5 Mbit/s,",
+        "the cell has a trace and rates; write one"),
+    "times": ("{up: 5 Mbit/s,", "{times: 2, up: 5 Mbit/s,", "times is 2; write 1 or more, beside a trace"),
     "uplink": ("  lte: {fixed", "  lt: {fixed", "unknown uplink 'lt'; did you mean 'lte'?"),
     "trace": ("trace: starlink-bent-pipe", "trace: starlink-bent-pip", "did you mean 'starlink-bent-pipe' or"),
     "event": ("uplink: starlink, outage", "uplink: starlnk, outage",
@@ -100,6 +103,21 @@ def test_a_cell_s_outage_reaches_its_hubs_alone(tmp_path: Path) -> None:
     made = fleet.make(path, (Override.parse("hubs=16"),))
 
     assert [3, 13] == [hub.number for hub in made.hubs if list(fleet.outages(made, hub))]
+
+
+def test_a_cell_carries_what_its_trace_says(tmp_path: Path) -> None:
+    """Three times a trace's rates, from its start and again after its end; the cell's queue is its own."""
+    path = tmp_path / "f.yaml"
+    text = TEXT.replace("{up: 5 Mbit/s, down: 10 Mbit/s,", "{trace: lte-rural, times: 3,")
+    path.write_text(text, encoding="utf-8")
+    made = fleet.make(path, (Override.parse("hubs=4"),))
+    profile, played = made.scenario.cells["lte"], made.capacities["lte"].down
+    cell = profile.cell("lte-1", "down", played)
+
+    assert text != TEXT
+    assert (3 * played.rate_bps).tolist() == cell.schedule.rate_bps.tolist()
+    assert cell.schedule.repeat and 300 * 10**6 == cell.schedule.queue.time_ns
+    assert fleet.play(made).out_of[:, 1, 1].sum() > 0
 
 
 def test_the_command_plays_and_judges(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
