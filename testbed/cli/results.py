@@ -29,8 +29,15 @@ examples:
   testbed results list --verdict fail --since '2 h'       what failed in the last two hours
   testbed results show 20261127T142401Z-starlink-blackout
   testbed results open 20261127T142401Z-starlink-blackout the report, in a browser
+  testbed results export 20261127T142401Z-starlink-blackout --to perfetto    then open it at ui.perfetto.dev
   testbed results rm --yes $(testbed results list --verdict invalid --names)
 """
+_EXPORTS = """\
+formats:
+  openmetrics  values second by second, with their times: promtool tsdb create-blocks-from openmetrics metrics.txt data/
+  perfetto     a trace of events, links, hub and traffic on one clock: open trace.json at https://ui.perfetto.dev
+"""
+_FORMATS = ("openmetrics", "perfetto")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,17 +67,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show.set_defaults(func=_show)
     opened = actions.add_parser("open", help="open the report in a browser; it is made where it is missing")
     opened.set_defaults(func=_open)
+    exported = actions.add_parser(
+        "export",
+        help="write a run for other tools: OpenMetrics text, or a trace for Perfetto",
+        description="Write a run for other tools (docs/capture.md).",
+        epilog=_EXPORTS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    exported.add_argument("--to", choices=_FORMATS, required=True, help="the format")
+    exported.add_argument("-o", "--output", metavar="FILE", help="default: beside result.json; -: print it")
+    exported.set_defaults(func=_export)
     removed = actions.add_parser("rm", help="remove runs or campaigns with all their files")
     removed.add_argument("--yes", action="store_true", help="do not ask")
     removed.set_defaults(func=_remove)
-    for action in (show, opened):
+    for action in (show, opened, exported):
         cli_options.add_results(
             action.add_argument("result", metavar="RESULT", help="a name from 'list', or a folder")
         )
     cli_options.add_results(
         removed.add_argument("result", metavar="RESULT", nargs="+", help="names from 'list', or folders")
     )
-    for action in (listed, show, opened, removed):
+    for action in (listed, show, opened, exported, removed):
         action.add_argument(
             "--results", type=Path, default=paths.RESULTS, help="where they lie (default: results/)"
         )
@@ -174,6 +191,26 @@ def _open(options: argparse.Namespace) -> int:
     except webbrowser.Error as error:
         raise HostError(f"no browser on this machine; copy {shown} to where there is one") from error
     webbrowser.open(page.resolve().as_uri())
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from testbed import export  # with what reads samples, it takes longer to load than other commands to run
+
+    folder = shelf.find(options.result, options.results)
+    if (folder / campaign.FILE).exists():
+        raise InputError(str(folder), "a campaign", "name one of its runs")
+    name, text = export.FORMATS[options.to]
+    written = text(Result.load(folder))
+    if options.output == "-":
+        sys.stdout.write(written)
+        return 0
+    path = Path(options.output) if options.output else folder / name
+    try:
+        path.write_text(written, encoding="utf-8")
+    except OSError as error:
+        raise HostError(f"{path} cannot be written: {error.strerror}") from error
+    print(paths.shown(path.resolve()))
     return 0
 
 

@@ -12,7 +12,8 @@ import msgspec
 
 from testbed import __version__
 from testbed.errors import InputError
-from testbed.report import assets, chain, logs, matrix, page, series, view
+from testbed.explain import chain
+from testbed.report import assets, logs, matrix, page, series, view
 from testbed.result import campaign as campaigns
 from testbed.result.campaign import Campaign
 from testbed.result.store import Result

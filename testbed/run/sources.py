@@ -15,7 +15,7 @@ from testbed import paths
 from testbed.metrics import METRICS
 
 _STARTED = ("testbed.run.inside", "testbed.run.job", "testbed.run.plan", "testbed.run.launch")
-_TELLING = {"plots", "report", "cli", "pytest_plugin"}
+_TELLING = {"plots", "explain", "report", "export", "cli", "pytest_plugin"}
 """Rooms that make figures and pages, and what a user types."""
 _PINS = ("requirements.txt", "requirements-node.txt", "c.mk")
 _METRICS = "testbed.metrics"

@@ -50,7 +50,7 @@ def chains(result: Result) -> tuple[Chain, ...]:
     record = result.record
     if record.started_ns is None:
         return ()
-    said = sorted(_said(result.folder / "logs", record), key=lambda each: each.t_ns)
+    said = heard(result)
     found = {(d.impairment_ns, d.uplink, d.kind): d for d in record.decomposition}
     events = sorted(record.facts.events, key=lambda event: event.start_ns)
     made = []
@@ -71,6 +71,11 @@ def chains(result: Result) -> tuple[Chain, ...]:
         ordered = sorted([*seen, *near[:LINES]], key=lambda each: each.t_ns)
         made.append(Chain(title, event.start_ns, tuple(ordered), len(near) - len(near[:LINES])))
     return tuple(made)
+
+
+def heard(result: Result) -> list[Occurrence]:
+    """Return all that the hub's daemons, its uplink manager and the tenant's end said, in the order of time."""
+    return sorted(_said(result.folder / "logs", result.record), key=lambda each: each.t_ns)
 
 
 def _moments(found: Decomposition) -> Iterator[Occurrence]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.report import chain
+from testbed.explain import chain
 from testbed.result.store import Result
 from tests.unit.plots.blackout import S, Story
 from tests.unit.report.made import made_in
