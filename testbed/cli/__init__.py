@@ -19,10 +19,12 @@ from testbed.cli import (
     campaign,
     compare,
     doctor,
+    explain,
     fleet,
     history,
     lab,
     link,
+    new,
     plot,
     report,
     results,
@@ -36,7 +38,7 @@ from testbed.cli import (
 from testbed.errors import TestbedError
 
 _COMMANDS = (
-    *(run, campaign, results, report, plot, compare, baseline, affected, history, scenario),
+    *(run, campaign, results, explain, report, plot, compare, baseline, affected, history, scenario, new),
     *(lab, topology, fleet, trace, link, schema, doctor, calibrate, bench, role),
 )
 _DESCRIPTION = """\
@@ -53,6 +55,7 @@ examples:
   sudo testbed run starlink-blackout              run it
   sudo testbed lab up starlink-blackout           the same lab to work in: shell, log, set, outage, check
   testbed compare results/A results/B             better, same or worse, objective by objective
+  testbed explain NAME                            why a run failed, in sentences
   testbed results open NAME                       the report of a run, in a browser
   testbed topology show hub-two-uplinks           what is connected, every address
 

@@ -1,0 +1,1 @@
+"""A first scenario from a few choices: YAML with comments, that validates and runs."""
