@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from testbed import paths
+from testbed.capture import points
+from testbed.errors import InputError
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import VIRTUAL
+from testbed.model.capture import SNAP, CaptureWish
 from testbed.model.times import REAL, TIMES
+from testbed.model.topology import Topology
 from testbed.result import shelf
 from testbed.run import plan
+from testbed.units import parse_size
+from testbed.yaml import load
 
 
 def completed(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
@@ -50,6 +56,49 @@ def drawn(options: argparse.Namespace, file: str) -> tuple[list[Path], Path]:
     """Return the results' folders and where the drawing goes. Raises InputError."""
     folders = [shelf.find(name, paths.RESULTS) for name in options.result]
     return folders, options.output or (folders[0] / file if len(folders) == 1 else Path(file))
+
+def add_capture(parser: argparse.ArgumentParser) -> None:
+    """Add which packets a run keeps."""
+    keep = parser.add_argument_group(
+        "packets",
+        "Kept in capture.pcapng of the run's folder, on the clock of its records: docs/capture.md.",
+    )
+    completed(
+        keep.add_argument(
+            "--capture",
+            metavar="LINK|NODE:PORT",
+            nargs="*",
+            help="capture at both sides of these links, and at these ports; alone: at all links. Behind the scenario: "
+            "run smoke --capture starlink hub:lan0",
+        ),
+        _captured,
+    )
+    keep.add_argument(
+        "--snap", metavar="BYTES", type=int, default=SNAP, help=f"bytes kept of a packet (default: {SNAP}, its headers)"
+    )
+    keep.add_argument(
+        "--capture-limit",
+        metavar="SIZE",
+        default="1 GB",
+        help="the capture ends where it is larger; the run goes on (default: 1 GB)",
+    )
+
+
+def _captured() -> Iterator[str]:
+    for name in plan.names(paths.TOPOLOGIES):
+        yield from points.words(load.read(plan.find_topology(name), Topology))
+
+
+def capture(options: argparse.Namespace) -> CaptureWish | None:
+    """Return which packets are to be kept; None: none. Raises InputError."""
+    if options.capture is None:
+        return None
+    try:
+        limit = parse_size(options.capture_limit)
+    except ValueError as error:
+        raise InputError("--capture-limit", repr(options.capture_limit), f"write {error}") from None
+    return CaptureWish(tuple(options.capture), options.snap, limit)
+
 
 def add_running(parser: argparse.ArgumentParser) -> None:
     """Add what every command takes that runs a scenario: which, with what in it, and where its results go."""

@@ -41,6 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="change a value of the scenario for this run: hub.failover=none, events.0.at='31 s'; repeatable",
     )
     add_hold(run)
+    cli_options.add_capture(run)
     run.set_defaults(func=_run)
 
 
@@ -59,6 +60,9 @@ def _run(options: argparse.Namespace) -> int:
     changes = tuple(map(Override.parse, options.changes))
     chosen = bench.find(options.bench, options.hub)
     made = plan.make(plan.find_scenario(options.scenario), changes, chosen, options.link, options.time)
+    wish = cli_options.capture(options)
+    if wish is not None:
+        launch.check_capture(made, wish)
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0
@@ -69,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
         with screen.choose(made.name, options.json) as shown, holding.held(made, folder, options.hold) as stays:
             show = holding.noticing(shown.show, held.invite)
-            return launch.run(made, folder, show, lock, stays)
+            return launch.run(made, folder, show, lock, stays, wish)
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from testbed.errors import InputError
 from testbed.metrics.decomposition import Decomposition
 from testbed.metrics.ledger import Entry
 from testbed.model.bench import VIRTUAL
+from testbed.model.capture import Capture
 from testbed.model.ends import End
 from testbed.model.facts import Facts
 from testbed.model.times import REAL
@@ -105,7 +106,8 @@ class Record:
     virtual; ``ends`` are the testbed's own parts that ended without being asked to. ``met`` is what the hub
     met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
     ``touched`` is what was done to the lab by hand: none of the verdicts is a pass then.
-    ``unknown`` is what could not be known of the hub, and why; ``evidence_sha256`` see testbed.result.digest.
+    ``unknown`` is what could not be known of the hub, and why; ``evidence_sha256`` see testbed.result.digest;
+    ``capture`` is what was captured of its packets, where that was asked for.
     """
 
     scenario: str
@@ -134,6 +136,7 @@ class Record:
     ends: tuple[End, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
+    capture: Capture | None = None
     met: Mapping[str, str] = field(default_factory=dict)
     under_test: Mapping[str, str] = field(default_factory=dict)
     touched: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from testbed import faults, paths
+from testbed.capture.taps import Taps
 from testbed.dish.process import DishProcess
 from testbed.dish.settings import Settings
 from testbed.faults import Actor
@@ -101,10 +102,11 @@ def bring_up(
     *,
     spin: Spin,
     lender: Lender | None = None,
+    taps: Taps | None = None,
 ) -> Rig:
     """Build, provision and seed everything, and open the probes; ``spin`` is how the link engine waits.
 
-    ``lender`` has the NICs of the plan's bench, if there is one. Raises HostError or RunError.
+    ``lender`` has the NICs of the plan's bench, if there is one; ``taps`` are to capture. Raises HostError or RunError.
     """
     logs, topology, life = folder / "logs", job.topology, lifetime(job.scenario.duration)
     with step("network"):
@@ -119,6 +121,8 @@ def bring_up(
             set_mtu(network.devices, topology, name, mtu)
     if any(event.kind is Kind.CLOCK_STEP for event in job.scenario.events):
         DeviceClock(network.devices[topology.hub.name]).install()
+    if taps is not None:
+        taps.prepare(network.devices)
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
         tenant = AzuriteTenant(

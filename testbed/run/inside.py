@@ -21,7 +21,12 @@ from pathlib import Path
 
 import msgspec
 
+import testbed
 from testbed import paths, plots, report
+from testbed.capture.causes import Causes
+from testbed.capture.points import points
+from testbed.capture.taps import Taps
+from testbed.capture.weave import Story, weave
 from testbed.errors import HostError
 from testbed.faults.player import FaultPlayer
 from testbed.lab import cores, machine
@@ -35,6 +40,7 @@ from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
 from testbed.model import times
 from testbed.model.bench import VIRTUAL
+from testbed.model.capture import Capture
 from testbed.model.facts import Facts
 from testbed.result import junit, provenance
 from testbed.result.digest import evidence_sha256
@@ -54,6 +60,7 @@ from testbed.run.progress import Ended, Event, Note, ObjectiveNow, Step
 from testbed.run.roll import Roll
 from testbed.units import format_duration, format_share
 
+CAPTURE = "capture.pcapng"
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
 _STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth telling
 _TICK_S = 0.5
@@ -76,7 +83,8 @@ class Run:
         self._held = held
         self._lab: Rig | None = None
         self._core, self._time = placement.core, placement.time
-        folder = self._folder
+        folder, wish = self._folder, placement.capture
+        self._taps = Taps(wish, points(wish, job.topology), folder) if wish else None
         self._writer = ResultWriter(folder, record_of(job, self._time, placement.versions))
         self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
@@ -124,6 +132,7 @@ class Run:
             lambda: datetime.now(UTC),
             spin=self._spin(),
             lender=self._lender,
+            taps=self._taps,
         )
         for note in notes.of_hub(self._job.scenario, lab.network):
             tell(Note(note))
@@ -147,6 +156,9 @@ class Run:
 
     def _play(self, lab: Rig) -> None:
         scenario = self._job.scenario
+        with self._account.guard("the capture"):
+            if self._taps is not None:
+                self._taps.open(lab.network.devices)
         start_ns = time.time_ns() + _LEAD_NS
         lab.links.start(start_ns)
         for dish in lab.dishes:
@@ -167,13 +179,22 @@ class Run:
                 self._account.note(roll.call(now_ns))
                 with self._account.guard("the live screen"):
                     tell(watch.look(now_ns, self._writer.record.ends))
+                self._look_after_capture(now_ns)
                 time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
         finally:
+            with self._account.guard("the capture"):
+                if self._taps is not None:
+                    self._taps.stop()
             faults.stop()
             self._account.note(roll.call(time.time_ns()))
             self._writer.update(facts=faults.as_happened(self._writer.record.facts))
         faults.check()
         self._stolen_share = cores.stolen_share(before)
+
+    def _look_after_capture(self, now_ns: int) -> None:
+        with self._account.guard("the capture"):
+            if self._taps is not None and (reason := self._taps.watch(now_ns)):
+                tell(Note(f"the capture ends, the run goes on: {reason}"))
 
     def _fail(self, error: Exception) -> None:
         trace(error)
@@ -212,6 +233,10 @@ class Run:
                 report.write_run(Result(self._folder, self._writer.record))
             except HostError as missing:  # no part of the run: it can be written later
                 tell(Note(f"no {report.FILE}: {missing}"))
+        if self._taps is not None and record.started_ns is not None:
+            tell(Step("capture"))
+            with self._account.guard("the capture"):
+                self._writer.update(capture=self._woven(self._taps, record.started_ns))
         with self._account.guard("the list of files"):
             self._writer.list_files()
         tell(
@@ -222,6 +247,27 @@ class Run:
                 verdicts=tuple(map(_shown, record.verdicts)),
                 fidelity=_certified(record.fidelity),
             )
+        )
+
+    def _woven(self, taps: Taps, started_ns: int) -> Capture:
+        """Write one file of what was captured, and return what it holds."""
+        record, raws, wish = self._writer.record, taps.raws(), taps.wish
+        stopped_ns = taps.stopped_ns
+        evidence = Result(self._folder, record).evidence
+        until_ns = stopped_ns or started_ns + record.duration_ns + _DRAIN_NS
+        story = Story(record.title, started_ns, until_ns, record.facts.events, Causes.of(evidence.links))
+        with (self._folder / CAPTURE).open("wb") as stream:
+            held = weave(raws, story, wish.snap, stream, f"testbed {testbed.__version__}")
+        taps.clear()
+        dropped = [raw.dropped for raw in raws]
+        return Capture(
+            file=CAPTURE,
+            snap=wish.snap,
+            limit=wish.limit,
+            interfaces=held,
+            dropped=None if None in dropped else sum(filter(None, dropped)),
+            stopped_ns=None if stopped_ns is None else stopped_ns - started_ns,
+            reason=taps.reason,
         )
 
     @contextmanager

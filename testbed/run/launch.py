@@ -16,11 +16,15 @@ from typing import Protocol
 import msgspec
 
 from testbed import paths
-from testbed.errors import HostError, RunError
+from testbed.capture import taps
+from testbed.capture.points import problems
+from testbed.errors import HostError, InputError, RunError
 from testbed.lab import bench, cores, lender, machine, sandbox
 from testbed.lab.bench import Chosen
 from testbed.link.backends import BACKENDS
 from testbed.model import times
+from testbed.model.bench import VIRTUAL
+from testbed.model.capture import CaptureWish
 from testbed.result import provenance
 from testbed.run import job, owner, progress
 from testbed.run.guard import carry_on
@@ -62,6 +66,17 @@ def check(made: Plan) -> None:
         raise HostError(fault)
 
 
+def check_capture(made: Plan, wish: CaptureWish) -> None:
+    """Raise InputError where a wish does not fit the plan, HostError where this host cannot capture."""
+    if made.time == times.VIRTUAL:
+        raise InputError("--capture", "no packets are captured in virtual time", "leave --time virtual away")
+    bench_name = made.bench.name if made.bench else VIRTUAL
+    if wrong := list(problems(wish, made.topology, bench_name)):
+        raise InputError.of(wrong)
+    if fault := taps.fault_of_host():
+        raise HostError(fault)
+
+
 def new_folder(results: Path, name: str, now: datetime) -> Path:
     """Make and return the folder of a new run, ``<UTC time>-<scenario>``; a second run at once gets ``-2``."""
     stem = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{name}"
@@ -86,11 +101,12 @@ def run(
     show: Callable[[Event], None],
     hold: int | None = None,
     standing: Stays | None = None,
+    capture: CaptureWish | None = None,
 ) -> int:
     """Play a plan in a sandbox, its results in ``folder``, showing its events; return its exit status.
 
     ``hold`` is the lock of the bench's hub (testbed.lab.hold), where the hub is not virtual; ``standing`` says how the
-    lab stays when the scenario is over.
+    lab stays when the scenario is over; ``capture`` which packets to keep.
 
     A first Ctrl-C, or SIGTERM, ends the run politely: it writes what it has. A second one ends it at once.
     Raises HostError where a sandbox cannot be made, RunError where the run died without a word. What
@@ -104,7 +120,7 @@ def run(
         ) from error
     if made.time == times.VIRTUAL:
         return play_virtually(folder, made.scenario.seed, show)
-    return play(folder, made.chosen, show, hold, standing)
+    return play(folder, made.chosen, show, hold, standing, capture)
 
 
 def play(
@@ -113,6 +129,7 @@ def play(
     show: Callable[[Event], None],
     hold: int | None = None,
     standing: Stays | None = None,
+    capture: CaptureWish | None = None,
 ) -> int:
     """Play the job that lies in ``folder``, with the hub of a bench or the virtual one. See ``run``."""
     log_path = folder / "logs" / "run.log"
@@ -126,7 +143,7 @@ def play(
                 standing.born(sandbox.init_of(inside))
             with cores.reserved() as core:
                 bench_file, hub = (str(chosen.path), chosen.hub) if chosen else (None, "")
-                placement = Placement(str(folder), core, bench_file, hub, fd, stay=stay)
+                placement = Placement(str(folder), core, bench_file, hub, fd, stay=stay, capture=capture)
                 status = _follow(_Sandbox(inside, placement), show)
         finally:
             inside.kill()  # unshare's child dies with it, and with that child all of the run

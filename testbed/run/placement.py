@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from testbed.model.capture import CaptureWish
 from testbed.model.times import REAL
 from testbed.result.provenance import Versions
 
@@ -27,7 +28,7 @@ class Placement:
     """The run's ``folder``, which holds its job; the link engine's own ``core``; where the hub is not virtual, the file
     of the host's ``bench``, the name of its ``hub``, and the socket of the ``lender`` to ask for its NICs; whether
     its ``time`` is REAL or VIRTUAL; of a lab that stands, the ``stay``; in virtual time the ``versions`` of what runs,
-    which the host has looked up."""
+    which the host has looked up; which packets to ``capture``, if any."""
 
     folder: str
     core: int | None = None
@@ -37,3 +38,4 @@ class Placement:
     time: str = REAL
     stay: Stay | None = None
     versions: Versions | None = None
+    capture: CaptureWish | None = None

@@ -14,10 +14,10 @@ GROUND = {"units", "errors", "paths"}
 FLOORS = (
     {"yaml"},
     {"model"},
-    {"traces", "link", "lab", "metrics"},
-    {"tenant", "probes", "faults", "dish", "result"},
-    {"plots"},
-    {"report"},
+    {"traces", "link", "lab", "metrics", "draft"},
+    {"tenant", "probes", "faults", "dish", "capture", "result"},
+    {"plots", "explain"},
+    {"report", "export"},
     {"run"},
     {"standing"},
     {"campaign", "checks", "panel"},
@@ -32,7 +32,7 @@ BESIDE: Mapping[str, set[str]] = {
     "faults": {"tenant", "probes"},
     "pytest_plugin": {"cli"},  # the same screen shows a run
 }
-FROM_RESULTS_ALONE = {"metrics", "result", "plots", "report"}
+FROM_RESULTS_ALONE = {"metrics", "result", "plots", "explain", "report", "export"}
 """These judge and draw from kept files, years later: nothing of the running lab may be needed."""
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from testbed.errors import InputError
+from testbed.model.capture import Capture, Seen
 from testbed.model.ends import EVERYTHING, End
 from testbed.result.record import SCHEMA, Fidelity, Mishap, State, StepTime, to_json
 from testbed.result.store import FILE, Result, ResultWriter
@@ -29,6 +30,7 @@ FREE = (
     "met",
     "under_test",
     "unknown",
+    "capture.interfaces",
 )
 
 
@@ -180,10 +182,11 @@ def test_every_key_is_documented_and_every_documented_key_written():
     ends, mishaps = (End("linkd", EVERYTHING, 8 * S, "exit status 1"),), (Mishap("the figure", "no font"),)
     full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps,
                   met={"seed": "7"}, under_test={"hub": "ab"},
-                  unknown={"logs": "closed"}, touched=("lte outage 10 s at 3 s",))  # fmt: skip
+                  unknown={"logs": "closed"}, touched=("lte outage 10 s at 3 s",),
+                  capture=Capture("capture.pcapng", 128, 10**9, {"starlink up entrance": Seen(5, 300)}, 0))  # fmt: skip
     written = set(_keys(json.loads(json.dumps(to_json(full)))))
 
-    assert written == documented - {"fidelity"}
+    assert written == documented - {"fidelity", "capture"}
 
 
 def _keys(value: object, at: str = "") -> Iterator[str]:
