@@ -64,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     scenario.add_argument("name", nargs="?", metavar="NAME", help="of letters, digits and -: its file is NAME.yaml")
     cli_options.completed(
         scenario.add_argument("--topology", metavar="NAME", help="what is connected (default: hub-two-uplinks)"),
-        lambda: plan.names(paths.TOPOLOGIES),
+        _topologies,
     )
     scenario.add_argument("--failover", choices=FAILOVERS, metavar="NAME", help="of the hub (default: ping-tracked)")
     cli_options.completed(
@@ -92,12 +92,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     scenario.set_defaults(func=_scenario)
 
 
+def _topologies() -> list[str]:
+    """Return the names of those with one hub."""
+    found = plan.names(paths.TOPOLOGIES)
+    return [name for name in found if load.read(plan.find_topology(name), Topology).fleet is None]
+
+
 def _scenario(options: argparse.Namespace) -> int:
     ask = _Questions() if sys.stdin.isatty() and sys.stdout.isatty() else None
     name = options.name or (ask.text("name", "my-scenario") if ask else "my-scenario")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise InputError("testbed new scenario", f"the name {name!r}", "use a-z, 0-9 and -, such as rain-at-noon")
-    topologies = {each: question(plan.find_topology(each)) for each in plan.names(paths.TOPOLOGIES)}
+    topologies = {each: question(plan.find_topology(each)) for each in _topologies()}
     topology_name = options.topology or _one(ask, "topology", topologies, "hub-two-uplinks")
     topology = load.read(plan.find_topology(topology_name), Topology)
     failover = options.failover or _one(ask, "failover", dict.fromkeys(FAILOVERS, ""), "ping-tracked")

@@ -124,6 +124,8 @@ class PlannedEvent:
 
 def problems(events: tuple[str, ...], objectives: tuple[str, ...], topology: Topology) -> Iterator[Problem]:
     """Yield what is wrong with what was chosen."""
+    if topology.fleet is not None:
+        yield Problem("--topology", "a fleet of hubs", "choose a topology with one hub")
     for text in events:
         try:
             PlannedEvent.parse(text, topology)

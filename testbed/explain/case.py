@@ -12,7 +12,7 @@ import pyarrow as pa
 from testbed.errors import InputError
 from testbed.explain import chain
 from testbed.explain.chain import Occurrence
-from testbed.metrics.carrier import Takeover
+from testbed.metrics.carrier import Carrier, Takeover
 from testbed.metrics.columns import integers, texts
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.kinds import kind_of
@@ -62,10 +62,15 @@ class Case:
     def failed(self) -> tuple[Verdict, ...]:
         return tuple(verdict for verdict in self.record.verdicts if verdict.outcome is Outcome.FAIL)
 
+    @property
+    def carrier(self) -> Carrier:
+        """Which uplink carried the heartbeat; new flows, where there is none."""
+        return self.evidence.carrier if self.facts.heartbeat else self.evidence.new_flows_carrier
+
     @cached_property
     def takeovers(self) -> tuple[Takeover, ...]:
-        """Changes of the uplink that carries the heartbeat, in the order of time."""
-        return tuple(each for each in self.evidence.carrier.takeovers if each.before is not None)
+        """Changes of the uplink that carries, in the order of time."""
+        return tuple(each for each in self.carrier.takeovers if each.before is not None)
 
     @cached_property
     def requests(self) -> Requests | None:
@@ -104,7 +109,7 @@ class Case:
 
     def carrier_at(self, t_ns: int) -> str | None:
         """Return the uplink that the hub had chosen at a time, whether anything passed there or not."""
-        seen = self.evidence.carrier.takeovers
+        seen = self.carrier.takeovers
         before = [each.uplink for each in seen if each.t_ns <= max(t_ns, 0)] or [each.uplink for each in seen[:1]]
         return before[-1] if before else None
 

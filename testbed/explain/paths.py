@@ -59,7 +59,7 @@ def no_failover(case: Case, verdict: Verdict) -> Cause | None:
         f"The hub has no failover (hub.failover: none): it stayed on {carried} through {_titled(event)}.",
         0.96,
         (
-            f"no packet of the heartbeat left by {' or '.join(others) or 'another uplink'} in the whole run",
+            f"nothing that is marked left by {' or '.join(others) or 'another uplink'} in the whole run",
             *_lit(case, others, event),
         ),
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from testbed import paths
 from testbed.cli import main, new
 from testbed.draft.choices import EVENTS, OBJECTIVES, PlannedEvent
 from testbed.draft.scenario import Draft, text
@@ -17,7 +16,7 @@ from testbed.model.topology import Topology
 from testbed.run import plan
 from testbed.yaml import load
 
-TOPOLOGIES = tuple(plan.names(paths.TOPOLOGIES))
+TOPOLOGIES = tuple(new._topologies())
 
 
 def topology(name: str) -> Topology:
@@ -91,6 +90,7 @@ def test_the_mutation_is_written_where_it_must_fail(tmp_path: Path) -> None:
         (["--event", "outage=5"], "--event: outage of '5'; write a number and one of the units"),
         (["--objective", "interuption"], "--objective: unknown objective 'interuption'; did you mean 'interruption'?"),
         (["--topology", "hub-two"], "hub-two"),
+        (["--topology", "fleet-shared-cells"], "--topology: a fleet of hubs; choose a topology with one hub"),
         (["Rain!"], "the name 'Rain!'; use a-z, 0-9 and -, such as rain-at-noon"),
     ],
 )

@@ -140,7 +140,7 @@ def _links(
                 if mark or any(rest):
                     for name, value in zip(columns, [at, link, direction, mark, *rest], strict=True):
                         columns[name].append(value)
-    return pa.table(columns)
+    return pa.table({**columns, "marked_new_out": columns["marked_out"]})
 
 
 def _schedule(uplinks: Sequence[str], dark: Mapping[str, Spans], delays: Mapping[str, int]) -> pa.Table:
