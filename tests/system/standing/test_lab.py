@@ -21,7 +21,7 @@ from testbed.run import plan
 from testbed.standing import registry
 from testbed.standing.client import LabClient
 from testbed.standing.registry import StandingLab
-from tests.system.run.conftest import ENDS_S, Host
+from tests.system.run.host import ENDS_S, Host, settled
 
 TOPOLOGY = "hub-two-uplinks"
 
@@ -55,12 +55,15 @@ def bring_up(name: str, results: Path, *more: str) -> Standing:
     return Standing(name, results)
 
 
+def look() -> Host:
+    """Return the host's state; the registry's own folder stays when the last lab has gone."""
+    registry.HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Host.look()
+
+
 def left_on_the_host(before: Host) -> dict[str, Any]:
-    """Return what is there now and was not before; the kernel may take some seconds to end a sandbox."""
-    deadline = time.monotonic() + ENDS_S
-    while any((left := before.left(Host.look())).values()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return {what: these for what, these in left.items() if these}
+    """Return what is there now and was not before."""
+    return {what: these for what, these in before.left(settled(before)).items() if these}
 
 
 def state(standing: Standing) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
     """One lab for all that needs no other; when it is down nothing is left of it."""
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
-    before = Host.look()
+    before = look()
     it = bring_up(f"works-{os.getpid()}", tmp_path_factory.mktemp("lab"))
     yield it
     done = lab("down", it.name)
@@ -224,7 +227,7 @@ def test_a_killed_keeper_leaves_nothing(tmp_path: Path) -> None:
     """The kernel ends its sandbox, here while it comes up; the next look at the labs removes its entry."""
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
-    before, name = Host.look(), f"dies-{os.getpid()}"
+    before, name = look(), f"dies-{os.getpid()}"
     command = [sys.executable, "-m", "testbed", "lab", "up", TOPOLOGY, "--name", name, "--json"]
     up = subprocess.Popen(
         [*command, "--results", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -264,7 +267,7 @@ def test_a_run_can_be_held(tmp_path: Path) -> None:
     """Its result is written before anybody gets in; it ends when its lab is ended, and leaves nothing."""
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
-    before = Host.look()
+    before = look()
     scenario = tmp_path / f"held-{os.getpid()}.yaml"
     scenario.write_text(SHORT)
     command = [sys.executable, "-m", "testbed", "run", str(scenario), "--hold", "--json"]
