@@ -37,9 +37,13 @@ class _Look:
 
 
 class Watch:
-    """Looks at a lab that plays a job since ``start_ns`` (CLOCK_REALTIME)."""
+    """Looks at a lab that plays a job since ``start_ns`` (CLOCK_REALTIME).
 
-    def __init__(self, job: Job, lab: Rig, start_ns: int) -> None:
+    Where the clock is ``simulated`` it does not tell how long judging takes: as if it grew with what there is to judge.
+    """
+
+    def __init__(self, job: Job, lab: Rig, start_ns: int, simulated: bool = False) -> None:
+        self._simulated = simulated
         self._job, self._lab, self._start_ns = job, lab, start_ns
         self._before = _Look(start_ns, {})
         self._objectives = tuple(ObjectiveNow(o.title, "", "running") for o in job.scenario.objectives)
@@ -70,7 +74,8 @@ class Watch:
                 ObjectiveNow(v.title, v.measured, states.get(v.outcome, "running")) for v in verdicts
             )
             now_s = time.monotonic()
-            self._judge_at_s = now_s + max(JUDGE_EVERY_S, (now_s - began_s) / JUDGE_SHARE)
+            spent_s = t_ns / 1e9 * JUDGE_SHARE**2 if self._simulated else now_s - began_s
+            self._judge_at_s = now_s + max(JUDGE_EVERY_S, spent_s / JUDGE_SHARE)
         return self._objectives
 
     def _uplink(self, name: str, now: _Look, t_ns: int) -> UplinkNow:
