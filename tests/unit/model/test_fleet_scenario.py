@@ -120,6 +120,29 @@ def test_a_cell_carries_what_its_trace_says(tmp_path: Path) -> None:
     assert fleet.play(made).out_of[:, 1, 1].sum() > 0
 
 
+def test_weighted_tiers_share_a_full_cell_by_their_weights(tmp_path: Path) -> None:
+    """Both tiers ask for more than there is, with weights of 3 to 1: three bytes in four are the priority tier's."""
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        """topology: fleet-shared-cells
+duration: 20 s
+hubs: 2
+uplinks: {starlink: {fixed: {delay: 20 ms}}, lte: {fixed: {delay: 35 ms}}}
+cells:
+  starlink: {up: 1 Mbit/s, down: 1 Mbit/s, scheduler: weighted, weights: {priority: 3600, standard: 1200}}
+  lte: {up: 1 Mbit/s, down: 1 Mbit/s}
+load:
+  first: {kind: flow, rate: 2 Mbit/s, tier: priority}
+  rest: {kind: flow, rate: 2 Mbit/s, tier: standard}
+objectives: [{metric: fairness, of: rest, at_least: 90 %}]
+""",
+        encoding="utf-8",
+    )
+    first, rest = fleet.play(fleet.make(path)).bins["carried"].sum(axis=(1, 2))
+
+    assert 3 == pytest.approx(first / rest, rel=0.03)
+
+
 def test_the_command_plays_and_judges(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Forty hubs have room to spare: all objectives hold, the figure is there, and the JSON names the worst hub."""
     figure = tmp_path / "sky.svg"
