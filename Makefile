@@ -69,6 +69,9 @@ suite: root setup ## every scenario
 kill-matrix: root setup ## end each process of a run in each phase, by each signal; about two hours
 	$(AS_ROOT) $(SANDBOX) $(BIN)/python -m tests.system.run.kill_matrix
 
+fuzz: ## let libFuzzer loose on the C parts that read what others wrote, a minute each; needs clang
+	@sh setup/fuzz.sh
+
 mutations: root setup ## every scenario with what must break it
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 --testbed-mutated scenarios
 
@@ -116,4 +119,4 @@ $(REPORT)/.installed: testbed/report/package.json testbed/report/package-lock.js
 	@sh setup/report.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench kill-matrix traces clean core root
+.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench kill-matrix fuzz traces clean core root
