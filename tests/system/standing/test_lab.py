@@ -24,6 +24,7 @@ from testbed.standing.registry import StandingLab
 from tests.system.run.host import ENDS_S, Host, settled
 
 TOPOLOGY = "hub-two-uplinks"
+SEEN_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,16 @@ def state(standing: Standing) -> dict[str, Any]:
         return dict(client.ask("state"))
 
 
-def until(standing: Standing, seen: Callable[[Any], bool]) -> Any:
+def until(standing: Standing, seen: Callable[..., bool]) -> Any:
     """Watch a lab until a sample shows it."""
+    deadline, sample = time.monotonic() + SEEN_S, None
     with LabClient(standing.entry) as client:
         for sample in client.watch():
             if seen(sample):
                 return sample
-    raise AssertionError("the lab ended")
+            if time.monotonic() > deadline:
+                break
+    raise AssertionError(f"not seen in {SEEN_S:g} s, or the lab ended; last: {sample}")
 
 
 def rtt_ms(standing: Standing) -> float:
@@ -139,14 +143,16 @@ def test_a_lab_is_listed(standing: Standing) -> None:
 
 def test_a_change_is_undone_by_itself(standing: Standing) -> None:
     """The client that asked for it is gone long before."""
-    as_ever_ms = 110.0  # twice 20 ms and room; 100 ms more one way are beyond it
+    as_ever_ms = 110.0  # twice 20 or 25 ms and room; 100 ms more one way are beyond it, whichever uplink the hub takes
     assert rtt_ms(standing) < as_ever_ms
-    done = standing.command("set", "starlink", "delay 100ms", "--direction", "up")
-    assert done.stdout.endswith(": starlink delay 100ms (up alone)\n"), done.stderr
+    for link in ("starlink", "lte"):
+        done = standing.command("set", link, "delay 150ms", "--direction", "up")
+        assert done.stdout.endswith(f": {link} delay 150ms (up alone)\n"), done.stderr
     assert rtt_ms(standing) >= as_ever_ms
-    done = standing.command("set", "starlink", "delay 200ms for 1s")
-    assert done.stdout.endswith(": starlink delay 200ms for 1 s\n"), done.stderr
-    until(standing, lambda sample: not sample["links"]["starlink"]["up"]["by_hand"])
+    for link in ("starlink", "lte"):
+        done = standing.command("set", link, "delay 200ms for 1s")
+        assert done.stdout.endswith(f": {link} delay 200ms for 1 s\n"), done.stderr
+        until(standing, lambda sample, link=link: not sample["links"][link]["up"]["by_hand"])
     assert rtt_ms(standing) < as_ever_ms
     assert any("starlink delay 200ms for 1 s at " in title for title in state(standing)["by_hand"])
 
@@ -154,7 +160,7 @@ def test_a_change_is_undone_by_itself(standing: Standing) -> None:
 def test_an_outage_is_seen_by_the_engine(standing: Standing) -> None:
     """The packets of the preferred uplink are cut, and the other carries."""
     before = state(standing)["links"]["starlink"]["up"]["cut"]
-    assert 0 == standing.command("outage", "starlink", "60s").returncode
+    assert 0 == standing.command("outage", "starlink", "300s").returncode
     seen = until(standing, lambda sample: "lte" == sample["carrier"])["links"]["starlink"]["up"]
     assert "dark" == seen["state"]
     assert seen["cut"] > before
@@ -202,7 +208,7 @@ def test_events_of_a_file_happen_from_now_on(standing: Standing, tmp_path: Path)
 def test_a_check_keeps_its_evidence_and_is_no_pass(standing: Standing) -> None:
     """What holds is said; the result that is kept calls nothing a pass, and says who touched what."""
     assert 0 == standing.command("outage", "lte", "1s").returncode
-    until(standing, lambda sample: sample["t_ns"] > 3 * 10**9)
+    until(standing, lambda sample: sample["t_ns"] > 3 * 10**9 and "starting" != sample["traffic"]["heartbeat"])
     done = standing.command("check", "--json")
     checked = json.loads(done.stdout)
     assert checked["exit_status"] == done.returncode
