@@ -98,8 +98,8 @@ core:
 $(VENV)/bin/python:
 	@sh setup/environment.sh $(VENV)
 
-$(VENV)/.python: requirements.txt requirements-dev.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+$(VENV)/.python: requirements.txt requirements-dev.txt requirements-campaign.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -r requirements-campaign.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

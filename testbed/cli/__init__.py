@@ -31,15 +31,17 @@ from testbed.cli import (
     role,
     run,
     scenario,
+    scheduler,
     schema,
     topology,
     trace,
+    worker,
 )
 from testbed.errors import TestbedError
 
 _COMMANDS = (
     *(run, campaign, results, explain, report, plot, compare, baseline, affected, history, scenario, new),
-    *(lab, topology, fleet, trace, link, schema, doctor, calibrate, bench, role),
+    *(lab, topology, fleet, trace, link, schema, doctor, calibrate, bench, role, worker, scheduler),
 )
 _DESCRIPTION = """\
 Carry a community hub through what Starlink and its neighbours do to it, and judge how it did.

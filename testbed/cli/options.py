@@ -100,6 +100,13 @@ def capture(options: argparse.Namespace) -> CaptureWish | None:
     return CaptureWish(tuple(options.capture), options.snap, limit)
 
 
+def add_tls(parser: argparse._ActionsContainer) -> None:
+    """Add the certificates of what lab hosts speak by."""
+    parser.add_argument(
+        "--tls", metavar="FOLDER", type=Path, help="ca.pem, cert.pem and key.pem; beyond this host a must"
+    )
+
+
 def add_running(parser: argparse.ArgumentParser) -> None:
     """Add what every command takes that runs a scenario: which, with what in it, and where its results go."""
     completed(

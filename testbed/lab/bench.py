@@ -40,11 +40,11 @@ class Chosen:
         return f"{self.path.stem}/{self.hub}" if self.hub else self.path.stem
 
 
-def find(name: str, hub: str = "") -> Chosen | None:
+def find(name: str, hub: str = "", here: bool = True) -> Chosen | None:
     """Return a hub that this host can lend its NICs to, now or when another run is over; None for ``virtual``.
 
-    ``name`` is a bench's file or the name of one in benches/, ``hub`` one of its hubs. Raises InputError with all that
-    is wrong.
+    Where it is not ``here``, another host's NICs are meant. ``name`` is a bench's file or the name of one in benches/,
+    ``hub`` one of its hubs. Raises InputError with all that is wrong.
     """
     if name == VIRTUAL:
         if hub:
@@ -58,7 +58,7 @@ def find(name: str, hub: str = "") -> Chosen | None:
             "", f"no bench {name!r} here or in {paths.shown(paths.BENCHES)}/", did_you_mean(name, known)
         )
     chosen = _choose(path, hub)
-    if refused := list(nics.problems(read(chosen), nics.read(), lent_too=True)):
+    if here and (refused := list(nics.problems(read(chosen), nics.read(), lent_too=True))):
         raise InputError.of(refused)
     return chosen
 

@@ -63,12 +63,17 @@ class Campaign:
 
     def kept(self, run: str, died: str = "") -> Campaign:
         """Return the campaign with one more run, and keep it; ``died`` says why a run came to no end."""
-        grown = replace(self, runs=(*self.runs, run), died={**self.died, **({run: died} if died else {})})
-        content = msgspec.json.encode(_File(grown.scenario, grown.keys, grown.runs, grown.died))
+        others = {name: why for name, why in self.died.items() if name != run}
+        runs = self.runs if run in self.runs else (*self.runs, run)
+        return replace(self, runs=runs, died={**others, **({run: died} if died else {})}).saved()
+
+    def saved(self) -> Campaign:
+        """Return the campaign, and keep it."""
+        content = msgspec.json.encode(_File(self.scenario, self.keys, self.runs, self.died))
         partial = self.folder / f"{FILE}.partial"
         partial.write_bytes(msgspec.json.format(content, indent=1) + b"\n")
         partial.replace(self.folder / FILE)
-        return grown
+        return self
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
