@@ -22,7 +22,7 @@ _LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class Headway:
     """Where a campaign is: runs that are ``done`` of all, how many are ``at_work``, and what is ``left_s`` of it, once
     that can be told; ``over`` is what has just come back."""
 
@@ -42,7 +42,7 @@ def play(
     todo: Agenda,
     folder: Path,
     crew: Crew,
-    tell: Callable[[Standing], None],
+    tell: Callable[[Headway], None],
     clock_s: Callable[[], float],
     lonely_s: float = LONELY_S,
 ) -> Campaign:
@@ -70,7 +70,7 @@ def play(
             crew.begin(assignment, folder)
         over = crew.ended(_LOOK_S)
         if over is None or over.name not in at_work:
-            tell(Standing(known + done, len(todo.runs), len(at_work), _left_s(clock_s() - begun_s, done, tries)))
+            tell(Headway(known + done, len(todo.runs), len(at_work), _left_s(clock_s() - begun_s, done, tries)))
             continue
         at_work.remove(over.name)
         if over.lost and over.again and tries[over.name] < TRIES:
@@ -79,7 +79,7 @@ def play(
             campaign = _kept(campaign, folder, over)
             done += 1
         left_s = time_left_s(clock_s() - begun_s, done, len(waiting) + len(at_work))
-        tell(Standing(known + done, len(todo.runs), len(at_work), left_s, over))
+        tell(Headway(known + done, len(todo.runs), len(at_work), left_s, over))
     campaign = replace(campaign, runs=tuple(sorted(campaign.runs))).saved()  # they came back in any order
     if not any(name for name in campaign.died if not (folder / name).exists()):
         agenda.over(folder)

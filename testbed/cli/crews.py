@@ -16,7 +16,7 @@ from rich.text import Text
 
 from testbed.campaign.crew import LOCAL, LocalCrew
 from testbed.campaign.dask_crew import DaskCrew
-from testbed.campaign.spread import Standing
+from testbed.campaign.spread import Headway
 from testbed.campaign.wire import Wire
 from testbed.cli import screen
 from testbed.errors import InputError
@@ -45,7 +45,7 @@ def choose(options: argparse.Namespace) -> LocalCrew | DaskCrew | None:
 
 
 @contextmanager
-def shown(folder: Path, as_json: bool) -> Iterator[Callable[[Standing], None]]:
+def shown(folder: Path, as_json: bool) -> Iterator[Callable[[Headway], None]]:
     """Give what shows where a campaign is."""
     console = Console(highlight=False, soft_wrap=True)
     if as_json:
@@ -55,14 +55,14 @@ def shown(folder: Path, as_json: bool) -> Iterator[Callable[[Standing], None]]:
     else:
         with Status("…", console=console) as status:
 
-            def show(standing: Standing) -> None:
+            def show(standing: Headway) -> None:
                 _print(folder, standing, console)
                 status.update(escape(f"{standing.done} of {standing.of}, {standing.at_work} at work{_left(standing)}"))
 
             yield show
 
 
-def _print(folder: Path, standing: Standing, console: Console) -> None:
+def _print(folder: Path, standing: Headway, console: Console) -> None:
     over = standing.over
     if over is None:
         return
@@ -75,7 +75,7 @@ def _print(folder: Path, standing: Standing, console: Console) -> None:
     console.print(told)
 
 
-def _print_json(folder: Path, standing: Standing) -> None:
+def _print_json(folder: Path, standing: Headway) -> None:
     over = standing.over
     if over is not None:
         word = "lost" if over.lost else _word(folder, over.name, over.died)
@@ -88,7 +88,7 @@ def _word(folder: Path, name: str, died: str) -> str:
     return "failed" if died else shelf.read(folder / name).word
 
 
-def _left(standing: Standing) -> str:
+def _left(standing: Headway) -> str:
     if standing.left_s is None or standing.done == standing.of:
         return ""
     return f", about {format_duration(round(standing.left_s) * 10**9)} left"

@@ -18,7 +18,7 @@ from testbed.campaign.agenda import Agenda, AgendaRun
 from testbed.campaign.crew import LocalCrew, Over
 from testbed.campaign.hosts import HOST, SAME, LabHost, asked, fault
 from testbed.campaign.player import Assignment
-from testbed.campaign.spread import Standing
+from testbed.campaign.spread import Headway
 from testbed.campaign.wire import Wire
 from testbed.errors import HostError, InputError, RunError
 from testbed.result.campaign import Campaign
@@ -61,7 +61,7 @@ def played(folder: Path) -> list[str]:
 
 def test_each_run_is_played_once_and_kept(folder: Path) -> None:
     """The results are whole, in their order, and the jobs are gone."""
-    told: list[Standing] = []
+    told: list[Headway] = []
     with crew(folder) as local:
         campaign = spread.play(of("1234"), folder, local, told.append, time.monotonic)
 
@@ -146,7 +146,7 @@ class _Twice:
 
 def test_a_second_result_is_dropped(folder: Path) -> None:
     """The first one is the run's."""
-    told: list[Standing] = []
+    told: list[Headway] = []
     campaign = spread.play(of("1234"), folder, _Twice(), told.append, time.monotonic)
 
     assert 4 == len(campaign.results)
