@@ -70,6 +70,7 @@ class Matrix:
     chosen: Chosen | None = None
     link: str = "native"
     time: str = REAL
+    tenant: Path | None = None
 
     def combinations(self) -> list[tuple[Override, ...]]:
         """Return the changes of each run, in the order of running: repetitions last."""
@@ -86,7 +87,7 @@ class Matrix:
 
     def resolve(self, changes: tuple[Override, ...]) -> plan.Plan:
         """Resolve one run. Raises InputError."""
-        return plan.make(self.path, changes, self.chosen, self.link, self.time)
+        return plan.make(self.path, changes, self.chosen, self.link, self.time, self.tenant)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from testbed.cli import (
     scenario,
     scheduler,
     schema,
+    tenant,
     topology,
     trace,
     worker,
@@ -41,7 +42,7 @@ from testbed.errors import TestbedError
 
 _COMMANDS = (
     *(run, campaign, results, explain, report, plot, compare, baseline, affected, history, scenario, new),
-    *(lab, topology, fleet, trace, link, schema, doctor, calibrate, bench, role, worker, scheduler),
+    *(lab, topology, fleet, trace, link, schema, doctor, calibrate, bench, role, tenant, worker, scheduler),
 )
 _DESCRIPTION = """\
 Carry a community hub through what Starlink and its neighbours do to it, and judge how it did.

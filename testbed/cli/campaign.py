@@ -236,4 +236,5 @@ def _matrix(options: argparse.Namespace, crew: Crew | None) -> Matrix:
         raise InputError("testbed campaign", "nothing varies", "give --vary, --phases or --repeat")
     here = not isinstance(crew, DaskCrew)
     path, chosen = plan.find_scenario(options.scenario), bench.find(options.bench, options.hub, here)
-    return Matrix(path, tuple(axes), options.repeat, chosen, options.link, options.time)
+    tenant = plan.find_tenant(options.tenant)
+    return Matrix(path, tuple(axes), options.repeat, chosen, options.link, options.time, tenant)

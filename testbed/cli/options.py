@@ -12,6 +12,7 @@ from testbed.errors import InputError
 from testbed.link.backends import BACKENDS
 from testbed.model.bench import VIRTUAL
 from testbed.model.capture import SNAP, CaptureWish
+from testbed.model.tenant import AZURITE
 from testbed.model.times import REAL, TIMES
 from testbed.model.topology import Topology
 from testbed.result import shelf
@@ -123,6 +124,15 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         lambda: [VIRTUAL, *plan.names(paths.BENCHES)],
     )
     add_hub(parser)
+    completed(
+        parser.add_argument(
+            "--tenant",
+            metavar="FILE",
+            default=AZURITE,
+            help="use this storage account, a file or a name from tenants/ (default: azurite, an emulator in the lab)",
+        ),
+        lambda: [AZURITE, *plan.names(paths.TENANTS)],
+    )
     parser.add_argument(
         "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
     )

@@ -14,8 +14,9 @@ from testbed.errors import InputError
 from testbed.lab import bench, hold
 from testbed.model.bench import VIRTUAL
 from testbed.model.scenario import Scenario
+from testbed.model.tenant import AZURITE
 from testbed.model.times import REAL
-from testbed.run import launch, notes, plan
+from testbed.run import launch, notes, plan, tenancy
 from testbed.standing import holding
 from testbed.units import format_duration
 from testbed.yaml.overrides import Override
@@ -59,7 +60,8 @@ def add_hold(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     changes = tuple(map(Override.parse, options.changes))
     chosen = bench.find(options.bench, options.hub)
-    made = plan.make(plan.find_scenario(options.scenario), changes, chosen, options.link, options.time)
+    tenant = plan.find_tenant(options.tenant)
+    made = plan.make(plan.find_scenario(options.scenario), changes, chosen, options.link, options.time, tenant)
     wish = cli_options.capture(options)
     if wish is not None:
         launch.check_capture(made, wish)
@@ -92,6 +94,7 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
         kind = f", {link.trace.provenance.kind}" if link.trace else ""
         print(f"  {name}: {where}{kind}, {len(link.pair.up.t_ns)}+{len(link.pair.down.t_ns)} segments")
     print(f"  hub: {made.bench.name if made.bench else VIRTUAL}, {_hub(made.scenario)}")
+    print(f"  tenant: {_tenant(made)}")
     for note in found:
         print(f"  note: {note}")
     print("\ntimeline")
@@ -100,6 +103,13 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
     print("\nobjectives")
     for objective in made.scenario.objectives:
         print(f"  {objective.title}")
+
+
+def _tenant(made: plan.Plan) -> str:
+    if made.tenant is None:
+        return AZURITE
+    use = tenancy.Use.of(made.scenario, made.catalogues).told(made.tenant)
+    return f"account {made.tenant.account} in {made.tenant.region}: {use}"
 
 
 def _hub(scenario: Scenario) -> str:

@@ -14,6 +14,7 @@ from testbed.model.bench import BenchFile
 from testbed.model.catalogue import Catalogue
 from testbed.model.fleet_scenario import FleetScenario
 from testbed.model.scenario import Scenario
+from testbed.model.tenant import TenantAccount
 from testbed.model.threshold import Thresholds
 from testbed.model.topology import Topology
 from testbed.traces.catalogue import Datasets as Datasets
@@ -28,6 +29,7 @@ KINDS: Mapping[str, type] = {
     "fleet": FleetScenario,
     "bench": BenchFile,
     "catalogue": Catalogue,
+    "tenant": TenantAccount,
     "profile": Profile,
     "datasets": Datasets,
     "thresholds": Thresholds,

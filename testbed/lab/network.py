@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -84,11 +84,14 @@ class Network:
         device = self.devices.get(hub.name)
         return NamespacePower(device, tuple(hub.ports)) if isinstance(device, NamespaceAccess) else None
 
-    def start_services(self, names: Mapping[str, str]) -> None:
-        """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address)."""
+    def start_services(self, names: Mapping[str, str], resolvers: Sequence[str] = ()) -> None:
+        """Start DHCP and DNS on the nodes that serve them; ``names`` is the Internet's DNS (name -> address).
+
+        Names that it does not have are asked of the ``resolvers``; without any, they are unknown.
+        """
         self._names = names
         for node in self.topology.nodes.values():
-            if (command := service(node, names)) is not None:
+            if (command := service(node, names, resolvers)) is not None:
                 self._commands[node.name] = command
                 self.start_service(node.name)
             self.start_ipv6(node.name)
@@ -240,12 +243,13 @@ def configuration(node: Node, dual_stack: bool = False) -> Iterator[str]:
         yield from _masquerade(node.nat)
 
 
-def service(node: Node, names: Mapping[str, str]) -> list[str] | None:
+def service(node: Node, names: Mapping[str, str], resolvers: Sequence[str] = ()) -> list[str] | None:
     """Return the dnsmasq command of a node: DHCP and DNS at a CPE, the Internet's DNS at a router."""
     command = ["dnsmasq", "--keep-in-foreground", "--user=root", "--conf-file=/dev/null", "--no-hosts"]
     command += ["--no-resolv", "--log-facility=-", "--pid-file="]
     if node.kind is NodeKind.ROUTER:
-        return [*command, *(f"--address=/{name}/{address}" for name, address in names.items())]
+        command += [f"--address=/{name}/{address}" for name, address in names.items()]
+        return [*command, *(f"--server={address}" for address in resolvers)]
     if node.lease is None:
         return None
     command += [

@@ -31,11 +31,22 @@ class Happening:
 
 
 @dataclass(frozen=True)
+class Destinations:
+    """Whereto a hub may send: ``hosts`` by name (patterns), ``networks`` for what says no name; ``lab`` are the
+    networks that the testbed itself measures at, but for its tenant's service at ``service_port``."""
+
+    hosts: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    lab: tuple[str, ...] = ()
+    service_port: int = 443
+
+
+@dataclass(frozen=True)
 class Facts:
     """What gives samples a meaning: the run's length, its uplinks (the preferred one first), its heartbeat and its
     stream of new flows (``""``: none), its events, and which uplinks are paid for by volume (``tariffs``: USD a
     byte, where one is known), and which IPv6 prefixes the uplinks' CPEs delegate, and when;
-    ``by_ipv6`` is the traffic that goes by it."""
+    ``by_ipv6`` is the traffic that goes by it; ``egress`` whereto the hub may send, None where nobody looked."""
 
     duration_ns: int
     uplinks: tuple[str, ...]
@@ -46,6 +57,7 @@ class Facts:
     new_flows: str = ""
     prefixes: tuple[DelegatedPrefix, ...] = ()
     by_ipv6: tuple[str, ...] = ()
+    egress: Destinations | None = None
 
     @classmethod
     def of(cls, scenario: Scenario, topology: Topology) -> Facts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 import numpy as np
@@ -71,6 +71,10 @@ class LinkSchedule:
             raise ValueError("delays and rates cannot be negative")
         if not np.all((self.loss >= 0) & (self.loss <= 1)) or self.state.max() > max(LinkState):
             raise ValueError("loss needs to lie in 0..1 and state to be one of State")
+
+    def nearer(self, by_ns: int) -> LinkSchedule:
+        """Return the schedule with so much less delay, as far as there is any."""
+        return replace(self, delay_ns=np.maximum(self.delay_ns - by_ns, 0))
 
     @classmethod
     def constant(

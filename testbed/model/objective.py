@@ -82,6 +82,7 @@ METRICS: Mapping[str, MetricSpec] = {
     "stranded_bytes": MetricSpec(Unit.SIZE, (), "bytes on metered uplinks after the preferred one had recovered"),
     "backhaul_bytes": MetricSpec(Unit.SIZE, (), "bytes over the uplinks, both ways", by_uplink=True),
     "metered_bytes": MetricSpec(Unit.SIZE, (), "bytes over metered uplinks, both ways"),
+    "egress": MetricSpec(Unit.COUNT, (), "flows of the hub to hosts that were not named, or unencrypted"),
     "metered_cost": MetricSpec(Unit.MONEY, (), "price of the bytes over metered uplinks"),
     "hit_ratio": MetricSpec(Unit.SHARE, _REQUESTS, "requests answered from the hub's cache"),
     "byte_hit_ratio": MetricSpec(Unit.SHARE, _REQUESTS, "bytes to clients that did not come from the tenant"),

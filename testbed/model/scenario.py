@@ -11,6 +11,7 @@ from typing import Literal
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.dish import DishFault
+from testbed.model.egress import Egress
 from testbed.model.event import Event
 from testbed.model.hub import HubProfile
 from testbed.model.objective import METRICS, Objective
@@ -65,6 +66,7 @@ class Scenario:
 
     ``shift`` moves all events, and the windows of objectives, to a later time, and the end with them:
     against the 15 s slots of a trace, which stay where they are. ``tags`` are marks for ``pytest -m``.
+    ``egress`` is whereto the hub may send, for objectives on it.
     """
 
     topology: str
@@ -79,6 +81,7 @@ class Scenario:
     shift: Duration = 0
     tags: tuple[str, ...] = ()
     mutation: Mutation | None = None
+    egress: Egress = Egress()
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def traffic_for(self, objective: Objective) -> tuple[Traffic, ...]:
@@ -91,6 +94,11 @@ class Scenario:
         if objective.of or not METRICS[objective.metric].of or METRICS[objective.metric].together:
             return objective.of
         return self.traffic_for(objective)[0].name
+
+    @property
+    def watches_egress(self) -> bool:
+        """Whether an objective asks what leaves the hub."""
+        return any(objective.metric == "egress" for objective in self.objectives)
 
     def events_of(self, uplink: str) -> tuple[Event, ...]:
         """Return the events of one uplink in the order of their time."""
@@ -210,6 +218,9 @@ class Scenario:
     def _objective_problems(self, objective: Objective) -> Iterator[Problem]:
         if objective.metric not in METRICS:
             return  # the objective said so itself
+        if objective.metric == "egress" and self.hub.tunnelled:
+            found = f"egress, and failover {self.hub.failover} hides in a tunnel where packets go"
+            yield Problem(objective.place.at("metric"), found, "leave it away, or choose another failover")
         metric = METRICS[objective.metric]
         if objective.uplink and objective.uplink not in self.uplinks:
             expected = did_you_mean(objective.uplink, self.uplinks)

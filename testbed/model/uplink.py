@@ -74,6 +74,8 @@ class UplinkProfile:
     ``align: slot`` starts the trace so that its handovers fall on whole multiples of 15 s of the
     scenario; ``align: start`` plays it from its first sample. ``repeat`` starts it again at its end.
     ``dish`` puts a Starlink terminal's API beside it (192.168.100.1:9200): true, or what it is.
+    ``region: included`` says that the delay has the way to the tenant's region in it: with a storage account as
+    tenant, which has that way of its own, it is taken off.
     """
 
     trace: str = ""
@@ -85,6 +87,7 @@ class UplinkProfile:
     mtu: Size | Mtu = MTU_BYTES[1]
     dish: bool | Dish = False
     lifetimes: Lifetimes | None = None
+    region: Literal["included", "excluded"] = "excluded"
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 

@@ -109,6 +109,22 @@ SDK_UPLOADS = UPLOADS.append(
     # stored | refused | unknown: what became of other bytes under the same name; null: there were none
     pa.field("again", pa.string())
 ).with_metadata(kinds.said("sdk-upload"))
+DEPARTURES = pa.schema(
+    [
+        pa.field("t_ns", pa.int64(), nullable=False),  # first packet; negative: while the lab came up
+        pa.field("end_ns", pa.int64(), nullable=False),  # last packet
+        pa.field("link", pa.string(), nullable=False),
+        pa.field("protocol", pa.string(), nullable=False),  # tcp | udp | icmp | ip NUMBER
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("destination", pa.string(), nullable=False),
+        pa.field("port", pa.int32(), nullable=False),  # the destination's; 0: the protocol has none
+        pa.field("name", pa.string(), nullable=False),  # that TLS or DNS asks for; empty: none
+        pa.field("content", pa.string(), nullable=False),  # tls | quic | dns | dhcp | clear | nothing | the protocol
+        pa.field("packets", pa.int64(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+    ],
+    kinds.said("departures"),
+)
 NAMES = pa.schema(
     [
         pa.field("t_ns", pa.int64(), nullable=False),  # when it was to be asked

@@ -13,6 +13,7 @@ import pytest
 from testbed import paths
 from testbed.errors import InputError
 from testbed.model.bench import VIRTUAL
+from testbed.model.tenant import AZURITE
 from testbed.model.times import TIMES
 from testbed.yaml.overrides import Override
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 BENCH = pytest.StashKey["Chosen | None"]()
 """The hub of the session's bench; None: it is virtual."""
 
+TENANT = pytest.StashKey[Path | None]()
+"""The file of the session's storage account; None: its tenant is Azurite."""
+
 SCENARIOS = "testbed_scenarios"
 """The ini option that names the folders of scenarios."""
 
 _SUPPORTED: Mapping[str, Sequence[str]] = {
     "link": ("native", "netem"),
-    "tenant": ("azurite",),
     "time": TIMES,
 }
 
@@ -97,7 +100,13 @@ def add(parser: pytest.Parser) -> None:
         help="leave each run's lab as it was at its end, to be looked into, until Enter: always, or where the run "
         "fails or is invalid; needs a terminal and -s",
     )
-    for name, what in (("link", "the link engine"), ("tenant", "the tenant"), ("time", "whose time runs play in")):
+    group.addoption(
+        "--testbed-tenant",
+        metavar="FILE",
+        default=AZURITE,
+        help="the storage account that is the tenant (default: azurite, an emulator in the lab)",
+    )
+    for name, what in (("link", "the link engine"), ("time", "whose time runs play in")):
         known = _SUPPORTED[name]
         help = f"{what}; supported: {', '.join(known)}"
         group.addoption(f"--testbed-{name}", default=known[0], help=help)
@@ -112,6 +121,7 @@ def check(config: pytest.Config) -> None:
             )
     if config.getoption("testbed_hold"):
         _check_hold(config)
+    config.stash[TENANT] = _tenant(config.getoption("testbed_tenant"))
     config.stash[BENCH] = _bench(config.getoption("testbed_bench"), config.getoption("testbed_hub"))
 
 
@@ -164,3 +174,14 @@ def _bench(name: str, hub: str) -> Chosen | None:
         return bench.find(name, hub)
     except InputError as error:
         raise pytest.UsageError(f"--testbed-bench: {error}") from error
+
+
+def _tenant(name: str) -> Path | None:
+    if name == AZURITE:
+        return None
+    from testbed.run import plan
+
+    try:
+        return plan.find_tenant(name)
+    except InputError as error:
+        raise pytest.UsageError(f"--testbed-tenant: {error}") from error

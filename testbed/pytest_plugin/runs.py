@@ -55,7 +55,7 @@ class Runs:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._chosen, self._link = config.stash[options.BENCH], config.getoption("testbed_link")
-        self._time = config.getoption("testbed_time")
+        self._time, self._tenant = config.getoption("testbed_time"), config.stash[options.TENANT]
         self._played: dict[tuple[Path, Changes, int], Played] = {}
 
     def get(self, path: Path, changes: Changes = (), repetition: int = 1) -> Played:
@@ -90,7 +90,7 @@ class Runs:
 
     def make(self, path: Path, changes: Changes = ()) -> plan.Plan:
         """Return a scenario ready for the session's bench and link engine. Raises InputError."""
-        return plan.make(path, changes, self._chosen, self._link, self._time)
+        return plan.make(path, changes, self._chosen, self._link, self._time, self._tenant)
 
     def _until_valid(self, path: Path, changes: Changes) -> Played:
         played, most = self._play(path, changes), 1 + self._config.getoption("testbed_retry_invalid")

@@ -245,6 +245,7 @@ def provenance(record: Record) -> list[tuple[str, str]]:
         ("length", format_duration(record.duration_ns)),
         ("seed", str(record.seed)),
         ("hub's bench", record.bench),
+        ("tenant", " in ".join(filter(None, (record.tenant.account or record.tenant.kind, record.tenant.region)))),
         (
             "testbed",
             f"{record.versions.testbed}, commit {record.versions.source}, Python {record.versions.python}",

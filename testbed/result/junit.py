@@ -69,6 +69,7 @@ def _properties(record: Record) -> dict[str, str]:
         "commit": record.versions.commit + ("+dirty" if record.versions.dirty else ""),
         "seed": str(record.seed),
         "bench": record.bench,
+        "tenant": record.tenant.account or record.tenant.kind,
         "question": record.question,
         **hashes,
     }

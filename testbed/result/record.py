@@ -17,6 +17,7 @@ from testbed.model.bench import VIRTUAL
 from testbed.model.capture import Capture
 from testbed.model.ends import End
 from testbed.model.facts import Facts
+from testbed.model.tenant import TenantFacts
 from testbed.model.times import REAL
 from testbed.result import grounds
 from testbed.result.provenance import Host, Versions
@@ -105,6 +106,7 @@ class Record:
     the scenario for this run (KEY=VALUE); ``bench`` is the name of the hub's bench; ``time`` is real or
     virtual; ``ends`` are the testbed's own parts that ended without being asked to. ``met`` is what the hub
     met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
+    ``tenant`` is which it was, without its secrets.
     ``touched`` is what was done to the lab by hand: none of the verdicts is a pass then.
     ``unknown`` is what could not be known of the hub, and why; ``evidence_sha256`` see testbed.result.digest;
     ``capture`` is what was captured of its packets, where that was asked for.
@@ -140,6 +142,7 @@ class Record:
     met: Mapping[str, str] = field(default_factory=dict)
     under_test: Mapping[str, str] = field(default_factory=dict)
     touched: tuple[str, ...] = ()
+    tenant: TenantFacts = field(default_factory=TenantFacts)
 
     @property
     def invalid(self) -> str:

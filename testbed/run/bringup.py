@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,13 @@ from testbed import faults, paths
 from testbed.capture.taps import Taps
 from testbed.dish.process import DishProcess
 from testbed.dish.settings import Settings
+from testbed.errors import RunError
 from testbed.faults import Actor
 from testbed.lab import bench, ipv6, sandbox
 from testbed.lab.bench import BenchHub
 from testbed.lab.clock import DeviceClock
 from testbed.lab.daemons import left_running
+from testbed.lab.devices import NamespaceAccess
 from testbed.lab.lender import Lender
 from testbed.lab.network import Network
 from testbed.lab.parts import Part
@@ -31,17 +34,22 @@ from testbed.link.backends import BACKENDS
 from testbed.link.native import NativeBackend, Spin, read_bins
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.dish import ADDRESS, PORT
+from testbed.model.egress import TENANT
 from testbed.model.event import Kind
-from testbed.model.topology import EMULATOR, WireEnd
-from testbed.model.traffic import HttpGet, family
+from testbed.model.facts import Destinations
+from testbed.model.tenant import TenantFacts
+from testbed.model.topology import EMULATOR, NodeKind, WireEnd
+from testbed.model.traffic import HttpGet, Traffic, family
 from testbed.model.uplink import Mtu
+from testbed.probes.egress_watch import EgressWatch
 from testbed.probes.kinds import probe_for
 from testbed.probes.probe import Probe, Site
 from testbed.run import closed
 from testbed.run.job import Job
 from testbed.run.variables import hub_variables, provisioned
-from testbed.tenant.azurite import AzuriteTenant
-from testbed.tenant.backend import Access, Tenant
+from testbed.tenant.backend import Access, Endpoint, Tenant
+from testbed.tenant.held import Custodian, HeldTenant
+from testbed.tenant.tenants import TENANTS, TenantSite
 
 SECRETS = sandbox.SHARED / "secrets"
 """Keys and tokens of the run, gone with it."""
@@ -64,6 +72,7 @@ class Rig:
     dishes: list[DishProcess] = field(default_factory=list)
     lender: Lender | None = None
     site: faults.FaultSite | None = None
+    watch: EgressWatch | None = None
 
     def bins(self) -> pa.Table:
         """Return the links' 10 ms records so far."""
@@ -91,6 +100,8 @@ class Rig:
             actor.close()
         for dish in self.dishes:
             dish.close()
+        if self.watch is not None:
+            self.watch.close()
         self.tenant.close()
 
 
@@ -103,10 +114,12 @@ def bring_up(
     spin: Spin,
     lender: Lender | None = None,
     taps: Taps | None = None,
+    custodian: Custodian | None = None,
 ) -> Rig:
     """Build, provision and seed everything, and open the probes; ``spin`` is how the link engine waits.
 
-    ``lender`` has the NICs of the plan's bench, if there is one; ``taps`` are to capture. Raises HostError or RunError.
+    ``lender`` has the NICs of the plan's bench, if there is one, ``custodian`` its storage account;
+    ``taps`` are to capture. Raises HostError or RunError.
     """
     logs, topology, life = folder / "logs", job.topology, lifetime(job.scenario.duration)
     with step("network"):
@@ -125,17 +138,11 @@ def bring_up(
         taps.prepare(network.devices)
     tenant_node = network.devices[topology.tenant.name]
     with step("links and services"):
-        tenant = AzuriteTenant(
-            tenant_node,
-            SECRETS,
-            logs,
-            now(),
-            lifetime=life,
-            address=topology.tenant_address("ipv4"),
-            dual_stack=bool(topology.tenant_address("ipv6")),
-        )
+        kind = TenantFacts.of(job.tenant).kind
+        tenant = TENANTS[kind](TenantSite(tenant_node, topology, SECRETS, logs, now(), life, custodian))
         tenant.open()
-        network.start_services({tenant.endpoint.host: tenant.endpoint.address})
+        resolvers = _lead_out(network, tenant) if isinstance(tenant, HeldTenant) else ()
+        network.start_services({tenant.endpoint.host: tenant.endpoint.address}, resolvers)
         (folder / "link").mkdir()
         links = BACKENDS[job.manifest.link](
             folder / "link",
@@ -144,8 +151,9 @@ def bring_up(
             mark_lengths=job.scenario.hub.mark_lengths,
         )
         links.open(link_specs(job))
+        watch = _watch(job, network, logs) if job.scenario.watches_egress else None
         dishes = _dishes(job, network, folder / "link", logs)
-    lab = Rig(network, links, tenant, dishes=dishes, lender=lender)
+    lab = Rig(network, links, tenant, dishes=dishes, lender=lender, watch=watch)
     objects = _objects(job)
     seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):
@@ -166,7 +174,7 @@ def bring_up(
                 duration_ns=job.scenario.duration,
                 samples=folder / "samples",
                 logs=logs,
-                tenant_address=topology.tenant_address(family(traffic)),
+                tenant_address=_asked_at(traffic, job, tenant.endpoint),
                 tenant_host=tenant.endpoint.host,
                 tenant_port=tenant.endpoint.port,
                 authority=tenant.endpoint.authority,
@@ -203,6 +211,46 @@ def bring_up(
         for probe in lab.probes.values():
             probe.ready()
     return lab
+
+
+def _watch(job: Job, network: Network, logs: Path) -> EgressWatch:
+    """Begin to watch what leaves the hub."""
+    ports = {name: uplink.interfaces[0] for name, uplink in job.topology.uplinks.items()}
+    watch = EgressWatch(network.devices[EMULATOR], ports, SECRETS, logs)
+    watch.open()
+    return watch
+
+
+def destinations(job: Job, endpoint: Endpoint) -> Destinations:
+    """Return whereto the hub may send."""
+    allowed, topology = job.scenario.egress, job.topology
+    tenant = {TENANT: endpoint.host}
+    of_tenant = (f"{endpoint.address}/32",) if TENANT in allowed.hosts else ()
+    nodes = filter(None, (topology.tenant, topology.edge))
+    addresses = {str(ipaddress.ip_interface(a).ip) for n in nodes for a in n.ports.values() if "/" in a}
+    addresses |= {*topology.probe_targets, *filter(None, [topology.tenant_address("ipv6")])}
+    return Destinations(
+        hosts=tuple(tenant.get(host, host) for host in allowed.hosts),
+        networks=(*allowed.networks, *of_tenant),
+        lab=tuple(sorted(addresses)),
+        service_port=endpoint.port,
+    )
+
+
+def _asked_at(traffic: Traffic, job: Job, endpoint: Endpoint) -> str:
+    """Return the address that a probe's packets go to: the lab's tenant node, unless they are for an account."""
+    if job.tenant is not None and isinstance(traffic, HttpGet):
+        return endpoint.address
+    return job.topology.tenant_address(family(traffic))
+
+
+def _lead_out(network: Network, tenant: HeldTenant) -> Sequence[str]:
+    """Lead the lab's Internet on to the host's network; return the resolvers that it has there."""
+    router = next(iter(network.topology.of_kind(NodeKind.ROUTER)))
+    device = network.devices[router.name]
+    if not isinstance(device, NamespaceAccess):
+        raise RunError(f"{router.name} is no node of the lab, and cannot be led on to the host's network")
+    return tenant.lead_out(device)
 
 
 def _configure(job: Job, lab: Rig, logs: Path, now: Callable[[], datetime]) -> None:

@@ -13,6 +13,7 @@ from testbed.link.fidelity import Certificate as Certificate
 from testbed.link.native import read_bins
 from testbed.model.ends import EVERYTHING
 from testbed.model.scenario import FidelityBudget
+from testbed.probes.egress_watch import KEPT
 from testbed.result.record import Fidelity
 from testbed.run.account import Account
 from testbed.run.bringup import Rig
@@ -42,6 +43,10 @@ def collect(
     if job.bench is not None and not job.scenario.hub.closed:  # a virtual hub's are here already
         with account.guard("the hub's logs"):
             bench.keep_logs(lab.network.devices[job.topology.hub.name], folder / "logs")
+    if lab.watch is not None:
+        with account.guard("what left the hub"):
+            started_ns = account.writer.record.started_ns or 0
+            lab.watch.finish(started_ns, folder / "samples", folder / KEPT)
     if stays:
         return
     with account.guard("the services' end"):

@@ -33,6 +33,7 @@ def met(made: Plan, schedules: Mapping[str, str]) -> dict[str, str]:
         "topology": _value(load.read(made.topology_path, Topology)),  # without what a bench makes of it
         "traffic": _value(scenario.traffic),
         "events": _value(scenario.events),
+        **({"tenant": _value(made.tenant)} if made.tenant else {}),
         **{f"link of {uplink}": digest for uplink, digest in schedules.items()},
         **{f"catalogue of {traffic}": _value(read) for traffic, read in made.catalogues.items()},
     }

@@ -42,15 +42,16 @@ from testbed.model import times
 from testbed.model.bench import VIRTUAL
 from testbed.model.capture import Capture
 from testbed.model.facts import Facts
+from testbed.model.tenant import TenantFacts
 from testbed.result import junit, provenance
 from testbed.result.digest import evidence_sha256
 from testbed.result.provenance import Versions
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
-from testbed.run import closed, notes, progress
+from testbed.run import closed, notes, progress, tenancy
 from testbed.run.account import Account
-from testbed.run.bringup import Rig, bring_up
+from testbed.run.bringup import Rig, bring_up, destinations
 from testbed.run.collect import collect, keep_engine_log
 from testbed.run.guard import carry_on, trace, words
 from testbed.run.job import Job, unpack
@@ -58,6 +59,7 @@ from testbed.run.live import Watch
 from testbed.run.placement import END, Placement
 from testbed.run.progress import Ended, Event, Note, ObjectiveNow, Step
 from testbed.run.roll import Roll
+from testbed.tenant.held import Custodian
 from testbed.units import format_duration, format_share
 
 CAPTURE = "capture.pcapng"
@@ -79,10 +81,11 @@ class Run:
         placement: Placement,
         lender: Lender | None,
         held: Callable[[Rig, Record], None] | None = None,
+        custodian: Custodian | None = None,
     ) -> None:
         """``held`` has the lab as it was at the end, when all is written and told, as long as it does not return."""
         self._job, self._folder, self._lender = job, Path(placement.folder), lender
-        self._held = held
+        self._held, self._custodian = held, custodian
         self._lab: Rig | None = None
         self._core, self._time = placement.core, placement.time
         folder, wish = self._folder, placement.capture
@@ -126,6 +129,8 @@ class Run:
             machine.settle()
         for note in notes.of_files(self._job.scenario, self._job.topology):
             tell(Note(note))
+        if self._custodian is not None:
+            self._look_at_the_region(self._custodian)
         self._keep_schedules()
         lab = bring_up(
             self._job,
@@ -135,7 +140,11 @@ class Run:
             spin=self._spin(),
             lender=self._lender,
             taps=self._taps,
+            custodian=self._custodian,
         )
+        if lab.watch is not None:
+            allowed = destinations(self._job, lab.tenant.endpoint)
+            self._writer.update(facts=replace(self._writer.record.facts, egress=allowed))
         for note in notes.of_hub(self._job.scenario, lab.network):
             tell(Note(note))
         try:
@@ -149,6 +158,13 @@ class Run:
             with self._step("samples"):
                 collect(lab, self._job, self._account, self._stolen_share, stays=self._held is not None)
                 self._lab = lab
+
+    def _look_at_the_region(self, custodian: Custodian) -> None:
+        """Measure how far away the tenant's service is, and take that off the links whose trace has it in it."""
+        away_ns = custodian.away_ns()
+        self._job = tenancy.nearer(self._job, away_ns)
+        self._writer.update(tenant=replace(self._writer.record.tenant, away_ns=away_ns))
+        tell(Note(f"the tenant's service is {format_duration(away_ns)} away from this host"))
 
     def _spin(self) -> Spin:
         """Return how the engine waits: in virtual time no timer is late."""
@@ -306,6 +322,7 @@ def record_of(job: Job, time_played: str, found: Versions | None = None) -> Reco
         met=job.manifest.met,
         under_test=job.manifest.under_test,
         time=time_played,
+        tenant=TenantFacts.of(job.tenant),
     )
 
 
@@ -375,7 +392,7 @@ def main() -> int:
     folder = Path(placement.folder)
     lender = Lender(placement.lender, folder / "logs/lender.log") if placement.lender is not None else None
     chosen = Chosen(Path(placement.bench), placement.hub) if placement.bench else None
-    return Run(unpack(folder, chosen), placement, lender).execute()
+    return Run(unpack(folder, chosen), placement, lender, custodian=Custodian.of(placement.custodian)).execute()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     scenario.yaml topology.yaml    as resolved: changes of this run are carried out in them
     catalogues/TRAFFIC.yaml        what is asked for
+    tenant.yaml                    the storage account that is its tenant, if one is; no secret
     schedules/UPLINK.npz           what the links play, compiled
     role/NAME/                     the failover, where it is a role of one's own
     job.json                       names, changes and the hashes of all that the outcome depends on
@@ -29,6 +30,7 @@ from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.link import Direction, LinkSchedule, QueueLimit
 from testbed.model.scenario import Scenario, read_scenario
+from testbed.model.tenant import TenantAccount
 from testbed.model.topology import Topology
 from testbed.result.record import Input
 from testbed.run import conditions, unplayed
@@ -40,6 +42,7 @@ from testbed.yaml import load, overrides
 FOLDER = "inputs"
 """Where a run's folder holds its job: it is the run's evidence of what was asked, too."""
 
+TENANT = "tenant.yaml"
 _ROLE = "role"
 _COLUMNS = ("t_ns", "delay_ns", "loss", "rate_bps", "state")
 
@@ -76,6 +79,7 @@ class Job:
     catalogues: Mapping[str, Catalogue]
     bench: Bench | None = None
     role: Path | None = None
+    tenant: TenantAccount | None = None
 
 
 def pack(made: Plan, folder: Path) -> None:
@@ -90,6 +94,8 @@ def pack(made: Plan, folder: Path) -> None:
     for uplink, link in made.links.items():
         _write(job / "schedules" / f"{uplink}.npz", link.pair)
     schedules = played(made)
+    if made.tenant_path is not None:
+        (job / TENANT).write_bytes(made.tenant_path.read_bytes())
     if made.role is not None:
         _copy(made.role, job / _ROLE / made.role.name)
     manifest = Manifest(
@@ -137,7 +143,9 @@ def unpack(folder: Path, chosen: Chosen | None = None) -> Job:
     if problems := list(unplayed.problems(scenario, schedules)):
         raise InputError.of(problems)
     topology = scenario.played_on(topology)
-    return Job(manifest, scenario, bench.fit(topology) if bench else topology, schedules, catalogues, bench, role)
+    tenant = load.read(job / TENANT, TenantAccount) if (job / TENANT).exists() else None
+    fitted = bench.fit(topology) if bench else topology
+    return Job(manifest, scenario, fitted, schedules, catalogues, bench, role, tenant)
 
 
 def _copy(role: Path, target: Path) -> None:

@@ -31,6 +31,7 @@ from testbed.run.guard import carry_on
 from testbed.run.placement import END, Placement, Stay
 from testbed.run.plan import Plan
 from testbed.run.progress import Ended, Event
+from testbed.tenant import custodian, held
 
 _PROGRAM = "testbed.run.inside"
 _GRACE_S = 40.0  # how long an interrupted run may take to write what it has
@@ -132,18 +133,23 @@ def play(
     capture: CaptureWish | None = None,
 ) -> int:
     """Play the job that lies in ``folder``, with the hub of a bench or the virtual one. See ``run``."""
-    log_path = folder / "logs" / "run.log"
-    with lender.lending(_nics(chosen), log_path.with_name("lender.log"), hold, _switch(chosen)) as fd:
+    log_path, account = folder / "logs" / "run.log", folder / job.FOLDER / job.TENANT
+    with (
+        custodian.keeping(account if account.exists() else None, log_path.with_name(held.LOG)) as keeper,
+        lender.lending(_nics(chosen), log_path.with_name("lender.log"), hold, _switch(chosen)) as fd,
+    ):
         with log_path.open("wb") as log:
             stay = standing.stay if standing else None
-            fds = [number for number in (fd, stay.control if stay else None) if number is not None]
+            fds = [number for number in (fd, keeper, stay.control if stay else None) if number is not None]
             inside = sandbox.spawn(_command(standing.program if standing else _PROGRAM), log, fds)
         try:
             if standing is not None:
                 standing.born(sandbox.init_of(inside))
             with cores.reserved() as core:
                 bench_file, hub = (str(chosen.path), chosen.hub) if chosen else (None, "")
-                placement = Placement(str(folder), core, bench_file, hub, fd, stay=stay, capture=capture)
+                placement = Placement(
+                    str(folder), core, bench_file, hub, fd, stay=stay, capture=capture, custodian=keeper
+                )
                 status = _follow(_Sandbox(inside, placement), show)
         finally:
             inside.kill()  # unshare's child dies with it, and with that child all of the run

@@ -28,7 +28,8 @@ class Placement:
     """The run's ``folder``, which holds its job; the link engine's own ``core``; where the hub is not virtual, the file
     of the host's ``bench``, the name of its ``hub``, and the socket of the ``lender`` to ask for its NICs; whether
     its ``time`` is REAL or VIRTUAL; of a lab that stands, the ``stay``; in virtual time the ``versions`` of what runs,
-    which the host has looked up; which packets to ``capture``, if any."""
+    which the host has looked up; which packets to ``capture``, if any; the socket of the ``custodian`` of its tenant,
+    where that is a storage account."""
 
     folder: str
     core: int | None = None
@@ -39,3 +40,4 @@ class Placement:
     stay: Stay | None = None
     versions: Versions | None = None
     capture: CaptureWish | None = None
+    custodian: int | None = None

@@ -20,12 +20,13 @@ from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
 from testbed.model.event import ALL, Event, Kind
 from testbed.model.scenario import Scenario, question, read_scenario
+from testbed.model.tenant import AZURITE, TenantAccount
 from testbed.model.times import REAL
 from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
 from testbed.model.traffic import HttpGet, family
 from testbed.model.uplink import UplinkProfile
-from testbed.run import hub_choice, unplayed
+from testbed.run import hub_choice, tenancy, unplayed
 from testbed.run import role as roles
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
@@ -69,6 +70,8 @@ class Plan:
     link: str = "native"
     role: Path | None = None
     time: str = REAL
+    tenant: TenantAccount | None = None
+    tenant_path: Path | None = None
 
     @property
     def name(self) -> str:
@@ -81,6 +84,8 @@ class Plan:
         yield "topology", self.topology_path
         if self.chosen is not None:
             yield "bench", self.chosen.path
+        if self.tenant_path is not None:
+            yield "tenant", self.tenant_path
         for name, link in self.links.items():
             if link.trace_path is not None:
                 yield f"trace of {name}", link.trace_path
@@ -103,16 +108,23 @@ def find_topology(name: str) -> Path:
     return find_file(name, paths.TOPOLOGIES, "topology", "")
 
 
+def find_tenant(name: str) -> Path | None:
+    """Return the file of a storage account given by its name or path; None for Azurite. Raises InputError."""
+    return None if name == AZURITE else find_file(name, paths.TENANTS, "tenant", "", known=(AZURITE,))
+
+
 def make(
     path: Path,
     changes: Sequence[Override] = (),
     chosen: Chosen | None = None,
     link: str = "native",
     time: str = REAL,
+    tenant: Path | None = None,
 ) -> Plan:
     """Read and resolve a scenario with ``changes`` to it, on a bench or with a virtual hub.
 
-    ``link`` is the back end that will emulate its links, one of testbed.link.backends; ``time`` one of TIMES.
+    ``link`` is the back end that will emulate its links, one of testbed.link.backends; ``time`` one of TIMES;
+    ``tenant`` is the file of a storage account that is its tenant, None for Azurite.
 
     Raises InputError with every problem found.
     """
@@ -137,7 +149,9 @@ def make(
             problems += roles.variable_problems(role, scenario.hub.variables, place)
         except InputError as error:
             problems += error.problems
-    problems += _time_problems(time, chosen, link)
+    account = load.read(tenant, TenantAccount) if tenant else None
+    problems += tenancy.problems(scenario) if account else ()
+    problems += _time_problems(time, chosen, link, tenant)
     problems += bench.misfits(topology) if bench else ()
     problems += switch_problems(scenario, bench) if bench else ()
     links: dict[str, PlannedLink] = {}
@@ -165,6 +179,8 @@ def make(
         raise InputError.of(problems)
     topology = scenario.played_on(topology)
     read = {name: load.read(found, Catalogue) for name, found in catalogues.items()}
+    if account and (costly := list(tenancy.Use.of(scenario, read).problems(account))):
+        raise InputError.of(costly)
     return Plan(
         path=path,
         question=question(path),
@@ -180,6 +196,8 @@ def make(
         link=link,
         role=role,
         time=time,
+        tenant=account,
+        tenant_path=tenant,
     )
 
 
@@ -198,7 +216,9 @@ def timeline(plan: Plan) -> list[tuple[int, str]]:
     return sorted(rows, key=lambda row: row[0])
 
 
-def find_file(name: str, folder: Path, noun: str, place: Place | str = "", beside: Path = Path()) -> Path:
+def find_file(
+    name: str, folder: Path, noun: str, place: Place | str = "", beside: Path = Path(), known: Sequence[str] = ()
+) -> Path:
     """Return a file by its name in ``folder``, or by its path: from ``beside``, the folder of what names it, first."""
     candidates = [folder / f"{name}.yaml"] if "/" not in name else []
     if name.endswith((".yaml", ".yml")):
@@ -206,18 +226,20 @@ def find_file(name: str, folder: Path, noun: str, place: Place | str = "", besid
     for candidate in candidates:
         if candidate.is_file():
             return candidate.resolve()
-    known = [path.stem for path in folder.glob("*.yaml")]
+    all_known = [*known, *(path.stem for path in folder.glob("*.yaml"))]
     raise InputError(
-        place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, known)
+        place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, all_known)
     )
 
 
-def _time_problems(time: str, chosen: Chosen | None, link: str) -> Iterator[Problem]:
+def _time_problems(time: str, chosen: Chosen | None, link: str, tenant: Path | None) -> Iterator[Problem]:
     """Yield what cannot be had in virtual time."""
     if time == REAL:
         return
     if chosen is not None:
         yield Problem("--time virtual", "a bench's hub has a clock of its own", "play it with --time real")
+    if tenant is not None:
+        yield Problem("--time virtual", "a storage account has a clock of its own", "use --tenant azurite")
     if link != "native":
         yield Problem("--time virtual", f"--link {link} is this host's kernel", "use --link native")
 

@@ -24,6 +24,7 @@ from testbed.run.placement import Placement, Stay
 from testbed.run.progress import Standing
 from testbed.standing.controls import Controls
 from testbed.standing.inside import attend, server
+from testbed.tenant.held import Custodian
 
 MOST_NS = 2 * 3600 * 10**9
 """A lab that is held ends by itself after this time: nobody may be there."""
@@ -63,7 +64,7 @@ def main() -> int:
     lender = Lender(placement.lender, folder / "logs/lender.log") if placement.lender is not None else None
     chosen = Chosen(Path(placement.bench), placement.hub) if placement.bench else None
     job = unpack(folder, chosen)
-    return Run(job, placement, lender, _Held(job, folder, placement.stay)).execute()
+    return Run(job, placement, lender, _Held(job, folder, placement.stay), Custodian.of(placement.custodian)).execute()
 
 
 if __name__ == "__main__":

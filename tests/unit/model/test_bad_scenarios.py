@@ -88,7 +88,7 @@ BAD = {
         "starlink: {fixed",
         "starlink: {name: dish-gen3, fixed",
         "s.yaml:4: unknown key 'name' in uplinks 'starlink'; known: align, dish, fixed, lifetimes, mtu, queue, "
-        "rate, repeat, trace",
+        "rate, region, repeat, trace",
     ),
     "slots of fixed values": (
         "starlink: {fixed: {delay: 25 ms}}",

@@ -170,7 +170,7 @@ def test_a_recording_that_was_not_fetched_is_a_skip(
             "*--testbed-link simulated is not supported; supported: native, netem",
         ),
         (("--testbed-hold", "fail"), "*--testbed-hold waits for somebody at a terminal; give -s, and start it at one*"),
-        (("--testbed-tenant", "azure"), "*--testbed-tenant azure is not supported; supported: azurite"),
+        (("--testbed-tenant", "azure"), "*--testbed-tenant: no tenant 'azure' in tenants/; did you mean 'azurite'*"),
         (
             ("--testbed-bench", "shelv"),
             "*--testbed-bench: no bench 'shelv' here or in benches/; did you mean 'shelf'?",

@@ -47,6 +47,7 @@ def test_properties_say_where_it_came_from():
         "commit": "edbd048" + "0" * 33 + "+dirty",
         "seed": "7",
         "bench": "virtual",
+        "tenant": "azurite",
         "question": "does LTE carry the hub?",
         "sha256 of scenario: starlink-blackout.yaml": "ab" * 32,
     } == found

@@ -14,6 +14,7 @@ import pytest
 from testbed.errors import InputError
 from testbed.model.capture import Capture, Seen
 from testbed.model.ends import EVERYTHING, End
+from testbed.model.facts import Destinations
 from testbed.result.record import SCHEMA, Fidelity, Mishap, State, StepTime, to_json
 from testbed.result.store import FILE, Result, ResultWriter
 from testbed.result.verdict import Outcome
@@ -184,6 +185,8 @@ def test_every_key_is_documented_and_every_documented_key_written():
                   met={"seed": "7"}, under_test={"hub": "ab"},
                   unknown={"logs": "closed"}, touched=("lte outage 10 s at 3 s",),
                   capture=Capture("capture.pcapng", 128, 10**9, {"starlink up entrance": Seen(5, 300)}, 0))  # fmt: skip
+    egress = Destinations(("tenant",), ("192.0.2.0/24",), ("203.0.113.10/32",))
+    full = replace(full, facts=replace(full.facts, egress=egress))
     written = set(_keys(json.loads(json.dumps(to_json(full)))))
 
     assert written == documented - {"fidelity", "capture"}

@@ -53,6 +53,7 @@ class StandIn:
     certifying: Step = fine
     done: list[str] = dataclasses.field(default_factory=list)
     process = None
+    watch = None
     actors = ()
     dishes = ()
     network = SimpleNamespace(topology=None)

@@ -78,11 +78,13 @@ def kind_of(path: Path) -> str:
         "catalogues": "catalogue",
         "profiles": "profile",
         "ci": "thresholds",
+        "tenants": "tenant",
     }
     return folders[path.parent.name]
 
 
-FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.FLEETS, paths.BENCHES, paths.ROOT / "docs" / "ci")
+_DOCS_CI = paths.ROOT / "docs" / "ci"
+FOLDERS = (paths.SCENARIOS, paths.TOPOLOGIES, paths.FLEETS, paths.BENCHES, paths.TENANTS, _DOCS_CI)
 FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.yaml"))
 
 

@@ -1,0 +1,53 @@
+"""A managed identity's endpoint, as azure-identity asks one: gives out bearer tokens that Azurite takes.
+
+python tests/system/tenant/token_server.py PORT     prints "ready", then serves until killed
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import jwt
+
+LASTS_S = 3600
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """GET /token?resource=..."""
+
+    def do_GET(self) -> None:
+        now_s = int(time.time())
+        claims = {
+            "aud": "https://storage.azure.com",
+            "iss": "https://sts.windows.net/00000000-0000-0000-0000-000000000001/",
+            "oid": "00000000-0000-0000-0000-000000000002",
+            "tid": "00000000-0000-0000-0000-000000000001",
+            "nbf": now_s - 60,
+            "iat": now_s - 60,
+            "exp": now_s + LASTS_S,
+        }
+        token = jwt.encode(claims, "nobody checks this signature, ever", algorithm="HS256")
+        told = {
+            "access_token": token,
+            "expires_on": str(now_s + LASTS_S),
+            "resource": "https://storage.azure.com",
+            "token_type": "Bearer",
+        }
+        body = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+if __name__ == "__main__":
+    server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Endpoint)
+    print("ready", flush=True)
+    server.serve_forever()
