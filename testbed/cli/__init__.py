@@ -22,6 +22,7 @@ from testbed.cli import (
     explain,
     fleet,
     history,
+    hunt,
     lab,
     link,
     new,
@@ -41,7 +42,7 @@ from testbed.cli import (
 from testbed.errors import TestbedError
 
 _COMMANDS = (
-    *(run, campaign, results, explain, report, plot, compare, baseline, affected, history, scenario, new),
+    *(run, campaign, hunt, results, explain, report, plot, compare, baseline, affected, history, scenario, new),
     *(lab, topology, fleet, trace, link, schema, doctor, calibrate, bench, role, tenant, worker, scheduler),
 )
 _DESCRIPTION = """\
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.func(options))
     except TestbedError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"testbed: {error}", markup=False)
+        Console(emoji=False, stderr=True, highlight=False, soft_wrap=True).print(f"testbed: {error}", markup=False)
         return error.exit_status
     except KeyboardInterrupt:
         return 130

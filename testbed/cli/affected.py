@@ -66,7 +66,7 @@ def _command(options: argparse.Namespace) -> int:
     elif options.names:
         print("".join(f"{one.scenario}\n" for one in hit), end="")
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(emoji=False, highlight=False, soft_wrap=True)
         for one in hit:
             console.print(f"[bold]{one.scenario}[/]")
             for reason in one.reasons[:_SHOWN]:

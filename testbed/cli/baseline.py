@@ -65,7 +65,7 @@ def _show(options: argparse.Namespace) -> int:
     from testbed.model.objective import format_value
     from testbed.result import baseline
 
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     for path in baseline.files(options.baselines):
         kept = baseline.load(path)
         sources = ", ".join(sorted({run.versions.get("source", "") for run in kept.runs}))

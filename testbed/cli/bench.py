@@ -94,5 +94,5 @@ def _list(options: argparse.Namespace) -> int:
     for row in rows:
         used = (row.in_use.user, row.in_use.since, row.in_use.what) if row.in_use else ("–",) * 3
         table.add_row(row.bench, row.hub or "–", row.address or "closed", *used)
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(emoji=False, highlight=False, soft_wrap=True).print(table)
     return 0

@@ -118,7 +118,7 @@ def _command(options: argparse.Namespace) -> int:
     crew = crews.choose(options)
     matrix = _matrix(options, crew)
     plans = matrix.check()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     if options.dry_run:
         for number, made in enumerate(plans, 1):
             console.print(f"{number:3d}  {', '.join(map(str, made.changes))}")
@@ -214,7 +214,7 @@ def _draw(campaign: Campaign) -> None:
 
 def _concluded(campaign: Campaign, as_json: bool) -> int:
     if not as_json:
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(emoji=False, highlight=False, soft_wrap=True)
         console.rule(align="left")
         console.print(table(campaign))
         for verdict, result in campaign.worst():

@@ -166,7 +166,7 @@ def _say(line: str) -> None:
 def _print(comparison: Comparison, base: str, candidate: str) -> None:
     from testbed.result import comparison as told
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     console.print(f"base       {base}\ncandidate  {candidate}", markup=False)
     for warning in told.warnings(comparison):
         console.print(f"! {warning}", style="bold", markup=False)
@@ -175,7 +175,8 @@ def _print(comparison: Comparison, base: str, candidate: str) -> None:
     for scenario, rows in groupby(comparison.rows, key=lambda row: row.scenario):
         console.print(f"\n{scenario}", style="bold", markup=False)
         found = list(rows)
-        Console(highlight=False).print(_table(told.HEADINGS, [(str(r.word), r.reason, told.cells(r)) for r in found]))
+        lines = [(str(row.word), row.reason, told.cells(row)) for row in found]
+        Console(emoji=False, highlight=False).print(_table(told.HEADINGS, lines))
     console.print(f"\n{told.summary(comparison)}")
 
 

@@ -47,7 +47,7 @@ def choose(options: argparse.Namespace) -> LocalCrew | DaskCrew | None:
 @contextmanager
 def shown(folder: Path, as_json: bool) -> Iterator[Callable[[Headway], None]]:
     """Give what shows where a campaign is."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     if as_json:
         yield lambda standing: _print_json(folder, standing)
     elif not sys.stdout.isatty():

@@ -41,7 +41,7 @@ def show(found: Sequence[Check], as_json: bool, fine: str, not_fine: str) -> int
 
 
 def _print(found: Sequence[Check], verdict: str) -> None:
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("", "what", "found", "what to do"):
         table.add_column(heading, no_wrap=heading == "what", overflow="fold")

@@ -65,7 +65,7 @@ def _explain(options: argparse.Namespace) -> int:
     if options.json:
         print(screen.as_json(asdict(explained)))
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(emoji=False, highlight=False, soft_wrap=True)
         for line in lines(explained):
             console.print(line)
     return result.record.exit_status

@@ -81,7 +81,7 @@ def _list(options: argparse.Namespace) -> int:
     table = Table("fleet", "question", box=None, pad_edge=False, header_style="dim")
     for name, text in questions.items():
         table.add_row(name, text)
-    Console(highlight=False).print(table)
+    Console(emoji=False, highlight=False).print(table)
     return 0
 
 
@@ -104,7 +104,7 @@ def _play(options: argparse.Namespace) -> int:
         print(screen.as_json({"fleet": path.stem, "hubs": len(plan.hubs), "verdicts": list(map(asdict, verdicts))}))
     else:
         cells = sum(plan.fleet.cells.values())
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(emoji=False, highlight=False, soft_wrap=True)
         console.print(f"{path.stem}: {plan.question}\n", markup=False)
         told = f"{len(plan.hubs)} hubs, {cells} cells, {plan.scenario.timeline()}; took {took:.1f} s\n"
         console.print(told, markup=False)
@@ -131,7 +131,7 @@ def _bill(options: argparse.Namespace) -> int:
         print(screen.as_json(asdict(month)))
         return 0
     dearest = max(month.hubs, key=lambda name: month.hubs[name])
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     known = month.usd.error is not None
     within = f"± {units.format_money(month.usd.error or 0)}; 95 %" if known else "one day tells nothing of the others"
     off = "" if month.bytes.error is None else f" ± {units.format_size(month.bytes.error)}"

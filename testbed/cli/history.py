@@ -50,7 +50,7 @@ def _command(options: argparse.Namespace) -> int:
     if options.json:
         print(screen.as_json([asdict(series) for series in found]))
         return 0
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     for scenario, several in groupby(found, key=lambda series: series.scenario):
         console.print(f"[bold]{scenario}[/]")
         console.print(_table(list(several)))

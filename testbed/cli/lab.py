@@ -226,7 +226,7 @@ def _list(options: argparse.Namespace) -> int:
     for entry, state in rows:
         since = _clock(entry.started_ns)
         table.add_row(entry.name, entry.what, entry.owner, since, _clock(entry.until_ns), state)
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(emoji=False, highlight=False, soft_wrap=True).print(table)
     return 0
 
 
@@ -290,7 +290,7 @@ def _graph(options: argparse.Namespace) -> int:
         said |= {link: f"{words}\ncarries" for link, words in said.items() if link == state["carrier"]}
         owner.give(network.write(topology, f"lab {entry.name}", said, options.output))
         return 0
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     console.print(f"{drawing.draw(topology)}\n", markup=False)
     for link, now in state["links"].items():
         carries = "  carries" if link == state["carrier"] else ""
@@ -338,7 +338,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.json:
         print(screen.as_json({**checked, "exit_status": status}))
         return status
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     start, end = (f"{t_ns / 1e9:.1f} s" for t_ns in checked["window_ns"])
     console.print(f"{entry.name} from {start} to {end} of its time", markup=False)
     for objective in checked["objectives"]:

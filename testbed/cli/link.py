@@ -187,7 +187,7 @@ def _outage(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     trace = _load(args.trace)
     length = format_duration(min(args.duration, trace.duration_ns))
-    told, watched = f"replaying {length} of {trace.name} on {args.link}", Console(stderr=True)
+    told, watched = f"replaying {length} of {trace.name} on {args.link}", Console(emoji=False, stderr=True)
     with Progress(
         SpinnerColumn(), TextColumn(told), TimeElapsedColumn(),
         console=watched, disable=not watched.is_terminal, transient=True, refresh_per_second=2,
@@ -218,6 +218,6 @@ def _print_agreement(result: Verification) -> None:
         table.add_row("handover step", *map(format_duration, a.handover.step_ns), "median")
         gaps = "median of {} and {}".format(*a.handover.gaps)
         table.add_row("handover gap", *map(format_duration, a.handover.gap_ns), gaps)
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(emoji=False, highlight=False, soft_wrap=True).print(table)
     if a.handover is None:
         print("no 15 s cycle is clear in this part of the recording")

@@ -110,7 +110,7 @@ def _list(options: argparse.Namespace) -> int:
         table.add_row(
             kept.folder.name, kept.kind, verdict, kept.said or kept.title, format_size(kept.size_bytes)
         )
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False).print(table)
+    Console(emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False).print(table)
     print(f"{len(found)} results, {format_size(sum(kept.size_bytes for kept in found))}")
     return 0
 

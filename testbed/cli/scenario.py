@@ -32,5 +32,5 @@ def _list_scenarios(options: argparse.Namespace) -> int:
     table.add_column("question")
     for name, text in questions.items():
         table.add_row(name, text)
-    Console(highlight=False).print(table)
+    Console(emoji=False, highlight=False).print(table)
     return 0

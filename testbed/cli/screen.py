@@ -55,7 +55,7 @@ class PlainLines:
 
     def __init__(self, name: str, console: Console | None = None) -> None:
         self._name = name
-        self._console = console or Console(soft_wrap=True, highlight=False)
+        self._console = console or Console(emoji=False, soft_wrap=True, highlight=False)
         self._shown_ns = -_PLAIN_EVERY_NS
 
     def __enter__(self) -> PlainLines:
@@ -86,7 +86,7 @@ class LiveTable:
     """A table that is drawn again in place: steps, time left, uplinks, traffic, objectives so far."""
 
     def __init__(self, name: str) -> None:
-        self._console = Console(highlight=False)
+        self._console = Console(emoji=False, highlight=False)
         self._plain = PlainLines(name, self._console)
         self._live = Live(console=self._console, transient=True, refresh_per_second=4)
         self._step = ""

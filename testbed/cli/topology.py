@@ -47,7 +47,7 @@ def _show_topology(options: argparse.Namespace) -> int:
     if options.json:
         print(screen.as_json([dict(zip(headings, row, strict=True)) for row in rows]))
         return 0
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     console.print(f"{path.stem}: {question(path)}\n\n{drawing.draw(topology)}\n", markup=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in headings:
@@ -82,7 +82,7 @@ def _show_hub(topology: Topology, number: int, name: str, *, as_json: bool) -> i
     if as_json:
         print(screen.as_json(asdict(hub) | {"traces": dict(hub.traces)}))
         return 0
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     facts = {
         "profile": f"{hub.profile}, {hub.users} users" + (f", catalogue {hub.catalogue}" if hub.catalogue else ""),
         "phase": f"{format_duration(hub.phase_ns)} into its traces",
