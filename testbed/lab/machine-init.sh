@@ -25,9 +25,10 @@ for folder in dev/shm run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
 mkdir -p dev/testbed
 mount -t tmpfs tmpfs dev/testbed
 mkdir dev/testbed/old dev/testbed/out dev/testbed/run
-mount -t hostfs none dev/testbed/out -o sync,"$shared/out"
+# By names that are the same each time: they stand in /proc/mounts, which programs read in pieces.
+mount -t hostfs none dev/testbed/out -o sync,/proc/self/cwd/out
 cp "$shared"/given/* dev/testbed/
-mount -t hostfs none dev/testbed/run -o "$FOLDER"
+mount -t hostfs none dev/testbed/run -o /proc/self/cwd/run/.
 pivot_root . dev/testbed/old
 cd "$ROOT"
 ip link set lo up

@@ -122,9 +122,10 @@ def running(
         (shared / "out").mkdir()
         (shared / "given").mkdir()
         (shared / "out" / "stdout").touch()
+        (shared / "run").symlink_to(folder.resolve())
         for file, content in files.items():
             (shared / "given" / file).write_bytes(content)
-        words = {"FOLDER": str(folder), "ROOT": str(paths.ROOT), "COMMAND": shlex.join(command)}
+        words = {"ROOT": str(paths.ROOT), "COMMAND": shlex.join(command)}
         (shared / "job").write_text("".join(f"{key}={shlex.quote(word)}\n" for key, word in words.items()))
         process = subprocess.Popen(
             _chain(),
