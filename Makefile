@@ -36,7 +36,7 @@ lint: $(VENV)/.python ## ruff and mypy
 	$(BIN)/mypy
 
 test-unit: $(VENV)/.python core ## unit tests; they need no root, and no packages but a C compiler
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 2 tests/unit
 
 test-system: root setup ## tests in namespaces, with the real parts
 	$(AS_ROOT) $(SANDBOX) $(BIN)/pytest -p no:cacheprovider tests/system
