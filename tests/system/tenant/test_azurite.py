@@ -1,56 +1,25 @@
-"""The Azurite tenant: real Azurite, real TLS, real SDK, in a device's namespaces."""
+"""What is Azurite's own, beyond what every tenant does (test_contract.py): the real service, in namespaces."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from testbed.errors import RunError
 from testbed.lab.devices import NamespaceAccess
-from testbed.model.catalogue import CatalogueObject
 from testbed.tenant import azurite
 from testbed.tenant.azurite import AzuriteTenant
-from testbed.tenant.backend import Access
-from testbed.tenant.content import StoredObject, content, manifest
-
-OBJECTS = tuple(
-    CatalogueObject(name, size, 0.25, "application/octet-stream")
-    for name, size in {"small/a": 4_000, "small/b": 0, "images/a": 2_000_000, "lessons/a": 8_000_000}.items()
-)
-SDK = """
-import json, sys
-from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import ContainerClient
-import hashlib
-job = json.load(sys.stdin)
-client = ContainerClient.from_container_url(job["url"], credential=job["sas"], connection_verify=job["ca"])
-if job["do"] == "read":
-    blobs = {name: client.download_blob(name).readall() for name in job["names"]}
-    print(json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in blobs.items()}))
-else:
-    calls = {
-        "write": lambda: client.upload_blob("small/new", b"x", overwrite=True) and None,
-        "delete": lambda: client.delete_blob("small/a"),
-        "list": lambda: list(client.list_blob_names()),
-        "get": lambda: client.download_blob("small/a"),
-    }
-    try:
-        calls[job["do"]]()
-        print(json.dumps(None))
-    except HttpResponseError as error:
-        print(json.dumps(error.status_code))
-"""
+from tests.system.tenant import running as seeded
+from tests.system.tenant.running import OBJECTS, Running
 
 CONNECTION = """
 import json, select, socket, ssl, sys
@@ -78,38 +47,13 @@ IDLE_S = 8
 
 
 @dataclass(frozen=True)
-class Running:
-    """A seeded tenant and what it says it stores."""
+class Azurite:
+    """A seeded Azurite, the device that it is on, and its logs."""
 
     tenant: AzuriteTenant
     device: NamespaceAccess
-    stored: dict[str, StoredObject]
-    sas: str
-    upload_sas: str
     logs: Path
-
-    def sdk(
-        self, do: str, sas: str | None = None, names: tuple[str, ...] = (), container: str = "content"
-    ) -> Any:
-        """Do one thing with the SDK, as a hub's own software would: by host name, with the run's CA."""
-        endpoint = self.tenant.endpoint
-        job = {
-            "url": endpoint.url.replace("/content", f"/{container}"),
-            "ca": str(endpoint.authority),
-            "sas": self.sas if sas is None else sas or None,
-            "do": do,
-            "names": names,
-        }
-        done = subprocess.run(
-            self.device.argv([sys.executable, "-c", SDK]),
-            input=json.dumps(job),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert 0 == done.returncode, done.stderr
-        return json.loads(done.stdout)
+    seeded: Running
 
     def connection(self, name: str, idle_s: int = 0) -> list[str]:
         """Ask twice on one connection that rests in between, or whose second request is its last."""
@@ -135,22 +79,24 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(device: NamespaceAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(device: NamespaceAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     if not (azurite.azurite_folder() / azurite.SERVER).is_file():
         pytest.skip(f"needs Azurite in {azurite.azurite_folder()} (make setup)")
-    logs, now = tmp_path_factory.mktemp("logs"), datetime.now(UTC)
-    tenant = AzuriteTenant(device, tmp_path_factory.mktemp("secrets"), logs, now)
-    hosts = logs / "hosts"
-    hosts.write_text(f"{tenant.endpoint.address} {tenant.endpoint.host}\n")
-    assert 0 == device.run(["mount", "--bind", str(hosts), "/etc/hosts"]).returncode
-    tenant.open()
-    stored = dict(tenant.seed(OBJECTS, 7).wait())
-    sas, upload_sas = (
-        tenant.credential(now - timedelta(minutes=5), now + timedelta(hours=1), access)
-        for access in (Access.READ, Access.UPLOAD)
-    )
-    yield Running(tenant, device, stored, sas, upload_sas, logs)
-    tenant.close()
+    logs = tmp_path_factory.mktemp("logs")
+    tenant = AzuriteTenant(device, tmp_path_factory.mktemp("secrets"), logs, datetime.now(UTC))
+    seeded.name_it(device, tenant, logs)
+    with seeded.running(tenant, device) as found:
+        yield Azurite(tenant, device, logs, found)
+
+
+def came(look: Callable[[], bool]) -> bool:
+    """Whether something is seen within a minute: what the server says goes through its log's filter."""
+    end_s = time.monotonic() + 60
+    while not look():
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_a_server_that_ends_is_not_waited_for(device: NamespaceAccess, tmp_path: Path) -> None:
@@ -166,60 +112,7 @@ def test_a_server_that_ends_is_not_waited_for(device: NamespaceAccess, tmp_path:
         tenant.close()
 
 
-def test_stores_the_content_that_seed_and_name_determine(running: Running) -> None:
-    """The stored objects are those of the manifest, which anybody can compute again."""
-    assert manifest(7, OBJECTS) == running.stored
-
-
-def test_every_object_reads_back_by_host_name(running: Running) -> None:
-    """The SDK reads every object over TLS under the account's product-style name, byte for byte."""
-    expected = {o.name: hashlib.sha256(content(7, o.name, o.size)).hexdigest() for o in OBJECTS}
-
-    assert expected == running.sdk("read", names=tuple(o.name for o in OBJECTS))
-
-
-@pytest.mark.parametrize("call", ["write", "delete", "list"])
-def test_the_hubs_token_only_reads(running: Running, call: str) -> None:
-    """The hub's SAS token neither writes, deletes nor lists."""
-    assert 403 == running.sdk(call)
-
-
-def test_the_upload_token_stores_and_stores_again(running: Running) -> None:
-    """An upload can be stored, and once more where its acknowledgement was lost; the tenant reads it back."""
-    for _ in range(2):
-        assert running.sdk("write", running.upload_sas, container="uploads") is None
-
-    assert {"small/new": StoredObject("small/new", 1, hashlib.sha256(b"x").hexdigest())} == (
-        running.tenant.uploaded()
-    )
-
-
-@pytest.mark.parametrize("call", ["get", "delete", "list"])
-def test_the_upload_token_does_nothing_else(running: Running, call: str) -> None:
-    """Who holds the hub's upload token sees no upload, removes none and lists none."""
-    assert 403 == running.sdk(call, running.upload_sas, container="uploads")
-
-
-@pytest.mark.parametrize("call", ["write", "get"])
-def test_the_upload_token_does_not_reach_the_content(running: Running, call: str) -> None:
-    """Uploads and content are apart: the token of one container is nothing in the other."""
-    assert 403 == running.sdk(call, running.upload_sas)
-
-
-def test_without_a_token_nothing_is_given(running: Running) -> None:
-    """A client without the hub's credential is refused."""
-    assert running.sdk("get", sas="") in (401, 403, 404)
-
-
-def test_an_expired_token_is_refused(running: Running) -> None:
-    """A SAS token ends at its time."""
-    now = datetime.now(UTC)
-    expired = running.tenant.credential(now - timedelta(hours=2), now - timedelta(hours=1))
-
-    assert 403 == running.sdk("get", sas=expired)
-
-
-def test_tls_is_refused_without_the_runs_authority(running: Running) -> None:
+def test_tls_is_refused_without_the_runs_authority(running: Azurite) -> None:
     """The public authorities do not vouch for the tenant: only who has the run's CA connects."""
     endpoint = running.tenant.endpoint
     seen = running.device.run(["curl", "--silent", "--output", "/dev/null", endpoint.url])
@@ -227,7 +120,7 @@ def test_tls_is_refused_without_the_runs_authority(running: Running) -> None:
     assert 60 == seen.returncode  # curl: peer certificate cannot be authenticated
 
 
-def test_no_secret_is_in_the_process_list(running: Running) -> None:
+def test_no_secret_is_in_the_process_list(running: Azurite) -> None:
     """The account's key is in no argument list."""
     listed = running.device.run(["ps", "-ewwo", "args"]).stdout
 
@@ -235,16 +128,20 @@ def test_no_secret_is_in_the_process_list(running: Running) -> None:
     assert running.tenant._key not in listed
 
 
-def test_no_signature_is_in_the_log(running: Running) -> None:
+def test_no_signature_is_in_the_log(running: Azurite) -> None:
     """Azurite's access log keeps the requests, without the signatures of the SAS tokens."""
-    running.sdk("read", names=("small/a",))
-    log = (running.logs / "azurite.log").read_text()
+    running.seeded.sdk("read", names=("small/a",))
 
-    assert "GET /content/small/a?" in log or "GET /content/small%2Fa?" in log
+    def asked() -> bool:
+        log = (running.logs / "azurite.log").read_text()
+        return "GET /content/small/a?" in log or "GET /content/small%2Fa?" in log
+
+    assert came(asked)
+    log = (running.logs / "azurite.log").read_text()
     assert ["***"] == sorted(set(re.findall(r"sig=([^&\s\"]*)", log)))
 
 
-def test_a_connection_that_rested_is_still_good(running: Running) -> None:
+def test_a_connection_that_rested_is_still_good(running: Azurite) -> None:
     """An outage of some seconds, and TCP's back-off after it, do not make the tenant close a connection."""
     first, second = running.connection("portal-0", IDLE_S)
 
@@ -252,43 +149,15 @@ def test_a_connection_that_rested_is_still_good(running: Running) -> None:
     assert "portal-0" not in running.tenant.closed()
 
 
-def test_a_connection_that_the_tenant_closed_is_named(running: Running) -> None:
+def test_a_connection_that_the_tenant_closed_is_named(running: Azurite) -> None:
     """What the service closes by itself is known by its last request: it is no reset of the path."""
     running.connection("portal-1")
-    end_s = time.monotonic() + 60
-    while "portal-1" not in running.tenant.closed() and time.monotonic() < end_s:
-        time.sleep(0.05)  # what the server says goes through its log's filter
 
-    assert "portal-1" in running.tenant.closed()
-
-
-def test_a_new_version_replaces_every_object_when_it_is_told_to(running: Running) -> None:
-    """Made beforehand and held; then each object has other bytes of the same length. It is given up without a trace."""
-    given_up = running.tenant.revise(OBJECTS, 7, 2)
-    new = running.tenant.revise(OBJECTS, 7, 1)
-    before = running.sdk("read", names=[o.name for o in OBJECTS])
-    new.go()
-    stored = new.wait()
-    given_up.close()
-
-    assert {o.name: hashlib.sha256(content(7, o.name, o.size)).hexdigest() for o in OBJECTS} == before
-    expected = {o.name: hashlib.sha256(content(7, o.name, o.size, 1)).hexdigest() for o in OBJECTS}
-    assert expected == {name: o.sha256 for name, o in stored.items()}
-    assert expected == running.sdk("read", names=[o.name for o in OBJECTS])
-    running.tenant.seed(OBJECTS, 7).wait()
-
-
-def test_reset_removes_every_object(running: Running) -> None:
-    """After a reset no object and no upload is left, and the same seed stores the same objects again."""
-    running.tenant.reset()
-    assert 404 == running.sdk("get")
-    assert {} == running.tenant.uploaded()
-
-    assert running.stored == running.tenant.seed(OBJECTS, 7).wait()
+    assert came(lambda: "portal-1" in running.tenant.closed())
 
 
 def test_a_tenant_that_cannot_start_says_why(
-    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the service does not come up, the error shows its log."""
     monkeypatch.setattr(azurite, "START_S", 2.0)
@@ -300,7 +169,7 @@ def test_a_tenant_that_cannot_start_says_why(
 
 
 def test_close_stops_the_service_and_removes_the_key(
-    device: NamespaceAccess, tmp_path: Path, running: Running
+    device: NamespaceAccess, tmp_path: Path, running: Azurite
 ) -> None:
     """After close neither the process nor the TLS key is there, and closing again is harmless."""
     device.run(["ip", "address", "add", "203.0.113.11/32", "dev", "lo"])
