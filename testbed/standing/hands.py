@@ -45,8 +45,9 @@ class Deed:
     @property
     def edges(self) -> tuple[int, ...]:
         """When it changes anything."""
-        ends = not isinstance(self.change, Restore) and self.change.for_ns is not None
-        return (self.at_ns, self.at_ns + (self.change.for_ns or 0)) if ends else (self.at_ns,)  # type: ignore[union-attr]
+        if isinstance(self.change, Restore) or self.change.for_ns is None:
+            return (self.at_ns,)
+        return self.at_ns, self.at_ns + self.change.for_ns
 
 
 @dataclass(frozen=True)

@@ -99,13 +99,13 @@ class Players:
             if not player.over:
                 continue
             self._playing.remove((player, actors))
-            said: list[str] = []
-            with carry_on(lambda error, said=said: said.append(words(error))):  # type: ignore[misc]
+            failed: list[Exception] = []
+            with carry_on(failed.append):
                 player.check()
             for actor in actors:
                 self._lab.actors.remove(actor)
                 actor.close()
-            yield from said
+            yield from map(words, failed)
 
     def stop(self) -> None:
         """Play no more."""
