@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -94,14 +95,28 @@ def test_a_topology_can_be_looked_up(capsys: pytest.CaptureFixture[str]) -> None
     assert wan in rows
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["topology", "show", "--help"]])
-def test_help_is_there_for_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Help exits with 0 and says how to call the command."""
+def every_parser(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of each command below, and of those below it."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from every_parser(below)
+
+
+@pytest.mark.parametrize("parser", list(every_parser(cli.parser())), ids=lambda parser: str(parser.prog))
+def test_every_command_tells_how_to_call_it(parser: argparse.ArgumentParser) -> None:
+    """Its help can be written, and so can what the command above says of it."""
+    assert parser.format_help().startswith(f"usage: {parser.prog}")
+
+
+def test_help_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 0, and the usage first."""
     with pytest.raises(SystemExit) as end:
-        cli.main(arguments)
+        cli.main(["lab", "--help"])
 
     assert 0 == end.value.code
-    assert capsys.readouterr().out.startswith("usage: testbed")
+    assert capsys.readouterr().out.startswith("usage: testbed lab")
 
 
 @pytest.mark.parametrize("name", plan.scenarios())

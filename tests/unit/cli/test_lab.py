@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.cli import lab, main
+from testbed.cli import main
+from testbed.cli.lab import links
 
 UP = {"delay_ns": 20_000_000, "rate_bps": 10**8, "loss": 0.0, "state": "up"}
 
@@ -19,7 +20,7 @@ UP = {"delay_ns": 20_000_000, "rate_bps": 10**8, "loss": 0.0, "state": "up"}
 )
 def test_what_a_link_does(up: dict[str, object], down: dict[str, object], said: list[str]) -> None:
     """Once where both directions do the same."""
-    assert said == lab._does({"up": up, "down": down})
+    assert said == links._does({"up": up, "down": down})
 
 
 @pytest.mark.parametrize(
