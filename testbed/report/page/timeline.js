@@ -53,32 +53,59 @@
     }
   });
 
-  const points = (u, panel) => clipped(u, (pen, left, top, width, height) => {
-    const { min, max } = u.scales.x, { min: low, max: high } = u.scales.y;
+  // A shape as its pixels: offsets from its middle and how much each is covered.
+  const stamps = {};
+  const stamp = (shape, r) => stamps[shape + r] || (stamps[shape + r] = (() => {
+    const reach = Math.ceil(1.6 * r) + 1, size = 2 * reach + 1, tile = document.createElement("canvas");
+    tile.width = tile.height = size;
+    const pen = tile.getContext("2d", { willReadFrequently: true });
+    pen.lineWidth = (shape === "cross" ? 2 : 1) * uPlot.pxRatio;
+    pen.beginPath();
+    shapes[shape](pen, reach + 0.5, reach + 0.5, r);
+    if (filled.has(shape)) pen.fill(); else pen.stroke();
+    const seen = pen.getImageData(0, 0, size, size).data, pixels = [];
+    for (let i = 0; i < size * size; i++) if (seen[4 * i + 3] > 8) pixels.push([i % size - reach, Math.floor(i / size) - reach, seen[4 * i + 3]]);
+    return { reach, pixels };
+  })());
+
+  // Thousands of points become one picture: a call of the canvas for each takes ten times as long.
+  const points = (u, panel) => {
+    const { left, top, width, height } = u.bbox, { min, max } = u.scales.x, { min: low, max: high } = u.scales.y;
+    if (!panel.series.some((series) => series.shape) || width < 1 || height < 1) return;
     const r = uPlot.pxRatio * (max - min < data.duration / 8 ? 2.2 : 1.5);
     const scale = panel.log ? Math.log10 : (value) => value;
     const perX = width / (max - min), bottom = scale(low), perY = height / (scale(high) - bottom);
-    const times = u.data[0], first = nearest(times, min), last = nearest(times, max);
-    panel.series.forEach((series, row) => {
+    const sheet = panel.sheet || (panel.sheet = document.createElement("canvas"));
+    if (sheet.width !== width || sheet.height !== height) {
+      sheet.width = width; sheet.height = height;
+      panel.pen = sheet.getContext("2d", { willReadFrequently: true });
+      panel.picture = panel.pen.createImageData(width, height);
+      panel.pixels = new Uint32Array(panel.picture.data.buffer);
+    }
+    const pixels = panel.pixels.fill(0);
+    panel.series.forEach((series) => {
       if (!series.shape) return;
-      const draw = shapes[series.shape], values = u.data[row + 1];
-      pen.fillStyle = pen.strokeStyle = series.colour;
-      pen.lineWidth = series.shape === "cross" ? 2 * uPlot.pxRatio : uPlot.pxRatio;
-      const paint = filled.has(series.shape) ? () => pen.fill() : () => pen.stroke();
-      let column = -1, heights = new Set(); // a pixel is drawn once, however many points fall on it
-      for (let i = first; i <= last; i++) {
-        if (values[i] === null) continue;
-        const x = left + (times[i] - min) * perX, y = top + height - (scale(values[i]) - bottom) * perY;
-        if (Math.round(x) !== column) { column = Math.round(x); heights.clear(); }
-        if (heights.has(Math.round(y))) continue;
-        heights.add(Math.round(y));
-        if (series.shape === "dot") { pen.fillRect(x - r * 0.7, y - r * 0.7, r * 1.4, r * 1.4); continue; }
-        pen.beginPath(); // one path a point: a path of thousands is slow to fill
-        draw(pen, x, y, r);
-        paint();
+      const { reach, pixels: covered } = stamp(series.shape, r), { times, values } = series;
+      const [red, green, blue] = [1, 3, 5].map((at) => parseInt(series.colour.slice(at, at + 2), 16));
+      const offsets = Int32Array.from(covered, ([x, y]) => y * width + x), alphas = Uint8Array.from(covered, (each) => each[2]);
+      const paints = Uint32Array.from(alphas, (alpha) => (alpha << 24) | (blue << 16) | (green << 8) | red);
+      for (let i = after(times, min); i < times.length && times[i] <= max; i++) {
+        const x = Math.round((times[i] - min) * perX), y = Math.round(height - (scale(values[i]) - bottom) * perY);
+        if (y < -reach || y > height + reach) continue;
+        const middle = y * width + x, edge = x < reach || x >= width - reach || y < reach || y >= height - reach;
+        for (let n = 0; n < offsets.length; n++) {
+          if (edge) {
+            const [right, down] = covered[n];
+            if (x + right < 0 || x + right >= width || y + down < 0 || y + down >= height) continue;
+          }
+          const at = middle + offsets[n];
+          if (alphas[n] >= pixels[at] >>> 24) pixels[at] = paints[n];
+        }
       }
     });
-  });
+    panel.pen.putImageData(panel.picture, 0, 0);
+    u.ctx.drawImage(sheet, left, top);
+  };
 
   const rug = (u, panel) => clipped(u, (pen, left, top, width, height) => {
     const tall = 9 * uPlot.pxRatio;
@@ -99,6 +126,8 @@
     pen.font = `bold ${11 * ratio}px system-ui, "DejaVu Sans", sans-serif`;
     data.marks.forEach((mark, row) => {
       const y = top + (8 + 24 * row) * ratio, from = at(u, mark.start), bound = at(u, mark.start + mark.bound);
+      const end = at(u, mark.start + Math.max(mark.value, mark.bound));
+      if (end < left || from > left + u.bbox.width) return;
       pen.fillStyle = SOFT;
       pen.fillRect(from, y + ratio, bound - from, ratio);
       pen.fillRect(bound, y - 4 * ratio, 2 * ratio, 11 * ratio);
@@ -141,6 +170,25 @@
     busy = false;
   };
 
+  const legend = (place, name, width, paint) => {
+    const entry = document.createElement("span"), sample = document.createElement("canvas");
+    sample.width = width; sample.height = 16; sample.className = "swatch";
+    sample.style.width = `${width * 0.6}px`;
+    sample.setAttribute("aria-hidden", "true");
+    paint(sample.getContext("2d"));
+    entry.append(sample, name);
+    place.append(entry, " ");
+  };
+  const drawn = (series) => (pen) => {
+    pen.fillStyle = pen.strokeStyle = series.colour;
+    pen.lineWidth = 2;
+    pen.globalAlpha = series.faint ? 0.6 : 1;
+    pen.beginPath();
+    if (series.shape) shapes[series.shape](pen, 12, 8, 5);
+    else { pen.setLineDash(series.dash || []); pen.moveTo(0, 8); pen.lineTo(24, 8); }
+    if (filled.has(series.shape)) pen.fill(); else pen.stroke();
+  };
+
   const line = (series) => ({
     label: series.label,
     stroke: series.shape ? "transparent" : series.colour,
@@ -157,7 +205,8 @@
     const figure = document.createElement("figure"), caption = document.createElement("figcaption"), name = document.createElement("b");
     figure.className = "panel";
     name.textContent = panel.title + (panel.unit ? ` (${panel.unit})` : "");
-    caption.append(name, " ", more.caption || "");
+    caption.append(name, " ");
+    for (const series of more.named || []) legend(caption, series.label, 24, drawn(series));
     figure.append(caption);
     place.append(figure);
     const plot = new uPlot({
@@ -188,6 +237,11 @@
     const t = u.posToVal(u.cursor.left, "x");
     if (!moved) slider.value = String(Math.round((1000 * t) / data.duration));
     reading.textContent = told(t);
+  };
+  const after = (times, t) => {
+    let low = 0, high = times.length;
+    while (low < high) { const middle = (low + high) >> 1; if (times[middle] < t) low = middle + 1; else high = middle; }
+    return low;
   };
   const nearest = (times, t) => {
     let low = 0, high = times.length - 1;
@@ -249,16 +303,8 @@
   }
 
   const looks = document.getElementById("looks");
-  const legend = (name, paint) => {
-    const entry = document.createElement("span"), sample = document.createElement("canvas");
-    sample.width = 44; sample.height = 16; sample.className = "swatch";
-    sample.setAttribute("aria-hidden", "true");
-    paint(sample.getContext("2d"));
-    entry.append(sample, name);
-    looks.append(entry);
-  };
   for (const [name, look] of Object.entries(data.uplinks)) {
-    legend(name, (pen) => {
+    legend(looks, name, 44, (pen) => {
       pen.fillStyle = pen.strokeStyle = look.colour;
       pen.lineWidth = 2;
       pen.fillRect(0, 0, 12, 16);
@@ -266,8 +312,8 @@
       pen.setLineDash(look.dash); pen.beginPath(); pen.moveTo(27, 8); pen.lineTo(44, 8); pen.stroke();
     });
   }
-  legend("event", (pen) => { pen.fillStyle = "#d5d5d5"; pen.fillRect(0, 0, 44, 16); });
-  legend("lost", (pen) => { pen.fillStyle = "#d55e00"; for (const x of [4, 8, 18, 30]) pen.fillRect(x, 2, 2, 14); });
+  legend(looks, "event", 44, (pen) => { pen.fillStyle = "#d5d5d5"; pen.fillRect(0, 0, 44, 16); });
+  legend(looks, "lost", 44, (pen) => { pen.fillStyle = "#d55e00"; for (const x of [4, 8, 18, 30]) pen.fillRect(x, 2, 2, 14); });
 
   if (data.carriers.length) {
     const names = data.carriers.map((carrier) => carrier.label).join(", above; ");
@@ -275,12 +321,19 @@
     add({ title: `carried by (${names})`, unit: "", summary: `Carrier. ${spoken}`, x: [0, data.duration], series: [] }, 14 + 22 * data.carriers.length, { draw: [bands], bare: true, y: { range: [0, 1] }, times: false });
   }
   data.panels.forEach((panel, index) => {
+    for (const series of panel.series) {
+      if (!series.shape) continue;
+      const there = panel.x.map((_, i) => i).filter((i) => series.data[i] !== null);
+      series.times = Float64Array.from(there, (i) => panel.x[i]);
+      series.values = Float64Array.from(there, (i) => series.data[i]);
+    }
     const draw = [(u) => points(u, panel)];
     if (panel.rug) draw.push((u) => rug(u, panel));
     if (panel.name === "rtt") draw.push(marks);
     const y = panel.log ? { distr: 3, log: 10 } : { range: (u, low, high) => [0, panel.top || (high > 0 ? high * (panel.name === "rtt" ? 1.45 : 1.12) : 1)] };
-    const named = panel.series.filter((series) => !(series.label in data.uplinks)).map((series) => series.label).join(", ");
-    add(panel, (panel.height || 110) + (index === data.panels.length - 1 ? 50 : 0), { draw, y, times: index === data.panels.length - 1, caption: named });
+    // What the legend above has by the uplink's name is not told again.
+    const named = panel.series.filter((series) => !(series.label.replace(/^over /, "") in data.uplinks));
+    add(panel, (panel.height || 110) + (index === data.panels.length - 1 ? 50 : 0), { draw, y, times: index === data.panels.length - 1, named });
   });
 
   const fit = () => { for (const { plot } of plots) plot.setSize({ width: place.clientWidth, height: plot.height }); };

@@ -91,12 +91,35 @@ def test_no_request_leaves_and_the_console_is_silent(page: object, result: Resul
 def test_every_panel_is_drawn(page: object) -> None:
     """Each canvas has ink of its own, and says in words what it shows."""
     drawn = page.run(
-        "[...document.querySelectorAll('#panels canvas')].map((canvas) => [canvas.getAttribute('aria-label'), "
+        "[...document.querySelectorAll('#panels .uplot canvas')].map((canvas) => [canvas.getAttribute('aria-label'), "
         "canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)])"
     )
 
     assert 5 <= len(drawn)
     assert all(label and inked for label, inked in drawn)
+
+
+def test_each_point_is_drawn_where_its_value_is(page: object) -> None:
+    """The round trips of an uplink colour the panel at their own height, and none is drawn outside of their range."""
+    seen, low, high = page.run(
+        """(() => {
+          const panel = testbed.plots.find((plot) => plot.series.some((one) => one.label === "over starlink"));
+          const row = panel.series.findIndex((one) => one.label === "over starlink");
+          const values = panel.data[row].filter((value) => value !== null);
+          const { left, top, width, height } = panel.bbox;
+          const pixels = panel.ctx.getImageData(left, top, width, height).data, seen = [];
+          for (let i = 0; i < width * height; i++) {
+            const [red, green, blue] = pixels.slice(4 * i, 4 * i + 3);
+            if (red === 0 && green === 114 && blue === 178) seen.push(Math.floor(i / width));
+          }
+          const at = (value) => panel.valToPos(value, "y", true) - top;
+          const bounds = [at(Math.max(...values)), at(Math.min(...values))];
+          return [[seen.reduce((a, b) => Math.min(a, b)), seen.reduce((a, b) => Math.max(a, b))], ...bounds];
+        })()"""
+    )
+
+    assert abs(seen[0] - low) <= 3
+    assert abs(seen[1] - high) <= 3
 
 
 def test_zoom_is_shared_and_undone_from_the_keyboard(page: object) -> None:
