@@ -204,7 +204,8 @@ def certificate(record: Record) -> list[tuple[str, str]]:
     if found.missing:
         told.append(("not told by this back end", ", ".join(found.missing)))
     told += [("ended unasked", f"{end}{': ' if end.said else ''}{end.said}") for end in record.ends]
-    return told + [(f"mishap: {mishap.step}", mishap.said) for mishap in record.mishaps]
+    told += [(f"mishap: {mishap.step}", mishap.said) for mishap in record.mishaps]
+    return told + [("note", note) for note in record.notes]
 
 
 LINK_HEADINGS = (

@@ -107,6 +107,7 @@ class Record:
     virtual; ``ends`` are the testbed's own parts that ended without being asked to. ``met`` is what the hub
     met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
     ``tenant`` is which it was, without its secrets.
+    ``notes`` is what the run said that is most often a mistake, or good to know, and changes no verdict.
     ``touched`` is what was done to the lab by hand: none of the verdicts is a pass then.
     ``unknown`` is what could not be known of the hub, and why; ``evidence_sha256`` see testbed.result.digest;
     ``capture`` is what was captured of its packets, where that was asked for.
@@ -141,6 +142,7 @@ class Record:
     capture: Capture | None = None
     met: Mapping[str, str] = field(default_factory=dict)
     under_test: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     tenant: TenantFacts = field(default_factory=TenantFacts)
 

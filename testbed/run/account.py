@@ -1,4 +1,4 @@
-"""What a run's result says about the testbed itself: parts that ended, steps that went wrong."""
+"""What a run's result says about the testbed itself: parts that ended, steps that went wrong, notes."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class Account:
         for end in ends:
             self.writer.update(ends=(*self.writer.record.ends, end))
             self._tell(Note(f"{end}: {end.said}" if end.said else str(end)))
+
+    def remark(self, text: str) -> None:
+        """Keep what changes no verdict and whoever reads the result should know."""
+        self.writer.update(notes=(*self.writer.record.notes, text))
+        self._tell(Note(text))
 
     def _went_wrong(self, step: str, of: str | None, error: Exception) -> None:
         record, said = self.writer.record, words(error)

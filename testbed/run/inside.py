@@ -128,7 +128,7 @@ class Run:
         if self._time == times.VIRTUAL:
             machine.settle()
         for note in notes.of_files(self._job.scenario, self._job.topology):
-            tell(Note(note))
+            self._account.remark(note)
         if self._custodian is not None:
             self._look_at_the_region(self._custodian)
         self._keep_schedules()
@@ -146,7 +146,7 @@ class Run:
             allowed = destinations(self._job, lab.tenant.endpoint)
             self._writer.update(facts=replace(self._writer.record.facts, egress=allowed))
         for note in notes.of_hub(self._job.scenario, lab.network):
-            tell(Note(note))
+            self._account.remark(note)
         try:
             try:
                 with self._step("scenario"):
@@ -164,7 +164,7 @@ class Run:
         away_ns = custodian.away_ns()
         self._job = tenancy.nearer(self._job, away_ns)
         self._writer.update(tenant=replace(self._writer.record.tenant, away_ns=away_ns))
-        tell(Note(f"the tenant's service is {format_duration(away_ns)} away from this host"))
+        self._account.remark(f"the tenant's service is {format_duration(away_ns)} away from this host")
 
     def _spin(self) -> Spin:
         """Return how the engine waits: in virtual time no timer is late."""
@@ -215,7 +215,7 @@ class Run:
     def _look_after_capture(self, now_ns: int) -> None:
         with self._account.guard("the capture"):
             if self._taps is not None and (reason := self._taps.watch(now_ns)):
-                tell(Note(f"the capture ends, the run goes on: {reason}"))
+                self._account.remark(f"the capture ends, the run goes on: {reason}")
 
     def _fail(self, error: Exception) -> None:
         trace(error)
@@ -253,7 +253,7 @@ class Run:
             try:
                 report.write_run(Result(self._folder, self._writer.record))
             except HostError as missing:  # no part of the run: it can be written later
-                tell(Note(f"no {report.FILE}: {missing}"))
+                self._account.remark(f"no {report.FILE}: {missing}")
         if self._taps is not None and record.started_ns is not None:
             tell(Step("capture"))
             with self._account.guard("the capture"):

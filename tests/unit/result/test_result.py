@@ -183,7 +183,7 @@ def test_every_key_is_documented_and_every_documented_key_written():
     ends, mishaps = (End("linkd", EVERYTHING, 8 * S, "exit status 1"),), (Mishap("the figure", "no font"),)
     full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps,
                   met={"seed": "7"}, under_test={"hub": "ab"},
-                  unknown={"logs": "closed"}, touched=("lte outage 10 s at 3 s",),
+                  unknown={"logs": "closed"}, notes=("every uplink is avoided",), touched=("lte outage 10 s at 3 s",),
                   capture=Capture("capture.pcapng", 128, 10**9, {"starlink up entrance": Seen(5, 300)}, 0))  # fmt: skip
     egress = Destinations(("tenant",), ("192.0.2.0/24",), ("203.0.113.10/32",))
     full = replace(full, facts=replace(full.facts, egress=egress))

@@ -206,6 +206,20 @@ def test_a_run_that_cannot_be_judged_has_failed_with_its_evidence(
     }
 
 
+def test_what_is_noted_is_kept(
+    played: Callable[..., Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """What the screen notes as a run begins is in its result, before anything can go wrong."""
+    monkeypatch.setattr(inside.notes, "of_files", lambda *_: iter(["the hub pings nobody"]))
+    record = played(StandIn(tmp_path, certifying=refuse(ValueError("no statistics"))))
+
+    assert ("the hub pings nobody",) == record.notes
+    assert {"event": "note", "text": "the hub pings nobody", "error": False} in map(
+        json.loads, capsys.readouterr().out.splitlines()
+    )
+
+
 def test_a_full_disk_is_said_and_is_no_verdict(
     played: Callable[..., Record], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
