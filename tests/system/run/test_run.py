@@ -16,6 +16,7 @@ from testbed.result.record import State
 from testbed.result.store import Result
 from tests.system.conftest import ByTheClock
 from tests.system.run.conftest import SCENARIO, Testbed, events, on_a_calm_host, stolen_in, until
+from tests.system.run.kill_matrix import LIGHT
 
 STEPS = ("network", "links and services", "hub", "probes", "scenario", "samples")
 
@@ -26,6 +27,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
     return on_a_calm_host(tmp_path_factory.mktemp("finished"), lambda results: play(results, SCENARIO))
+
+
+def light(folder: Path) -> Path:
+    """Write the scenario of four seconds into a folder."""
+    (folder / "light.yaml").write_text(LIGHT)
+    return folder / "light.yaml"
 
 
 def play(results: Path, scenario: Path) -> tuple[Path, int]:
@@ -117,7 +124,8 @@ def test_no_secret_reaches_the_results(finished: tuple[Path, int]) -> None:
 def test_a_hub_without_failover_fails(tmp_path: Path, untouched_host: None, by_the_clock: ByTheClock) -> None:
     """The objectives can fail: a hub that never fails over is interrupted for the whole outage; exit status 1."""
     scenario = tmp_path / "no-failover.yaml"
-    scenario.write_text(SCENARIO.read_text().replace("ping-tracked, timers: {rise: 2}", "none"))
+    unprotected = SCENARIO.read_text().replace("ping-tracked, timers: {rise: 2}", "none")
+    scenario.write_text(unprotected.replace("24 s", "15 s").replace("at: 6 s", "at: 4 s"))
     folder, status = on_a_calm_host(tmp_path, lambda results: play(results, scenario))
     result = Result.load(folder)
     interruption = result.verdict("interruption")
@@ -130,10 +138,10 @@ def test_a_hub_without_failover_fails(tmp_path: Path, untouched_host: None, by_t
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_killed_run_leaves_nothing_but_its_results(
-    step: str, testbed: Testbed, untouched_host: None
+    step: str, testbed: Testbed, untouched_host: None, tmp_path: Path
 ) -> None:
     """SIGKILL in any step leaves a clean host and a readable result that says how far the run came."""
-    process = testbed.start(SCENARIO)
+    process = testbed.start(light(tmp_path))
     until(process, "step", name=step, seconds=None)
     process.kill()
     process.wait(timeout=60)
@@ -179,7 +187,7 @@ def test_ctrl_c_before_the_scenario_is_an_interruption(testbed: Testbed, untouch
 def test_two_runs_at_once_do_not_meet(tmp_path: Path, untouched_host: None) -> None:
     """Two runs beside each other both complete, each with its own folder and its own network."""
     both = [Testbed(tmp_path / name) for name in ("a", "b")]
-    processes = [testbed.start(SCENARIO) for testbed in both]
+    processes = [testbed.start(light(tmp_path)) for testbed in both]
     for process in processes:
         process.communicate(timeout=400)
     records = [Result.load(testbed.result()[0]).record for testbed in both]
