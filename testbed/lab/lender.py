@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -30,6 +28,7 @@ from typing import Literal
 from testbed.errors import HostError, RunError
 from testbed.lab import nics
 from testbed.lab.nics import Nic
+from testbed.lab.outside import Outsider, kept
 from testbed.lab.parts import Part, last_line
 
 _HOME = "/proc/self/ns/net"
@@ -39,17 +38,12 @@ _SWITCH_S = 20.0
 _ENDS_S = 30.0  # moving a real NIC may take a driver seconds
 
 
-class Lender:
+class Lender(Outsider):
     """The run's end: asks for NICs and for the hub's power, and notices the end of who gives them."""
 
-    pid = 0
-    """It lives outside of the sandbox, where its number means nothing."""
-    returncode = None
-
     def __init__(self, fd: int, log: Path | None = None) -> None:
-        self._socket, self._log = socket.socket(fileno=fd), log
-        self._socket.set_inheritable(False)  # what the run starts must not outlive it as its deputy
-        self._asking = threading.Lock()
+        super().__init__(fd)
+        self._log = log
 
     def lend(self, nic: str, pid: int, port: str) -> None:
         """Have a NIC moved to the network namespace of a process, as its port. Raises RunError."""
@@ -75,24 +69,9 @@ class Lender:
             answer = self._socket.recv(_WORD_BYTES)
         return json.loads(answer)["error"] if answer else None
 
-    def poll(self) -> int | None:
-        """Return None while the lender lives; what is returned then is no exit status."""
-        if not self._asking.acquire(blocking=False):
-            return None  # it is asked just now: who asks will notice
-        try:
-            looking = select.poll()
-            looking.register(self._socket, select.POLLIN)  # it says nothing unasked
-            return 0 if looking.poll(0) else None
-        finally:
-            self._asking.release()
-
     def part(self) -> Part:
         """Return the lender as a part of a run: who ended it may have ended more, and its NICs are not given back."""
         return Part("the lender of NICs", self, partial(last_line, self._log) if self._log else str)
-
-    def close(self) -> None:
-        """Want no NIC any more; all go home when no process has the run's end."""
-        self._socket.close()
 
 
 @contextmanager
@@ -110,27 +89,18 @@ def lending(
     if not names:
         yield None
         return
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs, log.open("wb") as words:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "testbed.lab.lender", str(theirs.fileno()), *names],
-            env=os.environ | {_SWITCH: json.dumps(dict(switch))},  # not an argument: all may see those
-            stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=words,
-            pass_fds=[theirs.fileno(), *([hold] if hold is not None else [])],
-            start_new_session=True,  # a terminal's Ctrl-C is for the run
-        )
-    try:
-        with ours:
-            yield ours.fileno()
-    finally:
-        try:
-            status = process.wait(timeout=_ENDS_S)
-        except subprocess.TimeoutExpired as late:
-            raise HostError(f"the NICs of the bench are not back after {_ENDS_S:g} s") from late
-        if status != 0:
-            raise HostError(f"not every NIC of the bench is back as it was: {log.read_text().strip()}")
+    with kept(
+        "testbed.lab.lender",
+        names,
+        log,
+        kind=socket.SOCK_SEQPACKET,
+        ends_s=_ENDS_S,
+        late="the NICs of the bench are not back",
+        left="not every NIC of the bench is back as it was",
+        fds=[hold] if hold is not None else [],
+        secrets={_SWITCH: json.dumps(dict(switch))},
+    ) as fd:
+        yield fd
 
 
 class _Shelf:

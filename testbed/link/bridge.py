@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+from testbed import paths
 from testbed.errors import InputError, RunError
 from testbed.link.backend import Change, Counters, LinkSpec
 from testbed.link.control import Control
@@ -159,31 +159,20 @@ def _claimed(folders: Path, name: str) -> Iterator[Path]:
     namespaces: the second one's folder has a number behind its name.
     """
     folders.mkdir(parents=True, exist_ok=True)
-    with _locked(folders, fcntl.LOCK_EX):
+    with paths.locked(folders, fcntl.LOCK_EX):
         for left_behind in folders.iterdir():
-            with suppress(BlockingIOError, NotADirectoryError), _locked(left_behind):
+            with suppress(BlockingIOError, NotADirectoryError), paths.locked(left_behind):
                 shutil.rmtree(left_behind)
         names = (name if number == 1 else f"{name}.{number}" for number in count(1))
         folder = next(folders / free for free in names if not (folders / free).exists())
         folder.mkdir()
         stack = ExitStack()
-        stack.enter_context(_locked(folder))
+        stack.enter_context(paths.locked(folder))
     with stack:
         try:
             yield folder
         finally:
             shutil.rmtree(folder)
-
-
-@contextmanager
-def _locked(folder: Path, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[None]:
-    """Hold a folder's lock. Raises BlockingIOError where another has it and waiting was not asked for."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, how)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _alive(folder: Path) -> bool:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 
+from testbed import paths
 from testbed.errors import HostError, InputError, did_you_mean
 
 HOME = Path("/run/testbed/labs")
@@ -99,7 +100,7 @@ def claimed(name: str, *, exactly: bool, home: Path = HOME) -> Iterator[Claim]:
                 raise InputError("--name", f"a lab {name!r} stands already", f"choose another, such as {free}")
             folder = home / free
             folder.mkdir(mode=0o700)
-            stack.enter_context(_locked(folder))
+            stack.enter_context(paths.locked(folder))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         listener.bind(str(folder / _CONTROL))
@@ -141,7 +142,7 @@ def wait_for_end(name: str, within_s: float = math.inf, home: Path = HOME) -> bo
     deadline_s = time.monotonic() + within_s
     while True:
         with suppress(BlockingIOError):
-            with suppress(FileNotFoundError), _locked(home / name, fcntl.LOCK_SH | fcntl.LOCK_NB):
+            with suppress(FileNotFoundError), paths.locked(home / name, fcntl.LOCK_SH | fcntl.LOCK_NB):
                 pass
             return True
         if time.monotonic() > deadline_s:
@@ -160,7 +161,7 @@ def _read(folder: Path) -> StandingLab | None:
 def _sweep(home: Path) -> None:
     """Remove the folders that nobody holds."""
     for folder in list(home.iterdir()):
-        with suppress(BlockingIOError, NotADirectoryError, FileNotFoundError), _locked(folder):
+        with suppress(BlockingIOError, NotADirectoryError, FileNotFoundError), paths.locked(folder):
             shutil.rmtree(folder)
 
 
@@ -169,18 +170,7 @@ def _sole(home: Path) -> Iterator[None]:
     """Be alone with the registry."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(home, fcntl.LOCK_EX):
+        with paths.locked(home, fcntl.LOCK_EX):
             yield
     except PermissionError as error:
         raise HostError("labs are root's, as runs are; use sudo") from error
-
-
-@contextmanager
-def _locked(folder: Path, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[None]:
-    """Hold a folder's lock. Raises BlockingIOError where another has it and waiting was not asked for."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, how)
-        yield
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ import msgspec
 
 from testbed.errors import HostError, RunError, TestbedError
 from testbed.lab import way_out
+from testbed.lab.outside import kept
 from testbed.lab.way_out import Gate
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.tenant import TenantAccount
@@ -48,27 +48,16 @@ def keeping(file: Path | None, log: Path) -> Iterator[int | None]:
     if file is None:
         yield None
         return
-    ours, theirs = socket.socketpair()
-    with theirs, log.open("wb") as words:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "testbed.tenant.custodian", str(theirs.fileno()), str(file)],
-            stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=words,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,  # a terminal's Ctrl-C is for the run
-        )
-    try:
-        with ours:
-            yield ours.fileno()
-    finally:
-        try:
-            status = process.wait(timeout=_ENDS_S)
-        except subprocess.TimeoutExpired as late:
-            raise HostError(f"the tenant's containers are not removed after {_ENDS_S:g} s") from late
-        if status != 0:
-            said = log.read_text(errors="replace").strip()
-            raise HostError(f"something is left in the tenant: {said}; see 'testbed tenant clean'")
+    with kept(
+        "testbed.tenant.custodian",
+        [str(file)],
+        log,
+        kind=socket.SOCK_STREAM,
+        ends_s=_ENDS_S,
+        late="the tenant's containers are not removed",
+        left="something is left in the tenant ('testbed tenant clean' removes it)",
+    ) as fd:
+        yield fd
 
 
 def round_trip_ns(host: str) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -18,6 +16,7 @@ import msgspec
 from testbed.errors import RunError
 from testbed.lab import way_out
 from testbed.lab.devices import NamespaceAccess
+from testbed.lab.outside import Outsider
 from testbed.lab.parts import Part, last_line
 from testbed.lab.way_out import Gate
 from testbed.model.catalogue import CatalogueObject
@@ -28,17 +27,12 @@ LOG = "tenant.log"
 _HERE = "/proc/self/ns/net"
 
 
-class Custodian:
+class Custodian(Outsider):
     """The run's end of the socket: asks, and notices the end of who is asked."""
 
-    pid = 0
-    """It lives outside of the sandbox, where its number means nothing."""
-    returncode = None
-
     def __init__(self, fd: int) -> None:
-        self._socket = socket.socket(fileno=fd)
-        self._socket.set_inheritable(False)  # what the run starts must not outlive it as its deputy
-        self._asking, self._file = threading.Lock(), self._socket.makefile("rb")
+        super().__init__(fd)
+        self._file = self._socket.makefile("rb")
 
     @classmethod
     def of(cls, fd: int | None) -> Custodian | None:
@@ -66,21 +60,9 @@ class Custodian:
         """Return the round trip from this host to the account's service. Raises RunError."""
         return int(self.ask("away"))
 
-    def poll(self) -> int | None:
-        """Return None while it lives; what is returned then is no exit status."""
-        if not self._asking.acquire(blocking=False):
-            return None  # it is asked just now: who asks will notice
-        try:
-            looking = select.poll()
-            looking.register(self._socket, select.POLLIN)  # it says nothing unasked
-            return 0 if looking.poll(0) else None
-        finally:
-            self._asking.release()
-
     def close(self) -> None:
-        """Want nothing any more; what was made goes when no process has the run's end."""
         self._file.close()
-        self._socket.close()
+        super().close()
 
 
 class HeldTenant(Tenant):
