@@ -10,7 +10,7 @@ from testbed.checks.check import Ability, Check
 from testbed.errors import TestbedError
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.tenant import TenantAccount
-from testbed.tenant.account import AccountTenant, credential_of
+from testbed.tenant.account import AccountTenant, credential_of, service, still_kept
 from testbed.tenant.backend import Access
 from testbed.tenant.content import manifest
 from testbed.tenant.custodian import round_trip_ns
@@ -41,6 +41,7 @@ def check_tenant(account: TenantAccount) -> Iterator[Check]:
     try:
         tenant.close()
         yield Check("removed", Ability.OK, "what was made is gone")
+        yield _soft_delete(account)
     except TestbedError as error:
         yield Check("removed", Ability.MISSING, str(error), "testbed tenant clean, later")
 
@@ -107,6 +108,15 @@ def _tokens(tenant: AccountTenant, account: TenantAccount) -> Iterator[Check]:
     kept = tenant.uploaded()
     good = ["u"] == list(kept)
     yield Check("uploads read back", Ability.OK if good else Ability.MISSING, f"{len(kept)} of 1")
+
+
+def _soft_delete(account: TenantAccount) -> Check:
+    """Say whether what is removed is kept, and paid for, for days."""
+    kept = still_kept(account, service(account, credential_of(account)))
+    if not kept:
+        return Check("soft delete", Ability.OK, "nothing that was removed is kept")
+    hint = "turn it off for containers in a test account: az storage account blob-service-properties update"
+    return Check("soft delete", Ability.LIMITED, f"{len(kept)} removed containers are kept, and paid for", hint)
 
 
 def _ask(account: TenantAccount, container: str, sas: str | None) -> Any:

@@ -74,15 +74,15 @@ def _clean(options: argparse.Namespace) -> int:
     account = _read(options.tenant)
     client = accounts.service(account, accounts.credential_of(account))
     done = dict(accounts.clean(account, client, datetime.now(UTC), options.all))
+    kept = accounts.still_kept(account, client)
     if options.json:
-        print(
-            json.dumps(
-                {"removed": [n for n, r in done.items() if r], "left": [n for n, r in done.items() if not r]}
-            )
-        )
+        removed, left = ([name for name, gone in done.items() if gone is way] for way in (True, False))
+        print(json.dumps({"removed": removed, "left": left, "kept": kept}))
         return 0
-    for name, removed in done.items():
-        print(f"{'removed' if removed else 'left, its run may go on'}: {name}")
+    for name, gone in done.items():
+        print(f"{'removed' if gone else 'left, its run may go on'}: {name}")
     if not done:
         print(f"nothing of the testbed's in {account.account} below {account.prefix}-")
+    if kept:
+        print(f"removed, and kept by the account's soft delete until its days are over: {len(kept)} containers")
     return 0

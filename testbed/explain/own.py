@@ -66,7 +66,10 @@ def ruled_out(case: Case) -> Iterator[str]:
             if not case.dark_within(other, span):
                 title = event.title or f"{event.uplink} {event.kind}"
                 yield f"{other} could carry while {title} lasted: its link was never dark."
-    if not any(event.kind in ("tenant_errors", "tenant_black_hole") for event in case.facts.events):
+    if record.tenant.throttled:
+        yield f"The storage account throttled {record.tenant.throttled} times: its limits, which count in no verdict."
+    refused = any(event.kind in ("tenant_errors", "tenant_black_hole") for event in case.facts.events)
+    if not refused and not record.tenant.throttled:
         made = case.requests
         if made is not None and made.whole.any() and not (made.status == 503).any():
             yield "The tenant answered: no request was refused by it."

@@ -12,6 +12,7 @@ from testbed.metrics.columns import integers, texts
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.kinds import kind_of
 from testbed.metrics.measurement import Ask
+from testbed.metrics.throttled import unhindered
 
 # nginx's $upstream_cache_status when the body came from the hub's store. REVALIDATED counts: the origin
 # was asked for a date, not for the bytes. EXPIRED, MISS and BYPASS fetched the body.
@@ -101,8 +102,13 @@ class Requests:
 
 
 def requests(evidence: Evidence, ask: Ask) -> Requests:
-    """Return the requests of the window; with ``content: cached`` those for objects in the store."""
-    tables = [t for name, t in evidence.samples.items() if ask.of in ("", name) and kind_of(t) == "http-get"]
+    """Return the requests of the window; with ``content: cached`` those for objects in the store.
+
+    A request that the account itself throttled is none of them: it says nothing of the hub.
+    """
+    tables = [
+        unhindered(t) for name, t in evidence.samples.items() if ask.of in ("", name) and kind_of(t) == "http-get"
+    ]
     if not tables:
         return _NONE
     everything = Requests.of(pa.concat_tables(tables, promote_options="default"))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from testbed.metrics.columns import integers, texts
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Ask, Measurement, Metric
+from testbed.metrics.throttled import hindered
 from testbed.metrics.ttfb import percentile
 from testbed.model.objective import Unit
 
@@ -21,13 +22,15 @@ class UploadLog:
     """Uploads in the order of their schedule; all arrays of one length.
 
     ``begun_ns`` start of the first attempt, ``took_ns`` from it until the acknowledgement (-1: none came),
-    ``durable`` 1 the tenant has it bit for bit, 0 it has not, -1 not read back.
+    ``durable`` 1 the tenant has it bit for bit, 0 it has not, -1 not read back; ``hindered`` by an account that
+    throttled.
     """
 
     begun_ns: NDArray[np.int64]
     took_ns: NDArray[np.int64]
     durable: NDArray[np.int64]
     object: NDArray[np.str_]
+    hindered: NDArray[np.bool_]
 
     @property
     def acknowledged(self) -> NDArray[np.bool_]:
@@ -39,7 +42,7 @@ def uploads(evidence: Evidence, ask: Ask) -> UploadLog:
     table = evidence.samples.get(ask.of)
     if table is None:
         none = np.zeros(0, np.int64)
-        return UploadLog(none, none, none, np.zeros(0, np.str_))
+        return UploadLog(none, none, none, np.zeros(0, np.str_), np.zeros(0, np.bool_))
     table = table.sort_by("t_ns")
     t_ns = integers(table, "t_ns")
     inside = ask.window.holds(t_ns)
@@ -48,7 +51,14 @@ def uploads(evidence: Evidence, ask: Ask) -> UploadLog:
         took_ns=integers(table, "acknowledged_ns", -1)[inside],
         durable=integers(table, "durable", -1)[inside],
         object=texts(table, "object")[inside],
+        hindered=hindered(table)[inside],
     )
+
+
+def _timely(evidence: Evidence, ask: Ask) -> UploadLog:
+    """Return the uploads of which the time tells of the hub: not those that the account itself throttled."""
+    log = uploads(evidence, ask)
+    return UploadLog(*(getattr(log, name)[~log.hindered] for name in log.__dataclass_fields__))
 
 
 def _none_reason(ask: Ask) -> str:
@@ -74,7 +84,7 @@ def _durable(evidence: Evidence, ask: Ask) -> Measurement:
 
 def _acknowledged(evidence: Evidence, ask: Ask) -> Measurement:
     """Return uploads acknowledged by the scenario's end / uploads begun."""
-    asked = uploads(evidence, ask)
+    asked = _timely(evidence, ask)
     if len(asked.took_ns) == 0:
         return ACKNOWLEDGED.answer(None, 0, reason=_none_reason(ask))
     missing = [str(name) for name in asked.object[~asked.acknowledged][:NAMED]]
@@ -87,7 +97,7 @@ def _p95(evidence: Evidence, ask: Ask) -> Measurement:
 
     Where the percentile itself is one of those, its wait until the run's end is a lower bound.
     """
-    asked = uploads(evidence, ask)
+    asked = _timely(evidence, ask)
     if len(asked.took_ns) == 0:
         return P95.answer(None, 0, reason=_none_reason(ask))
     never = np.iinfo(np.int64).max

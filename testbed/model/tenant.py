@@ -70,13 +70,15 @@ class TenantAccount:
 @dataclass(frozen=True)
 class TenantFacts:
     """A run's tenant as its result names it; ``away_ns`` is the round trip from this host to its service, None
-    where nothing lies between: the links alone."""
+    where nothing lies between: the links alone. ``throttled`` is how often the account told its custodian or the
+    clients to wait, None where nobody can know."""
 
     kind: str = AZURITE
     account: str = ""
     region: str = ""
     prefix: str = ""
     away_ns: int | None = None
+    throttled: int | None = None
 
     @classmethod
     def of(cls, account: TenantAccount | None) -> TenantFacts:

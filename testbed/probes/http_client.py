@@ -2,7 +2,8 @@
 
 ``http_client.py`` runs on a client of the hub. The plan: url (of the hub; empty: the tenant itself is asked),
 fallback_s (after which the tenant is asked instead, or on an error; 0: never), tenant (its url, host, address,
-authority (the CA's file) and a token; null: it is not asked), timeout_s, at_once and requests, each with t_ns,
+authority (the CA's file) and a token; null: it is not asked), timeout_s, at_once, patient (ask again when a tenant that
+throttles says) and requests, each with t_ns,
 object, size, first and last (of the range that it asks for; null: the whole), conditional, and the SHA-256 of the
 right answer (sha256) and of the object (whole_sha256) in each of its versions; see ``script.py`` for how it comes.
 The end interrupts what is in flight. Standard output: a line of JSON for each request as it ends, with the columns of
@@ -29,6 +30,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from testbed.probes import handshake
+from testbed.tenant import busy
 
 Row = dict[str, Any]
 
@@ -39,7 +41,7 @@ class HttpClient:
     def __init__(self, plan: Mapping[str, Any], started_ns: int, session: aiohttp.ClientSession) -> None:
         self._url, self._limit = plan["url"], plan["at_once"]
         self._tenant, self._fallback_s = plan["tenant"], plan["fallback_s"]
-        self._timeout_s = plan["timeout_s"]
+        self._timeout_s, self._patient = plan["timeout_s"], plan["patient"]
         self._started_ns, self._session = started_ns, session
         self._in_flight = 0
         self._held: dict[str, tuple[str, int]] = {}  # the newest answer's ETag and version, by object
@@ -53,6 +55,7 @@ class HttpClient:
             "bytes": 0,
             "conditional": False,
             "fell_back": False,
+            "throttled": 0 if self._patient else None,
             "status": None,
             "error": None,
         }
@@ -83,7 +86,7 @@ class HttpClient:
         if held is not None:
             headers["If-None-Match"] = held[0]
             row["conditional"] = True
-        async with await self._answer(name, headers, row) as response:
+        async with await self._awaited(name, headers, row) as response:
             row["ttfb_ns"] = time.monotonic_ns() - begun_ns
             row["status"] = response.status
             row["cache"] = response.headers.get("X-Cache-Status")
@@ -100,6 +103,19 @@ class HttpClient:
             if row.get("sha256_ok") and etag and response.status != 304:
                 self._held[name] = etag, row["version"]
 
+    async def _awaited(self, name: str, headers: Mapping[str, str], row: Row) -> aiohttp.ClientResponse:
+        """Return the answer; of a busy tenant the first that is another, or the last that there is time for."""
+        until_s = time.monotonic() + self._timeout_s
+        while True:
+            response = await self._answer(name, headers, row)
+            if not self._patient or not busy.is_busy(response.status, response.headers):
+                return response
+            row["throttled"] += 1
+            wait_s = busy.wait_s(response.headers, 1.0)
+            if time.monotonic() + wait_s >= until_s:
+                return response
+            response.close()
+            await asyncio.sleep(wait_s)
 
     async def _answer(self, name: str, headers: Mapping[str, str], row: Row) -> aiohttp.ClientResponse:
         """Return the answer of whom this plan asks, as soon as its headers are there."""

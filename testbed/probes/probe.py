@@ -35,6 +35,7 @@ class Site:
     object's size and hash; ``versions`` is how many each object has by the run's end. ``uploaded()`` reads back what
     the tenant has of the uploads, ``closed()`` says which connections it closed by itself (see ``Tenant.closed``).
     ``index`` tells the probes of a run apart. ``clock`` gives CLOCK_REALTIME in ns.
+    ``patient`` clients wait as long as a tenant that throttles says, and count it.
     """
 
     client: DeviceAccess
@@ -59,6 +60,7 @@ class Site:
     closed: Callable[[], frozenset[str]] = frozenset
     seed: int = 1
     index: int = 0
+    patient: bool = False
     clock: Callable[[], int] = time.time_ns
 
 

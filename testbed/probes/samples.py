@@ -48,6 +48,7 @@ REQUESTS = pa.schema(
         pa.field("conditional", pa.bool_(), nullable=False),  # it said which version the client has
         pa.field("version", pa.int32()),  # that the answer is of, from 0; -1: of none
         pa.field("fell_back", pa.bool_()),  # the cache did not answer, and the tenant was asked
+        pa.field("throttled", pa.int32()),  # how often the account's own word was to wait; null: the tenant is none
     ],
     kinds.said("http-get"),
 )
@@ -102,6 +103,7 @@ UPLOADS = pa.schema(
         pa.field(
             "durable", pa.bool_()
         ),  # the tenant has these bytes; null: not acknowledged, or not read back
+        pa.field("throttled", pa.int32()),  # how often the account's own word was to wait; null: the tenant is none
     ],
     kinds.said("http-put"),
 )

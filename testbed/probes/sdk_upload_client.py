@@ -1,8 +1,8 @@
 """Uploads by Azure's own SDK, in blocks: ``sdk_upload_client.py`` on a client of the hub.
 
-The plan: url, container, seed, size, block, overwrite, timeout_s, duration_ns, uploads ([t_ns, name, again], ...); see
-``script.py`` for how it comes. Standard output: a line of JSON after each attempt with the upload's columns of
-``samples.UPLOADS`` as they are by then; an upload's last line counts.
+The plan: url, container, seed, size, block, overwrite, timeout_s, duration_ns, patient (tenant/retry_after.py),
+uploads ([t_ns, name, again], ...); see ``script.py`` for how it comes. Standard output: a line of JSON after each
+attempt with the upload's columns of ``samples.UPLOADS`` as they are by then; an upload's last line counts.
 
 ``upload_blob`` puts blocks and then their list. Within an attempt the SDK tries a block again by itself, three times;
 an attempt that fails is repeated as a whole, after 1, 2, 4, then every 8 s, until it succeeds or the name is refused as
@@ -28,6 +28,7 @@ from azure.storage.blob import BlobClient, ExponentialRetry
 
 from testbed.probes import handshake
 from testbed.tenant.content import content
+from testbed.tenant.retry_after import RetryAfter
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 8.0
@@ -53,6 +54,7 @@ class SdkUploadClient:
             "size": len(first),
             "sha256": _sha256(first),
             "attempts": 0,
+            "throttled": 0 if self._plan["patient"] else None,
             "stored": [_sha256(first)],
         }
         first_ns, pause_s = time.monotonic_ns(), FIRST_PAUSE_S
@@ -86,8 +88,9 @@ class SdkUploadClient:
         """Upload once; note status and error; return whether it was acknowledged."""
         row["attempts"] += 1
         row |= {"status": None}
+        patience = RetryAfter() if self._plan["patient"] else None
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._put, name, body)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._put, name, body, patience)
         except asyncio.CancelledError:
             print(json.dumps(row | {"error": "interrupted"}), flush=True)
             raise
@@ -100,10 +103,13 @@ class SdkUploadClient:
         except AzureError as error:
             row["error"] = f"{type(error).__name__}: {error.message.splitlines()[0]}"
             return False
+        finally:
+            if patience is not None:
+                row["throttled"] = row.get("throttled", 0) + patience.throttled
         row["status"] = 201
         return True
 
-    def _put(self, name: str, body: bytes) -> None:
+    def _put(self, name: str, body: bytes, patience: RetryAfter | None) -> None:
         block = self._plan["block"]
         with BlobClient(
             self._plan["url"],
@@ -113,7 +119,7 @@ class SdkUploadClient:
             max_block_size=block,
             connection_timeout=self._plan["timeout_s"],
             read_timeout=self._plan["timeout_s"],
-            retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
+            retry_policy=patience or ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
         ) as client:
             client.upload_blob(body, overwrite=self._plan["overwrite"])
 

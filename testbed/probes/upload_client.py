@@ -1,12 +1,12 @@
 """Uploads that are tried again until they are acknowledged: ``upload_client.py``.
 
-The plan: url, seed, size, timeout_s, duration_ns, uploads ([t_ns, name], ...); see ``script.py`` for how it
+The plan: url, seed, size, timeout_s, duration_ns, patient, uploads ([t_ns, name], ...); see ``script.py`` for how it
 comes. Standard output: a line of JSON after each attempt with the upload's columns of ``samples.UPLOADS`` as
 they are by then; an upload's last line counts.
 
 An upload is acknowledged by a status of 2xx. Until then it is tried again, after 1 s, 2 s, 4 s and then every 8 s,
-as a client with something to lose does. The body is the same each time, so a second PUT of an upload whose
-acknowledgement was lost does no harm.
+as a client with something to lose does; a ``patient`` one not before a tenant that throttles says. The body
+is the same each time, so a second PUT of an upload whose acknowledgement was lost does no harm.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 
 from testbed.probes import handshake
+from testbed.tenant import busy
 from testbed.tenant.content import content
 
 FIRST_PAUSE_S = 1.0
@@ -46,22 +47,23 @@ class UploadClient:
             "size": len(body),
             "sha256": hashlib.sha256(body).hexdigest(),
             "attempts": 0,
+            "throttled": 0 if self._plan["patient"] else None,
         }
         first_ns, pause_s = time.monotonic_ns(), FIRST_PAUSE_S
         while True:
             row["attempts"] += 1
-            await self._attempt(name, body, row)
+            told_s = await self._attempt(name, body, row)
             acknowledged = row["status"] is not None and 200 <= row["status"] < 300
             if acknowledged:
                 row["acknowledged_ns"] = time.monotonic_ns() - first_ns
             print(json.dumps(row), flush=True)
             if acknowledged:
                 return
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(max(pause_s, told_s))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _attempt(self, name: str, body: bytes, row: dict[str, Any]) -> None:
-        """Put the object once; note status and error."""
+    async def _attempt(self, name: str, body: bytes, row: dict[str, Any]) -> float:
+        """Put the object once; note status and error; return how long to wait at least."""
         row["status"] = None
         # The tenant compares it, so that a body which was changed on the way is refused, not acknowledged.
         headers = {
@@ -76,6 +78,9 @@ class UploadClient:
                 row["status"] = response.status
                 if response.status >= 300:
                     row["error"] = f"status {response.status}"
+                if self._plan["patient"] and busy.is_busy(response.status, response.headers):
+                    row["throttled"] += 1
+                    return busy.wait_s(response.headers, 0.0)
         except TimeoutError:
             row["error"] = f"timeout: {self._plan['timeout_s']:g} s"
         except (aiohttp.ClientError, OSError) as error:
@@ -83,6 +88,7 @@ class UploadClient:
         except asyncio.CancelledError:
             print(json.dumps(row | {"error": "interrupted"}), flush=True)
             raise
+        return 0.0
 
 
 async def run(plan: Mapping[str, Any]) -> None:

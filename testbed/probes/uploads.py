@@ -28,6 +28,7 @@ class Uploads(ScriptedProbe):
             "size": traffic.size,
             "timeout_s": traffic.timeout / SECOND_NS,
             "duration_ns": site.duration_ns,
+            "patient": site.patient,
         }
         log = site.logs / f"{traffic.name}.jsonl"
         plan |= self._asked(traffic, site)

@@ -35,6 +35,7 @@ class Workload(ScriptedProbe):
             "tenant": _tenant(site) if traffic.past_the_cache else None,
             "timeout_s": traffic.timeout / SECOND_NS,
             "at_once": REQUESTS_AT_ONCE,
+            "patient": site.patient,
             "requests": _plan(self._requests, traffic, site),
         }
         log = site.logs / f"{traffic.name}.jsonl"

@@ -191,6 +191,7 @@ def bring_up(
                 versions=1 + changes,
                 seed=job.scenario.seed,
                 index=index,
+                patient=job.tenant is not None,
             )
             lab.probes[traffic.name] = probe_for(traffic, site)
             lab.probes[traffic.name].open()

@@ -34,6 +34,7 @@ from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
 from testbed.link.native import Spin
+from testbed.metrics import throttled
 from testbed.metrics.decomposition import decompose
 from testbed.metrics.ledger import ledger
 from testbed.metrics.rtt_fidelity import rtt_error
@@ -158,6 +159,8 @@ class Run:
             with self._step("samples"):
                 collect(lab, self._job, self._account, self._stolen_share, stays=self._held is not None)
                 self._lab = lab
+            if self._custodian is not None:
+                self._look_at_throttling(self._custodian)
 
     def _look_at_the_region(self, custodian: Custodian) -> None:
         """Measure how far away the tenant's service is, and take that off the links whose trace has it in it."""
@@ -165,6 +168,15 @@ class Run:
         self._job = tenancy.nearer(self._job, away_ns)
         self._writer.update(tenant=replace(self._writer.record.tenant, away_ns=away_ns))
         self._account.remark(f"the tenant's service is {format_duration(away_ns)} away from this host")
+
+    def _look_at_throttling(self, custodian: Custodian) -> None:
+        """Keep how often the account told its custodian or the clients to wait."""
+        with self._account.guard("the tenant's throttling"):
+            samples = Result(self._folder, self._writer.record).evidence.samples
+            found = custodian.throttled() + throttled.count(samples.values())
+            self._writer.update(tenant=replace(self._writer.record.tenant, throttled=found))
+            if found:
+                tell(Note(f"the tenant throttled {found} times; what it did to requests does not count"))
 
     def _spin(self) -> Spin:
         """Return how the engine waits: in virtual time no timer is late."""

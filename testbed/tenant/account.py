@@ -26,6 +26,8 @@ from testbed.units import format_size
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
 
+    from testbed.tenant.retry_after import RetryAfter
+
 EXPIRES = "testbed_expires"
 """The metadata of each container that was made: when anybody may remove it, ISO 8601."""
 _AT_ONCE = 4
@@ -45,7 +47,8 @@ class AccountTenant(Tenant):
         self._account, self._credential, self._now = account, credential, now
         name = f"{account.prefix}-{secrets.token_hex(4)}"
         self._containers = (f"{name}-content", f"{name}-uploads")
-        self._service = service(account, credential)
+        self._patience = _patience()
+        self._service = service(account, credential, self._patience)
         self._made: list[str] = []
         self._pool = ThreadPoolExecutor(1)
         authority = Path(account.authority) if account.authority else None
@@ -61,6 +64,11 @@ class AccountTenant(Tenant):
     @property
     def endpoint(self) -> Endpoint:
         return self._endpoint
+
+    @property
+    def throttled(self) -> int:
+        """How often the service has said that too much is asked of it."""
+        return self._patience.throttled
 
     def open(self) -> None:
         """Make the containers. Raises InputError for an account that is not marked as a test tenant, RunError."""
@@ -187,8 +195,10 @@ def credential_of(account: TenantAccount) -> Any:
     return DefaultAzureCredential()
 
 
-def service(account: TenantAccount, credential: Any) -> BlobServiceClient:
-    """Return the account's client."""
+def service(
+    account: TenantAccount, credential: Any, patience: RetryAfter | None = None
+) -> BlobServiceClient:
+    """Return the account's client, which waits as long as a throttling service says."""
     from azure.storage.blob import BlobServiceClient
 
     return BlobServiceClient(
@@ -197,8 +207,14 @@ def service(account: TenantAccount, credential: Any) -> BlobServiceClient:
         connection_verify=account.authority or True,
         connection_timeout=_ANSWER_S,
         read_timeout=_ANSWER_S,
-        retry_total=3,
+        retry_policy=patience or _patience(),
     )
+
+
+def _patience() -> RetryAfter:
+    from testbed.tenant.retry_after import RetryAfter
+
+    return RetryAfter()
 
 
 def is_marked(client: BlobServiceClient, account: TenantAccount) -> bool:
@@ -233,6 +249,14 @@ def clean(
             with mapped(f"remove {found.name}"):
                 client.delete_container(found.name)
         yield str(found.name), due
+
+
+def still_kept(account: TenantAccount, client: BlobServiceClient) -> list[str]:
+    """Return the names of removed containers that the account keeps for a time (soft delete): nobody can list or read
+    them, and they are paid for until then. Raises RunError."""
+    with mapped("list removed containers"):
+        listed = client.list_containers(name_starts_with=f"{account.prefix}-", include_deleted=True)
+        return sorted({str(found.name) for found in listed if found.deleted})
 
 
 @contextmanager

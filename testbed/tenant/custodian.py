@@ -90,6 +90,7 @@ class _Custody:
             "credential": self._credential,
             "uploaded": lambda: _plain(self._held.uploaded()),
             "reset": lambda: self._held.reset(),
+            "throttled": lambda: self._held.throttled,
         }
 
     @property

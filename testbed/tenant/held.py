@@ -60,6 +60,10 @@ class Custodian(Outsider):
         """Return the round trip from this host to the account's service. Raises RunError."""
         return int(self.ask("away"))
 
+    def throttled(self) -> int:
+        """Return how often the account's service has told its custodian to wait. Raises RunError."""
+        return int(self.ask("throttled"))
+
     def close(self) -> None:
         self._file.close()
         super().close()

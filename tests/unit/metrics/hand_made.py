@@ -72,6 +72,7 @@ def request(t_ns: int, cache: str | None = "HIT", **more: object) -> dict[str, o
         "age_ns": 0,
         "first": None,
         "version": 0,
+        "throttled": None,
     }
     return usual | more
 
@@ -96,7 +97,7 @@ _COLUMNS = pa.schema(
         ),
         *(("size", pa.int64()), ("status", pa.int32()), ("ttfb_ns", pa.int64()), ("total_ns", pa.int64())),
         *(("bytes", pa.int64()), ("cache", pa.string()), ("error", pa.string()), ("sha256_ok", pa.bool_())),
-        *(("age_ns", pa.int64()), ("first", pa.int64()), ("version", pa.int32())),
+        *(("age_ns", pa.int64()), ("first", pa.int64()), ("version", pa.int32()), ("throttled", pa.int32())),
     ]
 )
 

@@ -33,6 +33,16 @@ def test_what_counts_as_a_hit(cache: str | None, share: float):
     assert share == measure("hit_ratio", request(0, cache)).value
 
 
+def test_what_the_account_itself_throttled_says_nothing_of_the_hub():
+    """A request that the tenant told to wait counts for nothing; where all were, nothing is known."""
+    throttled = request(S, **UNANSWERED) | {"status": 503, "throttled": 2}
+    answered = request(0) | {"throttled": 0}
+
+    found = measure("availability", answered, throttled)
+    assert (1.0, 1) == (found.value, found.samples)
+    assert measure("availability", throttled).value is None
+
+
 def test_ratios_without_answers_have_no_value():
     """No answer at all is not a hit ratio of zero."""
     assert "no request was answered" == measure("hit_ratio", request(0, **UNANSWERED)).reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from testbed.metrics import METRICS
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.measurement import Measurement
@@ -43,6 +45,17 @@ def test_what_was_not_acknowledged_was_not_promised():
     assert 1.0 == measured("uploads_durable", evidence).value
     found = measured("uploads_acknowledged", evidence)
     assert (79 / 80, ["clinic/00000"]) == (found.value, found.details["not_acknowledged"])
+
+
+def test_what_the_account_itself_delayed_is_not_the_hubs():
+    """An upload that was told to wait is promised all the same, and its time says nothing of the hub."""
+    table = uploads((0, None, None), (1 * S, 9 * S, False), *[(t * S, 1 * S, True) for t in range(2, 60)])
+    told = pa.array([1, 1, *[0] * 58], pa.int32())
+    found = evidence(clinic=table.set_column(table.column_names.index("throttled"), "throttled", told))
+
+    assert 1.0 == measured("uploads_acknowledged", found).value
+    assert 1 * S == measured("upload_p95", found).value
+    assert 58 / 59 == measured("uploads_durable", found).value
 
 
 def test_without_reading_back_nothing_is_known():

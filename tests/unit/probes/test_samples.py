@@ -34,6 +34,6 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     refused = pq.read_table(path).to_pylist()[0]
 
     expected = {"status", "ttfb_ns", "total_ns", "cache", "sha256_ok", "age_ns"}
-    expected |= {"first", "last", "content_range", "version"}
+    expected |= {"first", "last", "content_range", "version", "throttled"}
     assert expected == {column for column, value in refused.items() if value is None}
     assert samples.REQUESTS == pq.read_schema(path)

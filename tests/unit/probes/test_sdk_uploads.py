@@ -18,6 +18,7 @@ TRAFFIC = SdkUpload(kind="sdk-upload", from_="client", size=1000, rate=5.0, agai
 def probe(**kept: str) -> SdkUploads:
     """The probe of a run whose tenant has these SHA-256, by name."""
     site: Any = type("Site", (), {"seed": 7, "duration_ns": 20 * 10**9, "logs": Path("logs"), "client": None})
+    site.patient = False
     site.upload_url = "http://192.168.10.1/uploads"
     site.uploaded = lambda: {name: StoredObject(name, 1000, sha256) for name, sha256 in kept.items()}
     return SdkUploads(TRAFFIC, site)
