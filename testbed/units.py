@@ -133,10 +133,20 @@ def _largest(value: float, units: Mapping[str, int]) -> str:
 
 
 def format_duration(ns: float) -> str:
-    """Write nanoseconds for people: ``"25 s"``, ``"1.5 ms"``, ``"-3 s"``; seconds up to ten minutes."""
+    """Write nanoseconds for people: ``"25 s"``, ``"1.5 ms"``, ``"-3 s"``.
+
+    Seconds up to ten minutes; whole minutes up to ten hours, unless the hours are whole: ``"149 min"``.
+    """
     if ns == 0 or 60 * 10**9 <= abs(ns) < 600 * 10**9:
         return f"{ns / 1e9:.4g} s"
+    if abs(ns) < 36_000 * 10**9 and ns % DURATION_UNITS["h"] and ns % DURATION_UNITS["min"] == 0:
+        return f"{ns / DURATION_UNITS['min']:.4g} min"
     return _largest(ns, DURATION_UNITS)
+
+
+def format_frequency(per_s: float, what: str) -> str:
+    """Write events per second for people: ``"5 requests/s"``; below one a second, per minute: ``"6 requests/min"``."""
+    return f"{per_s:g} {what}/s" if per_s >= 1 else f"{per_s * 60:.4g} {what}/min"
 
 
 def format_rate(bps: float) -> str:

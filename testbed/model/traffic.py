@@ -135,7 +135,7 @@ class HttpGet(_FromClient):
     @property
     def pace(self) -> str:
         to = f" to {self.to} itself" if self.to else ""
-        pace = f"{self.rate:g} requests/s from {self.from_}{to}, catalogue {self.catalogue}"
+        pace = f"{units.format_frequency(self.rate, 'requests')} from {self.from_}{to}, catalogue {self.catalogue}"
         if self.range:
             pace += f", {units.format_size(self.range)} of each object"
         if self.conditional:
@@ -173,7 +173,7 @@ class HttpPut(_FromClient):
 
     @property
     def pace(self) -> str:
-        return f"{self.rate:g} uploads/s of {units.format_size(self.size)} from {self.from_}"
+        return f"{units.format_frequency(self.rate, 'uploads')} of {units.format_size(self.size)} from {self.from_}"
 
     def problems(self) -> Iterable[Problem]:
         yield from _rate_problems(self.place, self.rate)
@@ -288,7 +288,7 @@ class SdkUpload(_FromClient):
     @property
     def pace(self) -> str:
         size, block = units.format_size(self.size), units.format_size(self.block)
-        return f"{self.rate:g} uploads/s of {size} in blocks of {block} from {self.from_}"
+        return f"{units.format_frequency(self.rate, 'uploads')} of {size} in blocks of {block} from {self.from_}"
 
     def problems(self) -> Iterable[Problem]:
         yield from _rate_problems(self.place, self.rate)

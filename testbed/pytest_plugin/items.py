@@ -10,6 +10,8 @@ import pytest
 
 from testbed.errors import InputError
 from testbed.model.objective import Objective
+from testbed.model.times import REAL
+from testbed.units import format_duration
 from testbed.yaml.overrides import Override
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class ScenarioFile(pytest.File):
                 runs_of(self.config).make(self.path, changes)
         except InputError as error:
             raise self.CollectError(str(error)) from error
+        unplayed = [*missing, *self._too_long(scenario)]
         count = self.config.getoption("testbed_repeat")
         for repetition in range(1, count + 1):
             suffix = f" [{nth(repetition, count)}]" if count > 1 else ""
@@ -56,9 +59,19 @@ class ScenarioFile(pytest.File):
                 for tag in scenario.tags:
                     self.config.addinivalue_line("markers", f"{tag}: a tag of scenarios")
                     item.add_marker(tag)
-                for reason in missing:
+                for reason in unplayed:
                     item.add_marker(pytest.mark.skip(reason=reason))
                 yield item
+
+    def _too_long(self, scenario: Scenario) -> Iterable[str]:
+        """Yield why a scenario is not played here: in real time a day of it costs a suite a day."""
+        longest_ns = self.config.getoption("testbed_longest")
+        if self.config.getoption("testbed_time") == REAL and scenario.duration > longest_ns:
+            takes, longest = format_duration(scenario.duration), format_duration(longest_ns)
+            yield (
+                f"{self.path.stem} takes {takes} in real time; play it with --testbed-time virtual, "
+                f"or with more than --testbed-longest '{longest}'"
+            )
 
     def _items(self, scenario: Scenario, play: Play, suffix: str) -> Iterable[ScenarioItem]:
         if not self.config.getoption("testbed_mutated"):

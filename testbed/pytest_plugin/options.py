@@ -15,6 +15,7 @@ from testbed.errors import InputError
 from testbed.model.bench import VIRTUAL
 from testbed.model.tenant import AZURITE
 from testbed.model.times import TIMES
+from testbed.units import parse_duration
 from testbed.yaml.overrides import Override
 
 if TYPE_CHECKING:
@@ -110,6 +111,13 @@ def add(parser: pytest.Parser) -> None:
         known = _SUPPORTED[name]
         help = f"{what}; supported: {', '.join(known)}"
         group.addoption(f"--testbed-{name}", default=known[0], help=help)
+    group.addoption(
+        "--testbed-longest",
+        metavar="DURATION",
+        type=_duration,
+        default="15 min",
+        help="skip scenarios that would take longer in real time (default: 15 min); virtual time plays all",
+    )
 
 
 def check(config: pytest.Config) -> None:
@@ -156,6 +164,13 @@ def _whole(text: str, least: int) -> int:
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from {least}")
     return int(text)
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: write {error}") from error
 
 
 def _override(text: str) -> Override:

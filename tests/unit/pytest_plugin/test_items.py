@@ -12,6 +12,7 @@ from testbed.run import launch
 from tests.unit.pytest_plugin.fake_runs import (
     FAIL,
     PASS,
+    SCENARIO,
     UNKNOWN,
     FakeRuns,
     install,
@@ -139,6 +140,31 @@ def test_without_root_everything_is_skipped(
     done.assert_outcomes(skipped=3)
     done.stdout.fnmatch_lines("SKIPPED*a run needs root for its network namespaces; start pytest with sudo")
     assert ([], False) == (runs.jobs, (pytester.path / "kept").exists())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "played"),
+    [
+        ((), False),
+        (("--testbed-mutated",), False),
+        (("--testbed-longest", "20 min"), False),
+        (("--testbed-longest", "3 h"), True),
+        (("--testbed-time", "virtual"), True),
+    ],
+)
+def test_a_scenario_of_hours_is_not_played_in_real_time(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], played: bool
+) -> None:
+    """A suite in real time skips what takes hours there, and says how to have it; virtual time plays it."""
+    runs = install(monkeypatch, FakeRuns())
+    monkeypatch.setattr(launch, "check", lambda _made: None)
+    mutation = "\nmutation: {set: {hub.failover: none}, fails: [interruption]}\n"
+    write_scenario(pytester.path, text=SCENARIO.replace("duration: 90 s", "duration: 150 min") + mutation)
+    done = run_pytest(pytester, "-rs", *arguments, "scenarios")
+
+    assert played == bool(runs.jobs)
+    if not played:
+        done.stdout.fnmatch_lines("SKIPPED*lesson takes 150 min in real time; play it with --testbed-time virtual*")
 
 
 def test_a_repetition_is_a_run_of_its_own(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,7 +227,7 @@ def test_a_pause_of_hours_is_a_gap(tmp_path):
     trace = store.import_file(written(tmp_path, text))
 
     assert 3 == len(trace.probes)
-    assert "no row for 1.167 h in front of line 4" in trace.provenance.notes
+    assert "no row for 70 min in front of line 4" in trace.provenance.notes
 
 
 def test_rates_with_the_times_of_a_flush_are_refused(tmp_path):
