@@ -29,6 +29,7 @@ RECIPES: Mapping[str, Recipe] = {
     "lte-suburban": Recipe("lte", 120, 7),
     "lte-rural": Recipe("lte-rural", 120, 7),
     "starlink-kenya": Recipe("starlink-kenya-2025", 120, 11),
+    "starlink-isl": Recipe("starlink-isl", 120, 11),
     "geo": Recipe("geo", 120, 7),
 }
 

@@ -153,7 +153,8 @@ BAD = {
     "missing trace": (
         "{fixed: {delay: 25 ms}}",
         "{trace: starlink-bent-pip}",
-        "s.yaml:4: no trace 'starlink-bent-pip'; did you mean 'starlink-bent-pipe' or 'starlink-kenya'?",
+        "s.yaml:4: no trace 'starlink-bent-pip'; did you mean 'starlink-bent-pipe' or 'starlink-kenya' or "
+        "'starlink-isl'?",
     ),
     "trace and fixed values": (
         "{fixed: {delay: 25 ms}}",
