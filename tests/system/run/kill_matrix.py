@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from typing import Any
@@ -281,22 +281,38 @@ def _wrong(cell: Cell, word: str, hit: str, status: int, said: str) -> str:
     return "" if status in expected else f"exit status {status} of a run that was {word}"
 
 
-def _batches(numbered: list[tuple[int, Cell]], size: int) -> Iterator[list[tuple[int, Cell]]]:
-    for first in range(0, len(numbered), size):
-        yield numbered[first : first + size]
+def _batches(cells: Sequence[Cell], size: int) -> Iterator[Sequence[Cell]]:
+    for first in range(0, len(cells), size):
+        yield cells[first : first + size]
+
+
+def _played(kept: Path | None) -> dict[str, str]:
+    """Return what was wrong of each cell that is kept, the later of two."""
+    lines = kept.read_text().splitlines() if kept and kept.exists() else []
+    return {row["cell"]: row["wrong"] for row in map(json.loads, lines)}
+
+
+def _chosen(options: argparse.Namespace) -> list[Cell]:
+    """Return the cells that are to be played, in their order; of those kept only the ones that were wrong, last."""
+    chosen = [cell for cell in cells() if options.only in str(cell)]
+    if options.shuffle is not None:
+        random.Random(options.shuffle).shuffle(chosen)
+    played = _played(options.kept)
+    left = [cell for cell in chosen if played.get(str(cell)) != ""]
+    return sorted(left, key=lambda cell: str(cell) in played)[: options.most]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Play the matrix, or a part of it, and print it as a table; return 1 where a cell is not as it should be."""
     parser = argparse.ArgumentParser(prog="kill_matrix", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", default="", help="cells whose name has these words: 'SIGKILL linkd', 'during'")
-    parser.add_argument("--slice", default="0/1", metavar="I/N", help="the I-th of N parts of the matrix")
+    parser.add_argument("--shuffle", type=int, metavar="SEED", help="in an order by chance")
+    parser.add_argument("--most", type=int, metavar="N", help="no more than so many of them")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="add what is played; what is well in it is left out")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time; then the host is looked at")
     parser.add_argument("--list", action="store_true", help="name the cells; play none")
     options = parser.parse_args(arguments)
-    index, parts = map(int, options.slice.split("/"))
-    chosen = [cell for cell in cells() if options.only in str(cell)]
-    chosen = list(itertools.islice(chosen, index, None, parts))
+    chosen = _chosen(options)
     if options.list:
         print(*chosen, f"{len(chosen)} cells", sep="\n")
         return 0
@@ -304,20 +320,23 @@ def main(arguments: Sequence[str]) -> int:
     began, bad = time.monotonic(), 0
     root = Path(tempfile.mkdtemp(prefix="kill-matrix-"))
     with ThreadPoolExecutor(options.jobs) as pool:
-        for batch in _batches(list(enumerate(chosen)), options.jobs):
+        for batch in _batches(chosen, options.jobs):
             before = Host.look()
-            outcomes = pool.map(lambda one: play(one[1], root / str(one[0])), batch)
-            for (number, cell), outcome in zip(batch, outcomes, strict=True):
-                bad += bool(outcome.wrong)
-                verdict = outcome.wrong or "as documented"
+            folders = [root / str(cell).replace(" ", "-") for cell in batch]
+            outcomes = list(pool.map(play, batch, folders))
+            left = {what: sorted(these) for what, these in before.left(settled(before)).items() if these}
+            for cell, folder, outcome in zip(batch, folders, outcomes, strict=True):
+                wrong = outcome.wrong or (f"left behind on the host: {left}" if left else "")
+                bad += bool(wrong)
+                verdict = wrong or "as documented"
                 print(f"{cell!s:<52} {outcome.word:<13} {outcome.seconds:5.1f} s  {verdict}", flush=True)
                 if outcome.said:
                     print(f"{'':<4}{outcome.said[:180]}", flush=True)
-                if not outcome.wrong:
-                    shutil.rmtree(root / str(number))
-            if left := {what: these for what, these in before.left(settled(before)).items() if these}:
-                bad += 1
-                print(f"left behind on the host: {left}", flush=True)
+                if options.kept:
+                    with options.kept.open("a") as kept:
+                        print(json.dumps({"cell": str(cell), **asdict(outcome), "wrong": wrong}), file=kept)
+                if not wrong:
+                    shutil.rmtree(folder)
     print(f"{len(chosen)} cells, {bad} not as documented, {time.monotonic() - began:.0f} s")
     if bad:
         print(f"the runs that were not are kept in {root}")
