@@ -73,9 +73,9 @@ def _run(options: argparse.Namespace) -> int:
     launch.check(made)
     with hold.held(chosen, made.name, time.time_ns(), wait=options.wait, tell=screen.aside) as lock:
         folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
-        with screen.choose(made.name, options.json) as shown, holding.held(made, folder, options.hold) as stays:
-            show = holding.noticing(shown.show, held.invite)
-            return launch.run(made, folder, show, lock, stays, wish)
+        with screen.choose(made.name, options.json) as shown, holding.held(made, folder, options.hold) as keeping:
+            show = holding.noticing(shown.show, keeping, held.invite)
+            return launch.run(made, folder, show, lock, keeping.stays if keeping else None, wish)
 
 
 def _print_timeline(made: plan.Plan, as_json: bool) -> None:

@@ -108,8 +108,9 @@ class Runs:
             with hold.held(self._chosen, path.stem, time.time_ns(), wait=wait, tell=screen.aside) as lock:
                 folder = launch.new_folder(results, path.stem, datetime.now(UTC))
                 when = self._config.getoption("testbed_hold")
-                with _screen(self._config, path.stem) as shown, holding.held(made, folder, when) as stays:
-                    launch.run(made, folder, holding.noticing(shown.show, invite), lock, stays)
+                with _screen(self._config, path.stem) as shown, holding.held(made, folder, when) as keeping:
+                    show = holding.noticing(shown.show, keeping, invite)
+                    launch.run(made, folder, show, lock, keeping.stays if keeping else None)
             result = Result.load(folder)
         except TestbedError as error:
             return Played(None, error)

@@ -14,12 +14,12 @@ END = "end"
 
 @dataclass(frozen=True)
 class Stay:
-    """A lab that is there for hands, too: its ``name``, its control socket's file number, when it ends by itself
-    (CLOCK_REALTIME ns; None: never), and, of a run that is held at its end, with which ``outcomes``."""
+    """A lab that is there for hands, too: its ``name``, its control socket's file number, how long it stands by itself,
+    and, of a run that is held at its end, with which ``outcomes``."""
 
     name: str
     control: int
-    until_ns: int | None = None
+    for_ns: int
     outcomes: tuple[str, ...] = ()
 
 

@@ -62,10 +62,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Standing:
-    """The lab of this name stands and can be worked in until an instant of CLOCK_REALTIME; None: until it is ended."""
+    """The lab of this name stands and can be worked in until an instant of CLOCK_REALTIME."""
 
     name: str
-    until_ns: int | None = None
+    until_ns: int
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Controls:
     lab: Rig
     folder: Path
     start_ns: int
-    until_ns: int | None
+    until_ns: int
     over: bool = False
     """A run is over and judged, and its lab is held."""
 

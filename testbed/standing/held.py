@@ -18,16 +18,12 @@ from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.result.record import Record
 from testbed.run.bringup import Rig
-from testbed.run.inside import Run, hear_the_wish_to_end, tell, word_of
+from testbed.run.inside import Run, hear_the_wish_to_end, word_of
 from testbed.run.job import Job, unpack
 from testbed.run.placement import Placement, Stay
-from testbed.run.progress import Standing
 from testbed.standing.controls import Controls
 from testbed.standing.inside import attend, server
 from testbed.tenant.held import Custodian
-
-MOST_NS = 2 * 3600 * 10**9
-"""A lab that is held ends by itself after this time: nobody may be there."""
 
 
 class _Held:
@@ -41,15 +37,14 @@ class _Held:
         if record.started_ns is None or (self._stay.outcomes and word_of(record) not in self._stay.outcomes):
             return
         lab.probes.clear()  # the traffic is over, and its programs have ended
-        until_ns = time.time_ns() + MOST_NS
+        until_ns = time.time_ns() + self._stay.for_ns
         controls = Controls(
             self._stay.name, self._job, lab, self._folder, record.started_ns, until_ns, over=True
         )
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             self._server.serve(controls.asks(), controls.sampler)
-            tell(Standing(self._stay.name, until_ns))
-            attend(lab, controls, until_ns)
+            attend(lab, controls)
         except KeyboardInterrupt:
             pass
 

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from testbed.run import launch
 from testbed.run.plan import Plan
 from testbed.run.progress import Event, Standing
-from testbed.standing import keeper, registry
+from testbed.standing import registry
+from testbed.standing.keeper import Keeping
 from testbed.standing.registry import StandingLab
+
+MOST_NS = 2 * 3600 * 10**9
+"""A lab that is held ends by itself after this time: nobody may be there."""
 
 PROGRAM = "testbed.standing.held"
 WHEN: Mapping[str, Sequence[str]] = {"always": (), "fail": ("fail",), "invalid": ("invalid", "inconclusive")}
@@ -21,22 +24,26 @@ WHEN: Mapping[str, Sequence[str]] = {"always": (), "fail": ("fail",), "invalid":
 
 
 @contextmanager
-def held(made: Plan, folder: Path, when: str | None, now_ns: int | None = None) -> Iterator[launch.Stays | None]:
+def held(made: Plan, folder: Path, when: str | None) -> Iterator[Keeping | None]:
     """Give how the lab of a run stays at its end; None where it is not to be held."""
     if when is None:
         yield None
         return
     with registry.claimed(_name(made.name), exactly=False) as claim:
-        began_ns = time.time_ns() if now_ns is None else now_ns
-        entry = StandingLab(claim.name, made.name, str(folder), registry.user(), os.getpid(), began_ns)
-        yield keeper.standing(claim, entry, PROGRAM, tuple(WHEN[when]))
+        entry = StandingLab(claim.name, made.name, str(folder), registry.user(), os.getpid(), time.time_ns())
+        yield Keeping(claim, entry, PROGRAM, MOST_NS, tuple(WHEN[when]))
 
 
-def noticing(show: Callable[[Event], None], stands: Callable[[str], None]) -> Callable[[Event], None]:
+def noticing(
+    show: Callable[[Event], None], keeping: Keeping | None, stands: Callable[[str], None]
+) -> Callable[[Event], None]:
     """Return what shows a run's events and calls ``stands`` with the lab's name when it is held."""
+    if keeping is None:
+        return show
 
     def both(event: Event) -> None:
         show(event)
+        keeping.hear(event)
         if isinstance(event, Standing):
             stands(event.name)
 

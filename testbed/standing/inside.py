@@ -84,10 +84,9 @@ class LabInside:
             probe.start(start_ns)
         if self._placement.core is not None:
             cores.dedicate(self._placement.core)
-        controls = Controls(self._stay.name, self._job, lab, self._folder, start_ns, self._stay.until_ns)
+        controls = Controls(self._stay.name, self._job, lab, self._folder, start_ns, start_ns + self._stay.for_ns)
         self._server.serve(controls.asks(), controls.sampler)
-        tell(Standing(self._stay.name, self._stay.until_ns))
-        attend(lab, controls, self._stay.until_ns)
+        attend(lab, controls)
 
     def _end(self, lab: Rig | None) -> None:
         if lab is None:
@@ -120,11 +119,12 @@ def server(stay: Stay, why_not_yet: str = "is coming up") -> ControlServer:
     return ControlServer(listener, f"lab {stay.name} {why_not_yet}", down)
 
 
-def attend(lab: Rig, controls: Controls, until_ns: int | None) -> None:
-    """Return when the lab's time is over; meanwhile note the parts that end unasked."""
+def attend(lab: Rig, controls: Controls) -> None:
+    """Tell that the lab stands, and return when its time is over; meanwhile note the parts that end unasked."""
+    tell(Standing(controls.name, controls.until_ns))
     roll = Roll(lab.parts, controls.start_ns)
     try:
-        while until_ns is None or time.time_ns() < until_ns:
+        while time.time_ns() < controls.until_ns:
             controls.note(roll.call(time.time_ns()))
             controls.look()
             time.sleep(_LOOK_S)

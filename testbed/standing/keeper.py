@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -60,11 +61,33 @@ class _Voice:
             os.close(nowhere)
 
 
-def standing(claim: Claim, entry: StandingLab, program: str, outcomes: tuple[str, ...] = ()) -> launch.Stays:
-    """Return how a sandbox stays under a claimed name; its entry is written, with its PID 1 when that is there."""
-    claim.write(entry)
-    stay = Stay(claim.name, claim.listener.fileno(), entry.until_ns, outcomes)
-    return launch.Stays(program, stay, lambda pid: claim.write(replace(entry, init=pid)))
+@dataclass
+class Keeping:
+    """A name that is held for a lab, what others see of it, and how its sandbox stays there."""
+
+    claim: Claim
+    entry: StandingLab
+    program: str
+    for_ns: int
+    outcomes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.claim.write(self.entry)
+
+    @property
+    def stays(self) -> launch.Stays:
+        """How the sandbox stays."""
+        stay = Stay(self.claim.name, self.claim.listener.fileno(), self.for_ns, self.outcomes)
+        return launch.Stays(self.program, stay, lambda pid: self._tell(init=pid))
+
+    def hear(self, event: Event) -> None:
+        """Let others see until when the lab stands, as soon as it does."""
+        if isinstance(event, Standing):
+            self._tell(until_ns=event.until_ns)
+
+    def _tell(self, **known: Any) -> None:
+        self.entry = replace(self.entry, **known)
+        self.claim.write(self.entry)
 
 
 def keep(order: LabOrder, tell: _Voice) -> int:
@@ -75,12 +98,14 @@ def keep(order: LabOrder, tell: _Voice) -> int:
         hold.held(chosen, f"lab {order.name}", now_ns, wait=order.wait, tell=lambda said: tell(Note(said))) as lock,
         registry.claimed(order.name, exactly=order.exactly) as claim,
     ):
-        entry = StandingLab(
-            claim.name, order.what, order.folder, registry.user(), os.getpid(), now_ns, now_ns + order.for_ns
-        )
-        return launch.play(
-            Path(order.folder), chosen, tell, lock, standing(claim, entry, PROGRAM)
-        )
+        entry = StandingLab(claim.name, order.what, order.folder, registry.user(), os.getpid(), now_ns)
+        keeping = Keeping(claim, entry, PROGRAM, order.for_ns)
+
+        def show(event: Event) -> None:
+            keeping.hear(event)  # first: who is told that it stands looks it up
+            tell(event)
+
+        return launch.play(Path(order.folder), chosen, show, lock, keeping.stays)
 
 
 def main() -> int:

@@ -37,7 +37,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 class StandingLab:
     """A lab: ``what`` it was made of, its ``folder``, whose it is, the PID of its keeper and of its sandbox's PID 1.
 
-    Times are CLOCK_REALTIME; ``until_ns`` is None where only its user ends it. ``init`` is 0 until there is a sandbox.
+    Times are CLOCK_REALTIME; ``until_ns`` is None until it stands. ``init`` is 0 until there is a sandbox.
     """
 
     name: str

@@ -137,7 +137,7 @@ def test_a_lab_is_listed(standing: Standing) -> None:
     """With what it is made of, and until when it stands."""
     (found,) = [row for row in json.loads(lab("list", "--json").stdout) if row["name"] == standing.name]
     assert TOPOLOGY == found["what"]
-    assert 2 * 3600 * 10**9 == found["until_ns"] - found["started_ns"]
+    assert 2 * 3600 * 10**9 == found["until_ns"] - state(standing)["started_ns"]
     assert found["state"].startswith("stands for ")
 
 
