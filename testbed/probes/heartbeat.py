@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import signal
 import subprocess
 import threading
@@ -159,7 +158,7 @@ class Heartbeat(Probe):
         Path(f"{self._document}.gz").write_bytes(gzip.compress(document, 1))
         self._document.unlink()
         try:
-            return irtt.echoes(json.loads(document), self._started_ns)
+            return irtt.echoes(document, self._started_ns)
         except ValueError:  # irtt died before it wrote its document, or while it did
             with self._lines.open(encoding="utf-8") as lines:
                 return irtt.salvage(lines, self._started_ns)
