@@ -61,6 +61,7 @@ class Taps:
             raise HostError(fault)
         self.wish, self._points, self._folder = wish, points, folder / FOLDER
         self._taps: list[_Tap] = []
+        self._began_ns = 0
         self.stopped_ns: int | None = None
         self.reason = ""
 
@@ -84,6 +85,7 @@ class Taps:
             self._taps.append(_Tap(point, address, path, process))
         for tap in self._taps:
             _listening(tap)
+        self._began_ns = time.time_ns()
 
     def watch(self, now_ns: int) -> str:
         """Look after the capture; return why it has just ended, if it has."""
@@ -119,8 +121,9 @@ class Taps:
                 tap.process.wait()
 
     def raws(self) -> list[Raw]:
-        """Return what was captured, port by port."""
-        return [Raw(tap.point, tap.path, tap.address, _dropped(tap.said)) for tap in self._taps if tap.size]
+        """Return what was captured, port by port, since every port was."""
+        began_ns = self._began_ns
+        return [Raw(tap.point, tap.path, tap.address, _dropped(tap.said), began_ns) for tap in self._taps if tap.size]
 
     def clear(self) -> None:
         """Remove the ports' own files."""

@@ -21,12 +21,16 @@ from testbed.model.link import Direction
 
 @dataclass(frozen=True)
 class Raw:
-    """What was captured at a point: the file, the port's own address (6 bytes), how many packets were dropped."""
+    """What was captured at a point: the file, the port's own address (6 bytes), how many packets were dropped.
+
+    What it holds from before ``began_ns`` (CLOCK_REALTIME) is left out: other ports were not captured yet.
+    """
 
     point: Point
     path: Path
     address: bytes
     dropped: int | None = None
+    began_ns: int = 0
 
     def interface(self, frame: Frame) -> str:
         """Return the name of what a packet passed: what a port sends bears its own address."""
@@ -159,12 +163,12 @@ def _fates(raws: Sequence[Raw], link: str, ended_ns: int) -> Iterator[_Fate]:
 
 def _merged(raws: Sequence[Raw]) -> Iterator[tuple[Frame, Raw]]:
     """Yield the packets of several files in the order of time."""
-    for _, number, frame in heapq.merge(*(_timed(raw.path, number) for number, raw in enumerate(raws))):
+    for _, number, frame in heapq.merge(*(_timed(raw, number) for number, raw in enumerate(raws))):
         yield frame, raws[number]
 
 
-def _timed(path: Path, number: int) -> Iterator[tuple[int, int, Frame]]:
-    return ((frame.t_ns, number, frame) for frame in frames(path))
+def _timed(raw: Raw, number: int) -> Iterator[tuple[int, int, Frame]]:
+    return ((frame.t_ns, number, frame) for frame in frames(raw.path) if frame.t_ns >= raw.began_ns)
 
 
 def _preface(raws: Sequence[Raw], story: Story) -> list[str]:

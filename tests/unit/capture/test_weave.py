@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -96,6 +97,14 @@ def test_the_cause_is_the_one_of_the_links_records(captured: list[Raw], counts: 
     seen, _ = told(captured, Story("smoke", START, START + 10**9, (), Causes.of(links(**counts))))
 
     assert {cause: 1} == seen["starlink up entrance"].never_left
+
+
+def test_what_came_before_all_ports_were_captured_is_left_out(captured: list[Raw]):
+    """A packet whose exit could not be seen yet is not called lost."""
+    seen, _ = told([replace(raw, began_ns=START + 15 * MS) for raw in captured], Story("x", START, START + 900 * MS))
+
+    assert (1, {}) == (seen["starlink up entrance"].packets, seen["starlink up entrance"].never_left)
+    assert 2 == seen["starlink up exit"].packets
 
 
 def test_no_records_no_causes(captured: list[Raw]):
