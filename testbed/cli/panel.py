@@ -8,6 +8,7 @@ from pathlib import Path
 from testbed.errors import InputError
 from testbed.panel import server
 from testbed.standing import registry
+from testbed.standing.registry import StandingLab
 
 HELP = "a lab in the browser: charts of its links, and buttons for outage, loss and delay"
 _DESCRIPTION = """\
@@ -31,7 +32,12 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C or the lab's end."""
     if options.socket and options.socket.exists():
         raise InputError("--socket", f"{options.socket} is there already", "name a path that is free")
-    server.serve(registry.find(options.lab), options.port, options.socket, lambda where: print(where, flush=True))
+    return show(registry.find(options.lab), options.port, options.socket)
+
+
+def show(entry: StandingLab, port: int = 0, path: Path | None = None) -> int:
+    """Serve a lab's panel and print its address, until Ctrl-C or the lab's end."""
+    server.serve(entry, port, path, lambda where: print(where, flush=True))
     return 0
 
 

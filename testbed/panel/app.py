@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hmac
 import json
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -16,6 +18,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from testbed.errors import HostError, InputError, TestbedError
 from testbed.report.assets import uplot
+from testbed.run.job import FOLDER
+from testbed.standing import saved
 from testbed.standing.client import LabClient
 from testbed.standing.registry import StandingLab
 
@@ -51,6 +55,61 @@ class Touched(BaseModel):
     did: str
     t_ns: int
     until_ns: int | None
+
+
+class EventsToPlay(BaseModel):
+    """Events of a YAML text, as ``testbed lab play`` takes a file; their times count from now."""
+
+    text: str = Field(examples=["events:\n  - {at: 0 s, uplink: starlink, outage: 8 s}"])
+    file: str = Field("events", description="its name in messages")
+
+
+class PlannedEvent(BaseModel):
+    """An event that will be played, at a time since the lab's start in ns."""
+
+    at_ns: int
+    what: str
+
+
+class Played(BaseModel):
+    """What is played, since when and until when, in ns since the lab's start."""
+
+    t_ns: int
+    until_ns: int
+    events: list[PlannedEvent]
+
+
+class TimeToJudge(BaseModel):
+    """Over how long ``testbed lab check`` looks back."""
+
+    last: str = Field("", examples=["60s"], description="empty: since the lab is up")
+
+
+class CheckedObjective(BaseModel):
+    """An objective, what was measured, and the word on it: holds, broken, unclear or invalid."""
+
+    title: str
+    value: str
+    bound: str
+    word: str
+    reason: str
+
+
+class Checked(BaseModel):
+    """What a check found in its window (ns since the lab's start), and the folder of its evidence."""
+
+    folder: str
+    window_ns: tuple[int, int]
+    objectives: list[CheckedObjective]
+    by_hand: list[str]
+
+
+class SavedScenario(BaseModel):
+    """What was done by hand, as a scenario that ``testbed run`` takes, and what could not be told in it."""
+
+    file: str
+    text: str
+    notes: list[str]
 
 
 def make(entry: StandingLab, token: str) -> FastAPI:
@@ -100,6 +159,26 @@ def make(entry: StandingLab, token: str) -> FastAPI:
         """Interrupt a link for a time."""
         return Touched(**_ask(entry, "outage", link=link, **outage.model_dump()))
 
+    @app.post("/api/play")
+    def play(events: EventsToPlay) -> Played:
+        """Play events from now on; all of them are checked first."""
+        return Played(**_ask(entry, "play", **events.model_dump()))
+
+    @app.post("/api/check")
+    def check(time: TimeToJudge) -> Checked:
+        """Judge the objectives from the samples so far, and keep the evidence."""
+        return Checked(**_ask(entry, "check", **time.model_dump()))
+
+    @app.post("/api/save")
+    def save() -> SavedScenario:
+        """Give what was done by hand as a scenario."""
+        found = _ask(entry, "save")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{entry.name}.yaml"
+            notes = saved.save(file, Path(found["scenario"]), entry.name, found["events"], found["lasted_ns"])
+            text = file.read_text(encoding="utf-8")
+        return SavedScenario(file=file.name, text=text, notes=[*dict.fromkeys([*found["notes"], *notes])])
+
     @app.get("/api/stream", response_class=StreamingResponse)
     def stream() -> StreamingResponse:
         """Ten samples a second as server-sent events, each the JSON of docs/lab.md, until the lab ends."""
@@ -126,4 +205,12 @@ def _page(entry: StandingLab) -> str:
     """Return the page, with all that it needs in it."""
     templates = Environment(loader=FileSystemLoader(PAGE), autoescape=select_autoescape(), trim_blocks=True)
     parts = {name: (PAGE / f"panel.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    return templates.get_template("panel.html").render(lab=entry, uplot=uplot(), **parts)
+    return templates.get_template("panel.html").render(lab=entry, uplot=uplot(), events=_events(entry), **parts)
+
+
+def _events(entry: StandingLab) -> str:
+    """Return the events of what a lab was made of, as a text to play; of a topology an example of them."""
+    scenario = yaml.safe_load((Path(entry.folder) / FOLDER / "scenario.yaml").read_text(encoding="utf-8"))
+    events = scenario.get("events") or [{"at": "0 s", "uplink": next(iter(scenario["uplinks"])), "outage": "8 s"}]
+    lines = (yaml.safe_dump(event, default_flow_style=True, sort_keys=False, width=1000) for event in events)
+    return "events:\n" + "".join(f"  - {line}" for line in lines)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from testbed import paths
 from testbed.cli import options as cli_options
-from testbed.cli import screen
+from testbed.cli import panel, screen
 from testbed.cli.lab import common
 from testbed.cli.lab.common import Commands
 from testbed.errors import HostError, InputError, TestbedError
@@ -67,6 +67,8 @@ def _add_up(actions: Commands[argparse.ArgumentParser]) -> None:
         lambda: [VIRTUAL, *plan.names(paths.BENCHES)],
     )
     cli_options.add_hub(parser)
+    told = "show it in the browser, as 'lab panel' does, until Ctrl-C; the lab stands on"
+    parser.add_argument("--panel", action="store_true", help=told)
     told = "where its logs and checks are written (default: results/)"
     parser.add_argument("--results", type=Path, default=paths.RESULTS, help=told)
 
@@ -100,7 +102,7 @@ def _up(options: argparse.Namespace) -> int:
         raise
     if not options.json:
         _greet(registry.find(standing))
-    return 0
+    return panel.show(registry.find(standing)) if options.panel else 0
 
 
 def _greet(entry: StandingLab) -> None:

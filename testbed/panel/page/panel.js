@@ -39,12 +39,58 @@ async function touch(link, what, body) {
 }
 
 function list(place, texts, none) {
-  place.replaceChildren(...(texts.length ? texts : [none]).map(text => Object.assign(document.createElement("li"), { textContent: text })));
+  place.replaceChildren(...(texts.length || !none ? texts : [none]).map(text => Object.assign(document.createElement("li"), { textContent: text })));
 }
 
+function asking(form, act) {
+  at(form).addEventListener("submit", async event => {
+    event.preventDefault();
+    const button = event.target.querySelector("button");
+    button.disabled = true;
+    try {
+      await act(event.target.elements);
+    } catch (error) {
+      say(error.message, true);
+    }
+    button.disabled = false;
+  });
+}
+
+const SIGNS = { holds: "✔", broken: "✘", unclear: "?", invalid: "!" };
+asking("check", async ({ last }) => {
+  const found = await ask("/api/check", { last: last.value });
+  const [from, to] = found.window_ns.map(t_ns => (t_ns / S).toFixed(1));
+  at("asked").replaceChildren(...found.objectives.map(one => {
+    const row = document.createElement("li"), word = document.createElement("b");
+    word.textContent = `${SIGNS[one.word]} ${one.word}`;
+    row.className = one.word;
+    row.append(word, ` ${one.title}: ${one.value}${one.reason ? ` (${one.reason})` : ""}`);
+    return row;
+  }));
+  at("checked").textContent = `from ${from} s to ${to} s of its time; kept in ${found.folder}`;
+});
+asking("play", async ({ text }) => {
+  const { events, until_ns } = await ask("/api/play", { text: text.value });
+  list(at("planned"), events.map(one => `at ${(one.at_ns / S).toFixed(1)} s: ${one.what}`));
+  say(`${events.length} to be played, until ${(until_ns / S).toFixed(1)} s`);
+  await look();
+});
+asking("save", async () => {
+  const { file, text, notes } = await ask("/api/save", {});
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml" }));
+  link.download = file;
+  link.click();
+  URL.revokeObjectURL(link.href);
+  list(at("notes"), notes.map(note => `note: ${note}`));
+  say(`${file}: 'testbed run ${file} --dry-run' shows it`);
+});
+
+let asked = "";
 async function look() {
   const state = await ask("/api/state");
-  list(at("asked"), state.objectives, "none: it was made of a topology");
+  if (asked !== String(state.objectives)) list(at("asked"), state.objectives, "none: it was made of a topology");
+  asked = String(state.objectives);
   list(at("deeds"), state.by_hand, "nothing so far");
   return state;
 }

@@ -7,35 +7,51 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+import yaml
 
 from testbed.standing import registry
 from testbed.standing.client import ask
 from tests.system.report import browser
-from tests.system.standing.test_lab import Standing, bring_up, lab
+from tests.system.standing.test_lab import TOPOLOGY, Standing, lab
 
 NAME = "panelled"
 
 
 @pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    """A lab."""
-    made = bring_up(NAME, tmp_path_factory.mktemp("results"))
-    yield made
+def called_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Standing, str]]:
+    """A lab, and the address of the panel that came up with it."""
+    results = tmp_path_factory.mktemp("results")
+    options = ["--name", NAME, "--results", str(results), "--panel"]
+    with showing("up", TOPOLOGY, *options) as address:
+        yield Standing(NAME, results), address
     lab("down", NAME)
 
 
 @pytest.fixture(scope="module")
+def standing(called_up: tuple[Standing, str]) -> Standing:
+    return called_up[0]
+
+
+@pytest.fixture(scope="module")
 def address(standing: Standing) -> Iterator[str]:
-    """What the panel printed: its address, with the token."""
-    command = [sys.executable, "-m", "testbed", "lab", "panel", "--lab", standing.name]
+    """What another panel of the lab printed: its address, with the token."""
+    with showing("panel", "--lab", standing.name) as address:
+        yield address
+
+
+@contextmanager
+def showing(*arguments: str) -> Iterator[str]:
+    """Give the address that a command of a lab prints as long as it shows a panel; Ctrl-C ends it well."""
+    command = [sys.executable, "-m", "testbed", "lab", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield process.stdout.readline().strip()
+        yield next(line.strip() for line in process.stdout if line.startswith("http"))
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(timeout=60)
 
@@ -79,8 +95,31 @@ def test_a_change_is_the_labs(standing: Standing, panel: httpx.Client) -> None:
 def test_it_says_how_it_is_asked(panel: httpx.Client) -> None:
     """OpenAPI names every path, for programs."""
     paths = set(panel.get("/openapi.json").json()["paths"])
+    alone = ("state", "stream", "play", "check", "save", "links/{link}/set", "links/{link}/outage")
 
-    assert {"/api/state", "/api/stream", "/api/links/{link}/set", "/api/links/{link}/outage"} == paths
+    assert {f"/api/{what}" for what in alone} == paths
+
+
+def test_a_panel_that_comes_up_with_its_lab_is_one_of_its_own(called_up: tuple[Standing, str], address: str) -> None:
+    """Its token opens it; another panel's does not."""
+    mine = urlsplit(called_up[1])
+
+    assert 303 == httpx.get(called_up[1], trust_env=False).status_code
+    assert 401 == httpx.get(f"http://{mine.netloc}/?{urlsplit(address).query}", trust_env=False).status_code
+
+
+def test_events_are_played_judged_and_kept(panel: httpx.Client) -> None:
+    """What 'lab play', 'check' and 'save' do, over REST; a file of events with a mistake is refused with its line."""
+    text = "events:\n  - {at: 0 s, uplink: lte, outage: 1 s}\n"
+    played = panel.post("/api/play", json={"text": text})
+    wrong = panel.post("/api/play", json={"text": text.replace("lte", "lta"), "file": "mine"})
+    checked = panel.post("/api/check", json={"last": "1min"})
+    saved = panel.post("/api/save").json()
+
+    assert ["lte outage 1 s"] == [event["what"] for event in played.json()["events"]]
+    assert 422 == wrong.status_code and "mine:2" in wrong.json()["error"]
+    assert 200 == checked.status_code and checked.json()["window_ns"][0] < checked.json()["window_ns"][1]
+    assert {"uplink": "lte", "outage": "1 s"}.items() <= yaml.safe_load(saved["text"])["events"][-1].items()
 
 
 def test_samples_come_as_events(panel: httpx.Client) -> None:
@@ -104,6 +143,10 @@ def test_the_page_shows_the_links_and_touches_them(address: str, standing: Stand
         page.run(f"new Promise(done => {{ const look = () => {drawn} == 4 ? done() : setTimeout(look, 50); look(); }})")
         page.run("document.querySelector('[data-link=lte] [data-outage=\"5s\"]').click()")
         said = "document.getElementById('deeds').textContent.includes('lte outage 5 s')"
+        page.run(f"new Promise(done => {{ const look = () => {said} ? done() : setTimeout(look, 50); look(); }})")
+
+        page.run("document.querySelector('#save button').click()")
+        said = "document.getElementById('word').textContent.includes('dry-run')"
         page.run(f"new Promise(done => {{ const look = () => {said} ? done() : setTimeout(look, 50); look(); }})")
 
         assert "starlink" in page.text and "Mbit/s" in page.text
