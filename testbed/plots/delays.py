@@ -61,9 +61,9 @@ def draw(result: Result) -> Figure:
     style.prepare(left, "round trip, achieved (ms)")
     left.set(xscale="log", yscale="log", xlim=(low * 0.9, high * 1.1), ylim=(low * 0.9, high * 1.2))
     for axis in (left.xaxis, left.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("{x:g}")
-    left.tick_params(which="minor", labelsize=6.5)
+        sheet.plain_decades(axis)
+    left.tick_params(which="both", labelsize=7.5)
+    left.grid(True, which="both", color=style.RULE, linewidth=0.4)
     left.set_xlabel("round trip, as scheduled (ms)")
     left.legend(frameon=False, fontsize=7.5, loc="upper left", markerscale=3)
     _lateness(right, record.fidelity.links if record.fidelity else {}, looks)
@@ -87,9 +87,10 @@ def _lateness(axes: Axes, links: Mapping[str, Mapping[str, object]], looks: Mapp
     style.prepare(axes, "packets that left later (%)")
     if axes.lines:
         axes.set(xscale="log", yscale="log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_major_formatter("{x:g}")
+        for axis in (axes.xaxis, axes.yaxis):
+            sheet.plain_decades(axis)
         axes.legend(frameon=False, fontsize=7.5, loc="lower left")
     else:
         style.empty(axes, "this back end keeps no lateness")
+        axes.set(xticks=(), yticks=())
     axes.set_xlabel("later than its time (us)")

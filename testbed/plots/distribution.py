@@ -14,6 +14,8 @@ from testbed.metrics.requests import Requests
 from testbed.plots import sheet, style
 from testbed.result.store import Result
 
+_PANEL = 2.1  # inches
+
 
 def draw(results: Sequence[Result]) -> Figure:
     """Draw the cumulative share of probes (and requests) below each time; what was lost never arrives at 100 %.
@@ -30,13 +32,15 @@ def draw(results: Sequence[Result]) -> Figure:
     ]
     if not drawn:
         raise InputError(str(results[0].folder), "no sample in it", "name runs that kept samples")
+    below = 0.6 + 0.165 * len(found)  # of its legend
     figure = sheet.sheet(
         "Distributions by configuration",
         "cumulative share of all that was sent: a curve that ends below 100 % lost the rest",
         results,
-        1.5 + 2.7 * len(drawn),
+        1.05 + (_PANEL + below) * len(drawn),
     )
-    for axes, (label, each) in zip(sheet.panels(figure, len(drawn)), drawn, strict=True):
+    rows = sheet.panels(figure, len(drawn), gap=below / _PANEL, bottom=0.35 + below)
+    for axes, (label, each) in zip(rows, drawn, strict=True):
         for place, (name, values) in enumerate(each.items()):
             if not len(values):
                 continue
@@ -50,10 +54,10 @@ def draw(results: Sequence[Result]) -> Figure:
             )  # fmt: skip
         style.prepare(axes, "share (%)")
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.set_ylim(0, 101)
+        sheet.plain_decades(axes.xaxis)
+        axes.set(ylim=(0, 101), yticks=(0, 25, 50, 75, 100))
         axes.set_xlabel(label, labelpad=1)
-        sheet.legend(axes)
+        sheet.legend_below(axes)
     return figure
 
 

@@ -67,7 +67,8 @@ def draw(results: Sequence[Result]) -> Figure:
                     x, y, f"{'             ' if known else '  '}{label}: {word}", va="center", fontsize=7
                 )
     axes.set_yticks(
-        range(len(found)), [f"{name}\n({sheet.counted(len(parts))})" for name, parts in found.items()]
+        range(len(found)),
+        [f"{sheet.wrapped(name, 32)}\n({sheet.counted(len(parts))})" for name, parts in found.items()],
     )
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(0, axes.get_xlim()[1] * 1.12)

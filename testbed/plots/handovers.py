@@ -54,7 +54,7 @@ def draw(result: Result) -> Figure:
         above.fill_between(centres, low, high, color=colour, alpha=0.22, linewidth=0)
         above.plot(centres, middle, color=colour, linestyle=line, linewidth=1.3, label=label)
     style.prepare(above, "RTT (ms)")
-    sheet.legend(above)
+    style.legend(above)
     sent, _ = np.histogram(place[carried], edges)
     lost, _ = np.histogram(place[carried & ~probes.good], edges)
     share = 100 * lost / np.maximum(sent, 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow.compute as pc
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from testbed.errors import InputError
@@ -29,9 +30,11 @@ def draw(results: Sequence[Result]) -> Figure:
         "Backhaul offload",
         "bars: delivered to clients, and carried down by each uplink, in each 24th of the run; line: share spared",
         results,
-        1.5 + 2.9 * len(results),
+        1.75 + 2.9 * len(results),
     )
-    for axes, result in zip(sheet.panels(figure, len(results), right=0.93, gap=0.5), results, strict=True):
+    looks: dict[str, Artist] = {}
+    rows = sheet.panels(figure, len(results), right=0.93, gap=0.5, top=1.05)
+    for axes, result in zip(rows, results, strict=True):
         evidence, record = result.evidence, result.record
         streams = [Requests.of(t) for t in evidence.samples.values() if kind_of(t) == "http-get"]
         if not streams or evidence.links is None:
@@ -75,8 +78,8 @@ def draw(results: Sequence[Result]) -> Figure:
         right.axhline(0, color=style.FAINT, linewidth=0.5)
         axes.set_xlim(0, record.duration_ns / per)
         axes.set_xlabel(f"time since the start ({axis})", labelpad=1)
-        lines, labels = right.get_legend_handles_labels()
-        bars, names = axes.get_legend_handles_labels()
-        axes.legend(bars + lines, names + labels, loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=4,
-                    frameon=False, fontsize=7.5)  # fmt: skip
+        for handles, labels in (axes.get_legend_handles_labels(), right.get_legend_handles_labels()):
+            looks |= dict(zip(labels, handles, strict=True))
+    figure.legend(looks.values(), looks.keys(), loc="upper left", ncols=6, frameon=False, fontsize=7.5,
+                  bbox_to_anchor=(0.007, 1 - 0.52 / figure.get_size_inches()[1]))  # fmt: skip
     return figure

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from testbed.errors import InputError
 from testbed.plots import style
@@ -93,12 +96,25 @@ def footer(results: Sequence[Result]) -> str:
     return f"{files}\ntestbed {version}, commit {commits}   seed {seed}   {runs}"
 
 
+def wrapped(name: str, letters: int) -> str:
+    """Return a configuration's name in lines of at most so many letters."""
+    return "\n".join(textwrap.wrap(name, letters, break_on_hyphens=False))
+
+
+def plain_decades(axis: Axis) -> None:
+    """Number a logarithmic axis as people do, between its decades too where it has but one or two of them."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+
+
 def counted(number: int) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{number} run{'' if number == 1 else 's'}"
 
 
-def legend(axes: Axes) -> None:
-    """Put a legend where it hides the least."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=7.5, loc="best")
+def legend_below(axes: Axes) -> None:
+    """Put a legend below an axis of times, a row each, where it hides nothing."""
+    figure = axes.get_figure(root=True)
+    if figure is not None and axes.get_legend_handles_labels()[0]:
+        drop = 0.36 / (axes.get_position().height * figure.get_size_inches()[1])
+        axes.legend(frameon=False, fontsize=7.5, loc="upper left", bbox_to_anchor=(-0.01, -drop), borderaxespad=0)

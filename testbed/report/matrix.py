@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ class ObjectiveColumn:
     bound: float | None
     low: str
     high: str
+    outcome: str
+    """Of all runs: fail where one failed, pass where all passed, inconclusive in between."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,15 @@ def of_campaign(campaign: Campaign) -> Overview:
 
 
 def of_results(results: Sequence[Result]) -> Overview:
-    """Return several runs by their scenarios and changes."""
-    return _matrix(
-        f"{len(results)} runs", results, {result.folder: result.record.title for result in results}, ()
-    )
+    """Return several runs by their scenarios and changes; of those that are alike the folder is told, too."""
+    titles = Counter(result.record.title for result in results)
+    names = {
+        result.folder: f"{result.record.title} ({result.folder.parent.name}/{result.folder.name})"
+        if titles[result.record.title] > 1
+        else result.record.title
+        for result in results
+    }
+    return _matrix(f"{len(results)} runs", results, names, ())
 
 
 def _matrix(
@@ -127,19 +135,22 @@ def _column(title: str, verdicts: Sequence[Verdict | None], names: Sequence[str]
     judged = [(verdict, name) for verdict, name in zip(verdicts, names, strict=True) if verdict is not None]
     margins = [(v.margin, v, name) for v, name in judged if v.margin is not None]
     values = [v.value for v, _ in judged if v.value is not None]
+    passed = sum(v.outcome == "pass" for v, _ in judged)
+    outcome = "pass" if passed == len(judged) else "inconclusive"
+    if any(v.outcome == "fail" for v, _ in judged):
+        outcome = "fail"
     if not margins or not values:
-        return ObjectiveColumn(
-            title, sum(v.outcome == "pass" for v, _ in judged), len(judged), "", (), None, "", ""
-        )
+        return ObjectiveColumn(title, passed, len(judged), "", (), None, "", "", outcome)
     _, worst, where = min(margins, key=lambda each: each[0])
     top = max(*values, *(v.bound for v, _ in judged), 1e-9)
     return ObjectiveColumn(
         title=title,
-        passed=sum(v.outcome == "pass" for v, _ in judged),
+        passed=passed,
         judged=len(judged),
         worst=f"{worst.measured} with {where}",
         dots=tuple((v.value / top, str(v.outcome)) for v, _ in judged if v.value is not None),
         bound=worst.bound / top,
         low="0",
         high=format_value(top, worst.unit),
+        outcome=outcome,
     )

@@ -93,6 +93,15 @@ def test_no_word_lies_outside(kind: str, runs: list[Result]) -> None:
             assert box.x1 <= whole.x1 + 1, text.get_text()
 
 
+def test_a_long_configuration_is_told_in_lines() -> None:
+    """Names that do not fit beside the bars are broken between their words; none is cut."""
+    name = "short-gap-keeps-sessions: hub.timers.interval=500 ms, hub.timers.fall=3"
+    lines = sheet.wrapped(name, 32).split("\n")
+
+    assert all(len(line) <= 32 for line in lines)
+    assert name == " ".join(lines)
+
+
 def test_repetitions_are_one_configuration(runs: list[Result]) -> None:
     """Seeds and phases make other runs of the same configuration; any other change makes another."""
     assert {"as written": 2, "hub.failover=none": 1} == {

@@ -17,8 +17,9 @@ import pytest
 
 from testbed import report
 from testbed.errors import HostError, InputError
-from testbed.report import assets, logs, series
+from testbed.report import assets, logs, matrix, series
 from testbed.result.store import Result, ResultWriter
+from testbed.result.verdict import Outcome
 from tests.unit.plots.blackout import S, Story
 from tests.unit.report.made import made_in
 
@@ -229,3 +230,25 @@ def test_what_objectives_are_about_is_marked(told: dict[str, Any]) -> None:
 
     assert 3.5 == mark["bound"]
     assert 29.9 < mark["start"] < 30.1
+
+
+def test_runs_that_are_alike_are_told_apart_by_their_folders(failed: Result, tmp_path: Path) -> None:
+    """Base and candidate of a comparison have the same title."""
+    other = made_in(tmp_path / "candidate" / "run", Story(detected=90 * S, returned=90 * S))
+    names = [run.name for run in matrix.of_results([failed, other]).runs]
+
+    assert 2 == len(set(names))
+    assert names[1].endswith("(candidate/run)")
+
+
+def test_an_objective_that_nobody_failed_is_not_shown_as_failed(failed: Result, tmp_path: Path) -> None:
+    """Where some could not tell, neither is it met."""
+    unclear = made_in(tmp_path / "unclear", Story())
+    verdicts = [replace(v, outcome=Outcome.INCONCLUSIVE) for v in unclear.record.verdicts]
+    ResultWriter(unclear.folder, replace(unclear.record, verdicts=tuple(verdicts)))
+    alone = matrix.of_results([Result.load(unclear.folder)]).columns
+    together = matrix.of_results([Result.load(unclear.folder), failed]).columns
+    missed = {v.title for v in failed.record.verdicts if v.outcome == "fail"}
+
+    assert {"inconclusive"} == {column.outcome for column in alone}
+    assert missed == {column.title for column in together if column.outcome == "fail"}
