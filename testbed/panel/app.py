@@ -64,19 +64,19 @@ class EventsToPlay(BaseModel):
     file: str = Field("events", description="its name in messages")
 
 
-class PlannedEvent(BaseModel):
+class EventToCome(BaseModel):
     """An event that will be played, at a time since the lab's start in ns."""
 
     at_ns: int
     what: str
 
 
-class Played(BaseModel):
+class EventsToCome(BaseModel):
     """What is played, since when and until when, in ns since the lab's start."""
 
     t_ns: int
     until_ns: int
-    events: list[PlannedEvent]
+    events: list[EventToCome]
 
 
 class TimeToJudge(BaseModel):
@@ -95,7 +95,7 @@ class CheckedObjective(BaseModel):
     reason: str
 
 
-class Checked(BaseModel):
+class LabChecked(BaseModel):
     """What a check found in its window (ns since the lab's start), and the folder of its evidence."""
 
     folder: str
@@ -160,14 +160,14 @@ def make(entry: StandingLab, token: str) -> FastAPI:
         return Touched(**_ask(entry, "outage", link=link, **outage.model_dump()))
 
     @app.post("/api/play")
-    def play(events: EventsToPlay) -> Played:
+    def play(events: EventsToPlay) -> EventsToCome:
         """Play events from now on; all of them are checked first."""
-        return Played(**_ask(entry, "play", **events.model_dump()))
+        return EventsToCome(**_ask(entry, "play", **events.model_dump()))
 
     @app.post("/api/check")
-    def check(time: TimeToJudge) -> Checked:
+    def check(time: TimeToJudge) -> LabChecked:
         """Judge the objectives from the samples so far, and keep the evidence."""
-        return Checked(**_ask(entry, "check", **time.model_dump()))
+        return LabChecked(**_ask(entry, "check", **time.model_dump()))
 
     @app.post("/api/save")
     def save() -> SavedScenario:
