@@ -1,9 +1,9 @@
 """`python -m benchmarks.compare`: how often a comparison is right, on runs whose truth is known.
 
 A paper hub (pings that take the uplink out, a cache with a lock) sends through the engine's own physics in simulated
-time. What a real run leaves to chance is left to chance here too: when the pings leave, how late the host is, and
-which packets of others are on the links, so that the packets' numbers, and with them their losses, are not quite the
-same on both sides. Then the same without chance. Minutes, no root.
+time. What a real run leaves to chance is left to chance here too: when the pings leave, how late the host and the
+tenant are, and which packets of others are on the links, so that the packets' numbers, and with them their losses, are
+not quite the same on both sides. Then with losses that do not match at all, and without chance. Minutes, no root.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from testbed.model.link import Direction
 from testbed.probes import samples
 from testbed.result.compare import Word, compare
 from testbed.result.observed import Observed, Value
-from testbed.result.statistics import paired
 from testbed.result.verdict import evaluate
 from testbed.run import plan
 from testbed.traces.compile import LinkPair
@@ -56,6 +55,8 @@ objectives:
   - {metric: byte_hit_ratio, of: lessons, at_least: 0 %}
 """
 PHASES, REPLICAS, N, COMPARISONS = 24, 12, 5, 1000
+SERVICE_NS = 2 * MS
+"""How long the tenant takes for an answer, in the mean: chance, as the host's lateness."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,16 @@ def changed(pair: LinkPair, hub: Hub) -> LinkPair:
     )
 
 
-def run(made: plan.Plan, hub: Hub, chance: np.random.Generator | None) -> dict[str, Value]:
-    """Play a plan with a paper hub and return what its objectives measured; without chance always the same."""
-    duration = made.scenario.duration
+def run(made: plan.Plan, hub: Hub, chance: np.random.Generator | None, seed: int | None = None) -> dict[str, Value]:
+    """Play a plan with a paper hub and return what its objectives measured; without chance always the same.
+
+    The losses are those of the plan's seed, or of another one.
+    """
+    duration, seed = made.scenario.duration, made.scenario.seed if seed is None else seed
     pairs = {name: changed(link.pair, hub) for name, link in made.links.items()}
     first = chance.integers(0, S) if chance else 0
     pings = np.arange(first, duration, S, dtype=np.int64)
-    away = _away(pairs["starlink"], pings, hub.fall, made.scenario.seed)
+    away = _away(pairs["starlink"], pings, hub.fall, seed)
 
     def late(t_ns: NDArray[np.int64], mean_ns: float) -> NDArray[np.int64]:
         return t_ns + (chance.exponential(mean_ns, len(t_ns)).astype(np.int64) if chance else 0)
@@ -99,7 +103,7 @@ def run(made: plan.Plan, hub: Hub, chance: np.random.Generator | None) -> dict[s
     asked = _asked(made, hub.lock, late)
     others = np.sort(chance.integers(0, duration, 40)) if chance else np.zeros(0, np.int64)
     backend = SimulatedBackend()
-    backend.open([LinkSpec(n, "h", "n", p.up, p.down, seed=made.scenario.seed) for n, p in pairs.items()])
+    backend.open([LinkSpec(n, "h", "n", p.up, p.down, seed=seed) for n, p in pairs.items()])
     backend.start(0)
     beat_done, first_byte = np.full(len(beats), -1), np.full(len(asked), -1)
     for name in pairs:
@@ -108,7 +112,8 @@ def run(made: plan.Plan, hub: Hub, chance: np.random.Generator | None) -> dict[s
         sent = [(beats[mine], 100, MARK_DSCP), (asked.sent[fetched], 500, 0), (others, 90, 0)]
         arrived = _through(backend, name, Direction.UP, [*sent, (pings if name == "starlink" else others[:0], 98, 0)])
         frames = -(-asked.size[fetched] // 1448)
-        burst = np.repeat(arrived[1], frames)
+        served = np.where(arrived[1] < 0, arrived[1], late(arrived[1], SERVICE_NS))
+        burst = np.repeat(served, frames)
         answers = [(arrived[0], 100, MARK_DSCP), (burst, 1514, 0)]
         back = _through(backend, name, Direction.DOWN, [*answers, (arrived[2], 90, 0), (arrived[3], 98, 0)])
         beat_done[mine] = back[0]
@@ -218,19 +223,22 @@ def _lessons(asked: Asked, first_byte: NDArray[np.int64]) -> pa.Table:
         "status": pa.array(np.full(n, 200, np.int32), mask=failed), "ttfb_ns": pa.array(waited, mask=failed),
         "total_ns": pa.array(waited, mask=failed), "bytes": np.where(failed, 0, asked.size),
         "cache": np.where(asked.miss, "MISS", "HIT"), "error": pa.array(np.full(n, "lost"), mask=~failed),
-        "sha256_ok": pa.array(np.full(n, True), mask=failed), "age_ns": pa.nulls(n, pa.int64()),
+        "sha256_ok": pa.array(np.full(n, True), mask=failed),
     }  # fmt: skip
-    return pa.table(columns, schema=samples.REQUESTS)
+    unknown = {field.name: pa.nulls(n, field.type) for field in samples.REQUESTS if field.name not in columns}
+    return pa.table(columns | unknown, schema=samples.REQUESTS)
 
 
 Pool = Sequence[Sequence[dict[str, Value]]]
 """By phase, then by replica: what each run measured."""
 
 
-def pool(plans: Sequence[plan.Plan], hub: Hub, seed: int, replicas: int = REPLICAS) -> Pool:
-    """Run each phase some times over, each with chance of its own."""
-    chances = [[np.random.default_rng([seed, p, r]) for r in range(replicas)] for p in range(len(plans))]
-    return [[run(made, hub, chance) for chance in of] for made, of in zip(plans, chances, strict=True)]
+def pool(plans: Sequence[plan.Plan], hub: Hub, seed: int, alike: bool = True) -> Pool:
+    """Run each phase some times over, each with chance of its own; where not ``alike``, with losses of its own, too."""
+    return [
+        [run(made, hub, np.random.default_rng([seed, p, r]), None if alike else 1000 * p + r) for r in range(REPLICAS)]
+        for p, made in enumerate(plans)
+    ]
 
 
 def side(found: Pool, phases: Sequence[int], which: Sequence[int], exact: bool = False) -> list[Observed]:
@@ -258,24 +266,39 @@ def found_at(base: Pool, planted: Pool, metric: str, n: int, rng: np.random.Gene
     return hits / (COMPARISONS // 4)
 
 
-def variance_ratio(base: Pool, metric: str) -> float:
-    """Return the variance of differences within pairs, of that between runs of different phases and seeds."""
+def variance_ratio(base: Pool, metric: str) -> tuple[float, float]:
+    """Return the variance of differences within pairs, of that between runs of different phases and seeds.
+
+    Then the same with what the comparison knows of chance taken out of the pairs: when the hubs next looked.
+    """
     values = np.array([[_value(run, metric) for run in runs] for runs in base])
-    within = (values - np.roll(values, 1, axis=1)).ravel()
+    within = values - np.roll(values, 1, axis=1)
     between = np.concatenate([(np.roll(values, p, axis=0) - values).ravel() for p in range(1, PHASES)])
-    return float(within.var() / between.var())
+    looks = np.array([[_look(run, metric) for run in runs] for runs in base])
+    known = within - (looks - np.roll(looks, 1, axis=1))
+    known = within if np.isnan(known).all() else known[~np.isnan(known)]
+    return float(within.var() / between.var()), float(known.var() / between.var())
 
 
 def coverage(base: Pool, metric: str, offset: float, rng: np.random.Generator) -> float:
     """Return in which share of comparisons the 95 % interval holds the offset that was added to one side."""
     hits = 0
+    moved = [[{key: _moved(value, metric, offset) for key, value in run.items()} for run in runs] for runs in base]
     for _ in range(COMPARISONS):
         phases, left, right = draw(rng, N, REPLICAS)
-        of = zip(phases, left, right, strict=True)
-        d = [_value(base[p][b], metric) + offset - _value(base[p][a], metric) for p, a, b in of]
-        said = paired(d)
-        hits += said.low is not None and said.high is not None and said.low <= offset <= said.high
+        rows = compare(side(base, phases, left), side(moved, phases, right)).rows
+        row = next(row for row in rows if metric == row.metric)
+        hits += row.low is not None and row.high is not None and row.low <= offset <= row.high
     return hits / COMPARISONS
+
+
+def _moved(value: Value, metric: str, offset: float) -> Value:
+    return replace(value, value=(value.value or 0.0) + offset) if metric == value.metric else value
+
+
+def _look(values: Mapping[str, Value], metric: str) -> float:
+    look = next(value.look for value in values.values() if metric == value.metric)
+    return look.after_ns if look and not look.unsure else np.nan
 
 
 def _value(values: Mapping[str, Value], metric: str) -> float:
@@ -309,12 +332,17 @@ def main() -> int:
     tell(f"A/A, N = {N}: comparisons with anything better or worse (of {COMPARISONS})", wrong[0])
     tell("A/A: rows called same", wrong[1] / (COMPARISONS * 5))
     for metric in dict.fromkeys(value.metric for value in base[0][0].values()):
-        tell(f"A/A: variance of paired, of unpaired differences, {metric}", variance_ratio(base, metric))
+        plain, known = variance_ratio(base, metric)
+        tell(f"A/A: variance of paired, of unpaired differences, {metric}", known)
+        if plain != known:
+            tell(f"the same, when the hubs next looked not taken out, {metric}", plain)
     for name, (_, metric) in PLANTED.items():
         for n in (N, 8, 12):
             tell(f"{name}: found on {metric} at N = {n}", found_at(base, planted[name], metric, n, rng))
+    apart = pool(plans, replace(BASE, loss=0.01), 9, alike=False)
     for metric, offset in (("interruption", 500 * MS), ("ttfb_p50", 20 * MS), ("packets_lost", 15)):
         tell(f"coverage of the 95 % interval, {metric}", coverage(base, metric, offset, rng))
+        tell(f"the same, 1 % lost of each, by chance on either side, {metric}", coverage(apart, metric, offset, rng))
     exact = {name: [[run(made, hub, None)] for made in plans] for name, hub in
              {"base": BASE, **{name: hub for name, (hub, _) in PLANTED.items()}}.items()}  # fmt: skip
     again = [[run(made, BASE, None)] for made in plans]

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from testbed.model.objective import Unit
+from testbed.model.objective import Unit, format_value
 from testbed.model.threshold import DEFAULT, Thresholds
 from testbed.result.observed import Observed, Value, differing
-from testbed.result.statistics import WILCOXON_MINIMUM, Paired, holm, paired
+from testbed.result.statistics import WILCOXON_MINIMUM, Paired, follows, holm, paired
 
 FALSE_ALARMS = 0.01
 """The chance that a comparison of a hub with itself calls anything better or worse, all its rows together."""
 _CHECK = 0.1
+LEAST_LOOKS = 3
+SAME_PACE = 0.1
+"""The hub's looks are held against each other in so many pairs or more, where both sides look about as often."""
 POOLED = ("seed", "shift")
 """Changes that make another pair of the same row: phases and seeds are what a row is averaged over."""
 
@@ -38,7 +41,8 @@ class Row:
 
     ``difference`` is candidate - base, the mean over the pairs; ``low`` to ``high`` its 95 % interval, None where
     chance cannot be told; ``detectable`` is the smallest true difference that so many pairs would have found in 95 %;
-    ``threshold`` is the smallest that matters. ``reason`` says why it is inconclusive.
+    ``threshold`` is the smallest that matters. ``reason`` says why it is inconclusive. ``chance`` is how much of
+    candidate - base was chance that is known, and is not in the difference: when the hubs next looked.
     """
 
     scenario: str
@@ -59,6 +63,7 @@ class Row:
     word: Word
     exact: bool = False
     reason: str = ""
+    chance: float | None = None
     base_outcomes: Mapping[str, int] = field(default_factory=dict)
     candidate_outcomes: Mapping[str, int] = field(default_factory=dict)
 
@@ -140,7 +145,7 @@ def compare(
             groups[name].append(pair)
     pairs = [pair for found in groups.values() for pair in found]
     rows = [row for name, found in groups.items() for row in _rows(name, found, thresholds)]
-    notes = [*_differences(varied, base, candidate, pairs), *notes]
+    notes = [*_differences(varied, base, candidate, pairs), *notes, *(_taken_out(row) for row in rows if row.chance)]
     return Comparison(_corrected(rows), tuple(unlike), tuple(notes), tuple(alone))
 
 
@@ -195,6 +200,11 @@ def _differences(
         yield "the sides ran on different hosts"
 
 
+def _taken_out(row: Row) -> str:
+    how = f"{format_value(abs(row.chance or 0.0), row.unit)} {'later' if (row.chance or 0.0) > 0 else 'sooner'}"
+    return f"{row.scenario}: {row.metric}: by chance the candidate looked {how}, which is not in the difference"
+
+
 def _rows(name: str, pairs: Sequence[_Pair], thresholds: Thresholds) -> Iterator[Row]:
     keys = dict.fromkeys(key for pair in pairs for run in (pair.base, pair.candidate) for key in run.values)
     for key in keys:
@@ -215,15 +225,19 @@ def _row(name: str, key: str, pairs: Sequence[_Pair], thresholds: Thresholds) ->
     known = [(b, c) for b, c in both if b and c and b.value is not None and c.value is not None]
     if not known:
         return replace(row, reason=_why_none(both))
-    differences = [(c.value or 0.0) - (b.value or 0.0) for b, c in known]
     exact = all(pair.base.exact and pair.candidate.exact for pair in pairs)
+    looks = None if exact else _looks(known)
+    used = [values for values, of in zip(known, looks, strict=True) if of] if looks else known
+    chances = [of[1] - of[0] for of in looks if of] if looks else [0.0] * len(used)
+    differences = [(c.value or 0.0) - (b.value or 0.0) - x for (b, c), x in zip(used, chances, strict=True)]
     said = paired(differences, max(v.resolution for values in known for v in values), exact=exact)
     row = replace(
         row,
         pairs=said.n,
-        base=_mean(b for b, _ in known),
-        candidate=_mean(c for _, c in known),
+        base=_mean(b for b, _ in used),
+        candidate=_mean(c for _, c in used),
         difference=said.mean,
+        chance=sum(chances) / len(chances) if looks else None,
         low=said.low,
         high=said.high,
         detectable=said.detectable(FALSE_ALARMS),
@@ -236,6 +250,23 @@ def _row(name: str, key: str, pairs: Sequence[_Pair], thresholds: Thresholds) ->
         missing = len(both) - len(known)
         return replace(row, reason=f"{missing} of {len(both)} pairs have no value on one side")
     return _judged(row, known, said)
+
+
+def _looks(known: Sequence[tuple[Value, Value]]) -> list[tuple[float, float] | None] | None:
+    """Return, of each pair, how long after the uplinks went out the hubs next looked; None: which look is not sure.
+
+    None at all where that has no part in the values, or the two sides do not look at the same pace.
+    """
+    looks = [(b.look, c.look) for b, c in known]
+    seen = [(b, c) for b, c in looks if b and c]
+    if len(seen) < len(known) or any(value.lower_bound for values in known for value in values):
+        return None
+    sure = [None if b.unsure or c.unsure else (float(b.after_ns), float(c.after_ns)) for b, c in seen]
+    paces = [sorted(look[side].every_ns for look in seen)[len(seen) // 2] for side in (0, 1)]
+    values = [(b.value or 0.0, c.value or 0.0) for (b, c), of in zip(known, sure, strict=True) if of]
+    if len(values) < LEAST_LOOKS or abs(paces[0] - paces[1]) > SAME_PACE * max(paces):
+        return None
+    return sure if follows(values, [of for of in sure if of]) else None
 
 
 def _judged(row: Row, known: Sequence[tuple[Value, Value]], said: Paired) -> Row:

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from testbed.errors import InputError
+from testbed.metrics.looks import Look
 from testbed.model.objective import METRICS, Unit
 from testbed.model.times import REAL, VIRTUAL
 from testbed.result import campaign, store
@@ -20,7 +23,10 @@ SIMULATED = "simulated"
 
 @dataclass(frozen=True)
 class Value:
-    """What one objective was measured to be. ``value`` is None where it could not be; see Verdict."""
+    """What one objective was measured to be. ``value`` is None where it could not be; see Verdict.
+
+    ``look`` is when the hub next looked at the uplink that went out, where that is known and has a part in the value.
+    """
 
     title: str
     metric: str
@@ -29,6 +35,7 @@ class Value:
     outcome: str
     lower_bound: bool = False
     resolution: float = 0.0
+    look: Look | None = None
 
     @classmethod
     def of(cls, verdict: Verdict) -> Value:
@@ -41,6 +48,7 @@ class Value:
             outcome=str(verdict.outcome),
             lower_bound=verdict.lower_bound,
             resolution=_resolution(verdict),
+            look=msgspec.convert(verdict.details.get("look"), Look | None),
         )
 
     @property

@@ -67,6 +67,16 @@ def paired(differences: Sequence[float], resolution: float = 0.0, *, exact: bool
     return Paired(len(d), mean, mean - half, mean + half, p, spread, _wilcoxon(d))
 
 
+def follows(values: Sequence[tuple[float, float]], chances: Sequence[tuple[float, float]]) -> bool:
+    """Return whether values follow a chance that is known, one for one: by the slope of the pairs' sums, above a half.
+
+    The sums say nothing about the differences, so that deciding by them spoils no test of those.
+    """
+    y, x = (np.sum(np.asarray(both, np.float64), axis=1) for both in (values, chances))
+    x = x - x.mean()
+    return bool(x @ y > 0.5 * (x @ x) > 0)
+
+
 def _wilcoxon(d: np.ndarray) -> float | None:
     """Return the p of Wilcoxon's signed-rank test; pairs without a difference do not count."""
     moved = d[d != 0]

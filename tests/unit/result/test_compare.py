@@ -12,6 +12,7 @@ import pytest
 
 from testbed.cli import main
 from testbed.errors import InputError
+from testbed.metrics.looks import Look
 from testbed.model.objective import Unit
 from testbed.model.threshold import Thresholds
 from testbed.result import comparison
@@ -175,6 +176,69 @@ def test_ranks_that_disagree_with_the_mean_are_inconclusive():
 
 def _known() -> list[tuple[Value, Value]]:
     return [(observed().values[KEY], observed().values[KEY])]
+
+
+# -- when the hub next looked ------------------------------------------------------------------------
+
+WAITED_MS = ((100, 900), (700, 200), (450, 500), (850, 300), (300, 650))
+"""How long after the outage the two hubs of each pair next looked."""
+
+
+def looking(side: int, reaction_ms: Sequence[float], **more: object) -> list[Observed]:
+    """Runs whose interruption is the wait until the hub's next look, and its reaction."""
+    runs = []
+    for n, (waits, reaction) in enumerate(zip(WAITED_MS, reaction_ms, strict=True)):
+        look = Look(waits[side] * MS, **{"every_ns": S} | more)  # type: ignore[arg-type]
+        value = replace(observed().values[KEY], value=(waits[side] + reaction) * MS, look=look)
+        runs.append(replace(observed(), values={KEY: value}, created_ns=n))
+    return runs
+
+
+REACTION = (2000, 2010, 1990, 2005, 1995)
+
+
+def test_when_the_hub_looked_is_chance_and_taken_out():
+    """A ping more, 1 s, among waits that differ by as much: found, and what was taken out is said."""
+    found = compare(looking(0, REACTION), looking(1, [r + 1000 for r in reversed(REACTION)]))
+
+    row = only(found)
+    assert (Word.WORSE, pytest.approx(1000 * MS)) == (row.word, row.difference)
+    assert (30 * MS, pytest.approx(1030 * MS)) == (row.chance, (row.candidate or 0) - (row.base or 0))
+    assert "s: interruption: by chance the candidate looked 30 ms later, which is not in the difference" in found.notes
+
+
+def test_a_hub_that_looked_later_by_chance_is_no_worse():
+    """All of the difference is when the hubs looked."""
+    found = only(compare(looking(0, REACTION), looking(1, list(reversed(REACTION)))))
+
+    assert (Word.SAME, pytest.approx(0, abs=MS)) == (found.word, found.difference)
+
+
+def test_looks_that_the_value_does_not_follow_are_left_in():
+    """Another detector took the uplink out: its time does not hang on these packets."""
+    base = [r - w[0] for r, w in zip(REACTION, WAITED_MS, strict=True)]
+    later = [r - w[1] for r, w in zip(REACTION, WAITED_MS, strict=True)]
+
+    found = only(compare(looking(0, base), looking(1, later)))
+
+    assert (None, pytest.approx(0, abs=5 * MS)) == (found.chance, found.difference)
+
+
+def test_sides_that_look_at_another_pace_are_not_corrected():
+    """How often it looks is the hub's, and part of the difference."""
+    assert only(compare(looking(0, REACTION), looking(1, REACTION, every_ns=2 * S))).chance is None
+
+
+def test_a_pair_whose_look_is_not_sure_is_left_out():
+    """Which of two looks failed is not known: the other pairs are compared; of too few, all are as they are."""
+    base = looking(0, REACTION)
+    unsure = [replace(run.values[KEY], look=Look(5 * MS, S, unsure=True)) for run in base]
+
+    one = only(compare([replace(base[0], values={KEY: unsure[0]}), *base[1:]], looking(1, REACTION)))
+    many = [replace(run, values={KEY: value}) for run, value in zip(base[:3], unsure, strict=False)]
+    three = only(compare([*many, *base[3:]], looking(1, REACTION)))
+
+    assert (4, 5, None) == (one.pairs, three.pairs, three.chance)
 
 
 @pytest.mark.parametrize(("bound_on", "word"), [("candidate", Word.WORSE), ("base", Word.INCONCLUSIVE)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.result.statistics import change_points, detectable_in_spreads, holm, paired
+from testbed.result.statistics import change_points, detectable_in_spreads, follows, holm, paired
 
 
 def test_the_interval_is_students():
@@ -24,6 +24,15 @@ def test_wilcoxon_of_six_of_one_sign_is_one_in_thirty_two():
 def test_wilcoxon_says_nothing_of_five_pairs():
     """The rarest order of five signs comes by chance in 1 of 16: it can never speak against chance."""
     assert paired([1, 2, 3, 4, 5]).wilcoxon_p is None
+
+
+def test_values_follow_a_chance_or_do_not():
+    """With it, without it, and where the chance was always the same."""
+    chances = [(0.0, 0.2), (0.9, 0.8), (0.4, 0.5), (0.1, 0.6)]
+
+    assert follows([(3 + a, 4 + b) for a, b in chances], chances)
+    assert not follows([(3.0, 4.1), (3.1, 4.0), (3.0, 4.0), (3.1, 4.1)], chances)
+    assert not follows([(3.0, 4.1), (3.1, 4.0)], [(0.2, 0.2)] * 2)
 
 
 def test_one_pair_of_real_time_has_no_interval():

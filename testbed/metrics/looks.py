@@ -1,0 +1,98 @@
+"""When a hub next looked whether an uplink lives, after it had gone out: chance, and seen from outside any hub.
+
+What still comes to a dead uplink when the hub has left it, in packets of one size and at a beat, is how the hub looks
+after it: pings, whatever its make. The beat tells when the first look after the outage's start was due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.metrics.carrier import BIN_NS
+from testbed.metrics.columns import integers, texts
+from testbed.metrics.evidence import Evidence
+from testbed.metrics.window import Window
+from testbed.model.facts import Happening
+
+_LEAST_NS = 200_000_000  # a faster beat leaves little to chance, and cannot be told from other traffic
+_ONE_LOOK_NS = 3 * BIN_NS  # packets so near each other are one look: a ping to each of two targets
+_LOOKS = 3
+_OFF_BEAT, _OFF_SHARE = 0.15, 0.2
+
+
+@dataclass(frozen=True)
+class Look:
+    """The first look after an uplink had gone out: ``after_ns`` later, at a beat of ``every_ns``; 0 <= after < every.
+
+    A look that was under way when it went may have been answered or not. Within about a bin of that it is
+    ``unsure`` whether this look or the one before it was the first that failed.
+    """
+
+    after_ns: int
+    every_ns: int
+    unsure: bool = False
+
+
+def first_look(evidence: Evidence, event: Happening) -> Look | None:
+    """Return the first look at an uplink since its event began; None where no beat was seen on it.
+
+    The beat is sought between the takeover by another uplink and the event's end.
+    """
+    changes = evidence.carrier.changes(Window(event.start_ns, event.end_ns))
+    away = next((change.t_ns for change in changes if change.uplink != event.uplink), None)
+    if away is None:
+        return None
+    beats = (_beat(t_ns) for t_ns in _arrivals(evidence, event.uplink, Window(away, event.end_ns)))
+    beat = max((beat for beat in beats if beat), key=lambda beat: beat.looks, default=None)
+    if beat is None:
+        return None
+    half_ns = _round_trip(evidence, event.start_ns) / 2  # an answer is cut on its way, too
+    after = (beat.first_ns - event.start_ns + half_ns) % beat.every_ns
+    unsure = min(after, beat.every_ns - after) < 1.5 * BIN_NS + half_ns / 2
+    return Look(round(after), round(beat.every_ns), bool(unsure))
+
+
+@dataclass(frozen=True)
+class _Beat:
+    first_ns: float
+    every_ns: float
+    looks: int
+
+
+def _arrivals(evidence: Evidence, uplink: str, window: Window) -> Iterator[NDArray[np.int64]]:
+    """Yield, for each size of packets, the middles of the bins in which such came to an uplink."""
+    links = evidence.links
+    if links is None or not {"packets_in", "bytes_in"} <= set(links.column_names):
+        return
+    t_ns, packets = integers(links, "t_ns"), integers(links, "packets_in")
+    came = (texts(links, "link") == uplink) & (texts(links, "direction") == "up") & window.holds(t_ns) & (packets > 0)
+    sizes = integers(links, "bytes_in")[came] / packets[came]
+    for size in np.unique(sizes):
+        yield np.unique(t_ns[came][sizes == size]) + BIN_NS // 2
+
+
+def _round_trip(evidence: Evidence, before_ns: int) -> float:
+    """Return the heartbeat's usual round trip just before a time, in ns; 0 where there was none."""
+    probes = evidence.probes(evidence.facts.heartbeat)
+    rtt = probes.rtt_ns[probes.good & (probes.t_ns < before_ns)][-50:]
+    return float(np.median(rtt)) if len(rtt) else 0.0
+
+
+def _beat(t_ns: NDArray[np.int64]) -> _Beat | None:
+    """Return the beat that times (ascending) keep; None: none. By medians, so that one late look moves nothing."""
+    t = t_ns[np.diff(t_ns, prepend=np.iinfo(np.int32).min) > _ONE_LOOK_NS].astype(np.float64)
+    if len(t) < _LOOKS:
+        return None
+    every = float(np.median(np.diff(t)))
+    strokes = np.cumsum(np.concatenate(([0], np.diff(t) / every)))
+    number = np.rint(strokes)
+    off = np.abs(np.diff(strokes) - np.rint(np.diff(strokes))) > _OFF_BEAT
+    if every < _LEAST_NS or off.mean() > _OFF_SHARE or len(np.unique(number)) < len(number):
+        return None
+    i, j = np.triu_indices(len(t), 1)
+    every = float(np.median((t[j] - t[i]) / (number[j] - number[i])))
+    return _Beat(float(np.median(t - number * every)), every, len(t))
