@@ -120,7 +120,7 @@ def test_metrics_by_carrier_are_known() -> None:
         "ledger": {"stranded_sessions"},
     }
 
-    assert reading - {"decomposition", "rtt_fidelity"} == set(listed)
+    assert reading - {"decomposition", "looks", "rtt_fidelity"} == set(listed)
     assert set().union(*listed.values()) == grounds.BY_CARRIER
 
 
