@@ -81,6 +81,9 @@ bench: root setup ## the benchmarks behind docs/performance.md
 traces: $(VENV)/.python ## make the reference traces again
 	$(BIN)/python -m testbed.traces.reference
 
+hashes: ## write requirements-hashes.txt for what the other requirements pin; needs uv
+	sh setup/hashes.sh
+
 clean: ## remove what was built and installed here; results stay
 	rm -rf $(VENV) build .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 
@@ -98,8 +101,8 @@ core:
 $(VENV)/bin/python:
 	@sh setup/environment.sh $(VENV)
 
-$(VENV)/.python: requirements.txt requirements-dev.txt requirements-campaign.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -r requirements-campaign.txt
+$(VENV)/.python: requirements-hashes.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-hashes.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -119,4 +122,4 @@ $(REPORT)/.installed: testbed/report/package.json testbed/report/package-lock.js
 	@sh setup/report.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench kill-matrix fuzz traces clean core root
+.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench kill-matrix fuzz traces hashes clean core root

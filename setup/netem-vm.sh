@@ -18,7 +18,7 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of packages
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends $missing > /dev/null
 fi
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vm.txt
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-vm.txt
 
 rm -rf "$folder"
 mkdir -p "$folder/kernel"

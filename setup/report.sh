@@ -5,7 +5,7 @@ venv=$(cd "$1" && pwd)
 PATH=$venv/bin:$PATH
 
 command -v npm > /dev/null ||
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-node.txt
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.txt
 echo "setup: uPlot for reports" >&2
 mkdir -p "$venv/report"
 cp testbed/report/package.json testbed/report/package-lock.json "$venv/report/"

@@ -11,6 +11,11 @@ import yaml
 
 from testbed import paths
 
+_INSTALLED = (
+    ("requirements-hashes.txt", ("requirements.txt", "requirements-dev.txt", "requirements-campaign.txt")),
+    ("requirements-node.txt", ("requirements-node.txt",)),
+    ("requirements-vm.txt", ("requirements-vm.txt",)),
+)
 _ROW = re.compile(r"^\| (\S+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 
@@ -21,7 +26,7 @@ def listed() -> dict[str, tuple[str, str]]:
 
 
 def pinned() -> Iterator[str]:
-    for file in paths.ROOT.glob("requirements*.txt"):
+    for file in set(paths.ROOT.glob("requirements*.txt")) - {paths.ROOT / "requirements-hashes.txt"}:
         yield from re.findall(r"^([\w.-]+)==", file.read_text(encoding="utf-8"), re.MULTILINE)
     for file in (paths.ROOT / "testbed").glob("*/package.json"):
         package = json.loads(file.read_text(encoding="utf-8"))
@@ -43,3 +48,14 @@ def test_a_package_has_a_licence_and_a_reason(name: str) -> None:
     licence, what = listed()[name]
 
     assert "" not in (licence, what) and "?" not in licence + what
+
+
+@pytest.mark.parametrize(("file", "pins"), _INSTALLED)
+def test_what_is_installed_is_known_by_its_hash(file: str, pins: tuple[str, ...]) -> None:
+    """Each pinned release, and nothing else; `make hashes` writes the file for new pins."""
+    asked = re.compile(r"^([\w.-]+==[^\s;]+)", re.MULTILINE)
+    wanted = {pin.lower() for name in pins for pin in asked.findall((paths.ROOT / name).read_text(encoding="utf-8"))}
+    text = (paths.ROOT / file).read_text(encoding="utf-8")
+    hashed = re.findall(r"^([\w.-]+==[^\s;]+)[^\n]* \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+
+    assert {pin.replace("_", "-") for pin in wanted} == {pin.replace("_", "-") for pin in hashed}
