@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from testbed.errors import TestbedError
 
@@ -26,6 +26,7 @@ def words(error: Exception) -> str:
 
 
 def trace(error: Exception) -> None:
-    """Print where an error that was not foreseen came from; a run's standard error is its log."""
+    """Print where an error that was not foreseen came from, into the run's log; its disk may be full."""
     if not isinstance(error, TestbedError):
-        traceback.print_exception(error)
+        with suppress(OSError):
+            traceback.print_exception(error)

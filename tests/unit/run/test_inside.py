@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import signal
 import sys
@@ -221,12 +222,15 @@ def test_what_is_noted_is_kept(
 
 
 def test_a_full_disk_is_said_and_is_no_verdict(
-    played: Callable[..., Record], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The result stays as the last step left it, readable; the screen and the exit status say what it cannot."""
+    played: Callable[..., Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The result stays as the last step left it, readable; the screen and the exit status say what it cannot,
+    and no log can."""
 
     def fill() -> None:
         (tmp_path / "result.json.partial").symlink_to("/dev/full")
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True))
 
     record = played(StandIn(tmp_path, finishing=fill))
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
