@@ -30,13 +30,73 @@ class Edit:
 
 
 EDITS = (
-    # A call into the kernel takes a microsecond: who polls makes time pass, and does not stop it.
+    # What is done at one instant takes no time, but that each look at the clock takes a nanosecond: two are never the
+    # same. Where there is so much of it that somebody must be waiting for the time to come, it takes a microsecond.
+    Edit(
+        "arch/um/include/linux/time-internal.h",
+        "#define TIMER_MULTIPLIER 256\n#define TIMER_MIN_DELTA  500\n",
+        "#define TIMER_MULTIPLIER 1\n#define TIMER_MIN_DELTA  1\nvoid time_travel_work(bool look);\n",
+    ),
+    Edit(
+        "arch/um/kernel/time.c",
+        "void time_travel_ndelay(unsigned long nsec)\n",
+        "#define TIME_TRAVEL_FREE 10000\n"
+        "static unsigned long time_travel_done;\n"
+        "\n"
+        "void time_travel_work(bool look)\n"
+        "{\n"
+        "	if (time_travel_mode != TT_MODE_INFCPU)\n"
+        "		return;\n"
+        "	if (++time_travel_done > TIME_TRAVEL_FREE)\n"
+        "		time_travel_update_time_rel(1000);\n"
+        "	else if (look)\n"
+        "		time_travel_update_time_rel(1);\n"
+        "}\n"
+        "\n"
+        "void time_travel_ndelay(unsigned long nsec)\n",
+    ),
+    Edit(
+        "arch/um/kernel/time.c",
+        "	time_travel_update_time(next, true);\n",
+        "	if (time_travel_mode == TT_MODE_INFCPU)\n"
+        "		time_travel_done = 0;\n"
+        "	time_travel_update_time(next, true);\n",
+    ),
+    Edit(
+        "arch/um/kernel/time.c",
+        "			time_travel_update_time_rel(TIMER_MULTIPLIER);\n",
+        "			time_travel_work(true);\n",
+    ),
+    Edit(
+        "arch/um/kernel/time.c",
+        "	delta += 1;\n\n	if (time_travel_mode != TT_MODE_OFF) {\n",
+        "	if (time_travel_mode != TT_MODE_INFCPU)\n"
+        "		delta += 1;\n"
+        "\n"
+        "	if (time_travel_mode != TT_MODE_OFF) {\n",
+    ),
     Edit(
         "arch/um/kernel/skas/syscall.c",
         "		PT_REGS_SET_SYSCALL_RETURN(regs, ret);\n",
         "		PT_REGS_SET_SYSCALL_RETURN(regs, ret);\n"
-        "		if (time_travel_mode == TT_MODE_INFCPU)\n"
-        "			time_travel_ndelay(1000);\n",
+        "		time_travel_work(false);\n",
+    ),
+    Edit(
+        "arch/um/kernel/skas/syscall.c",
+        "			um_udelay(1);\n			schedule();\n",
+        "			time_travel_work(false);\n			schedule();\n",
+    ),
+    # A timer is exact: no sleep is drawn out so that several end at once.
+    Edit("init/init_task.c", "	.timer_slack_ns = 50000, /* 50 usec default slack */\n", "	.timer_slack_ns = 0,\n"),
+    Edit(
+        "fs/select.c",
+        "	if (slack == 0)\n		return 0;\n",
+        "	if (slack == 0 || time_travel_mode == TT_MODE_INFCPU)\n		return 0;\n",
+    ),
+    Edit(
+        "fs/select.c",
+        "#include <linux/hrtimer.h>\n",
+        "#include <linux/hrtimer.h>\n#include <linux/time-internal.h>\n",
     ),
     # All that is random comes from a seed (splitmix64), if there is one.
     Edit(
@@ -103,9 +163,9 @@ EDITS = (
         "arch/um/os-Linux/skas/process.c",
         "void userspace(struct uml_pt_regs *regs",
         "unsigned long long time_travel_now(void);\n"
-        "void time_travel_ndelay(unsigned long nsec);\n"
+        "void time_travel_work(bool look);\n"
         "\n"
-        "/* Carries out rdtsc and rdtscp, which trap. Each takes 100 ns: who waits for the time sees it come. */\n"
+        "/* Carries out rdtsc and rdtscp, which trap; who waits for the time by them sees it come. */\n"
         "static bool told_the_time(int pid, struct uml_pt_regs *regs)\n"
         "{\n"
         "	unsigned long word = ptrace(PTRACE_PEEKTEXT, pid, REGS_IP(regs->gp), 0);\n"
@@ -113,8 +173,7 @@ EDITS = (
         "\n"
         "	if (!short_one && (word & 0xffffff) != 0xf9010f)\n"
         "		return false;\n"
-        "	if (time_travel_mode == TT_MODE_INFCPU)\n"
-        "		time_travel_ndelay(100);\n"
+        "	time_travel_work(true);\n"
         "	regs->gp[HOST_AX] = (unsigned int)time_travel_now();\n"
         "	regs->gp[HOST_DX] = time_travel_now() >> 32;\n"
         "	if (!short_one)\n"

@@ -4,7 +4,7 @@ set -eu
 shared=$(readlink /proc/self/cwd)  # /proc is still the host's
 . "$shared/job"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
-export PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$ROOT"
+export PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/dev/testbed/project
 export OPENSSL_ia32cap='~0x4000000000000010'  # neither RDRAND nor the processor's own clock in what is random
 
 mount -t proc proc /proc
@@ -24,13 +24,17 @@ find var/log -xdev -type f -delete 2> /dev/null || :
 for folder in dev/shm run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
 mkdir -p dev/testbed
 mount -t tmpfs tmpfs dev/testbed
-mkdir dev/testbed/old dev/testbed/out dev/testbed/run
+mkdir dev/testbed/old dev/testbed/out dev/testbed/run dev/testbed/project dev/testbed/python
+# So that what the machine does is the same wherever the project and its Python lie: programs look at each folder of a path.
+mount --bind ".$ROOT" dev/testbed/project
+mount --bind ".$PREFIX" dev/testbed/python
+sed -i '1s|^#!/.*python.*|#!/dev/testbed/python/bin/python3|' dev/testbed/python/bin/ansible* 2> /dev/null || :
 # By names that are the same each time: they stand in /proc/mounts, which programs read in pieces.
 mount -t hostfs none dev/testbed/out -o sync,/proc/self/cwd/out
 cp "$shared"/given/* dev/testbed/
 mount -t hostfs none dev/testbed/run -o /proc/self/cwd/run/.
 pivot_root . dev/testbed/old
-cd "$ROOT"
+cd /dev/testbed/project
 ip link set lo up
 set +e
 eval "$COMMAND" > /dev/testbed/out/stdout

@@ -1,8 +1,8 @@
 """A run's machine in virtual time: user-mode Linux, whose clock is simulated and moves only when nothing is left to do.
 
 It stands where a sandbox stands in real time, and needs no root: the machine is one process of the user's, sees the
-host's files read-only, and keeps what it writes in memory but for the run's folder. Its processors take no time;
-each system call takes 1 us, so that whoever looks at the clock in a loop sees it move. See docs/virtual-time.md.
+host's files read-only, and keeps what it writes in memory but for the run's folder. Its processors take no time, but
+whoever looks at the clock in a loop sees it move. See docs/virtual-time.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,12 @@ GIVEN = Path("/dev/testbed")
 
 FOLDER = GIVEN / "run"
 """Where it has the run's folder: however that is called, what the machine does is the same."""
+
+PROJECT = GIVEN / "project"
+"""Where it has the project's folder, wherever that lies on the host."""
+
+PYTHON = GIVEN / "python" / "bin" / "python{}.{}".format(*sys.version_info)
+"""Its Python, which is the one that started it, by a name that is the same each time."""
 
 SETTLED_NS = START_NS + 2 * 10**9
 """When its lab begins to come up, however much of the host's it had to read before."""
@@ -125,7 +132,7 @@ def running(
         (shared / "run").symlink_to(folder.resolve())
         for file, content in files.items():
             (shared / "given" / file).write_bytes(content)
-        words = {"ROOT": str(paths.ROOT), "COMMAND": shlex.join(command)}
+        words = {"ROOT": str(paths.ROOT), "PREFIX": str(Path(sys.prefix).resolve()), "COMMAND": shlex.join(command)}
         (shared / "job").write_text("".join(f"{key}={shlex.quote(word)}\n" for key, word in words.items()))
         process = subprocess.Popen(
             _chain(),

@@ -22,12 +22,11 @@ from pathlib import Path
 import msgspec
 
 import testbed
-from testbed import paths, plots, report
+from testbed import paths
 from testbed.capture.causes import Causes
 from testbed.capture.points import points
 from testbed.capture.taps import Taps
 from testbed.capture.weave import Story, weave
-from testbed.errors import HostError
 from testbed.faults.player import FaultPlayer
 from testbed.lab import cores, machine
 from testbed.lab.bench import Chosen
@@ -50,7 +49,7 @@ from testbed.result.provenance import Versions
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Verdict, evaluate
-from testbed.run import closed, notes, progress, tenancy
+from testbed.run import closed, notes, pictures, progress, tenancy
 from testbed.run.account import Account
 from testbed.run.bringup import Rig, bring_up, destinations
 from testbed.run.collect import collect, keep_engine_log
@@ -69,6 +68,9 @@ _STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth 
 _TICK_S = 0.5
 _LOOK_NS = {times.REAL: 0, times.VIRTUAL: 5 * 10**9}
 """From one look at the lab to the next: in virtual time, which nobody watches pass, looks are what a run costs."""
+_GRID_NS = {times.REAL: 1, times.VIRTUAL: 10**9}
+"""A scenario starts at a multiple of it: microseconds more of bring-up, on another host, do not shift it."""
+
 UNKNOWN = 3  # the exit status of a run that cannot tell
 _DRAIN_NS = 1_000_000_000  # answers still on their way when the scenario is over
 
@@ -189,7 +191,7 @@ class Run:
         with self._account.guard("the capture"):
             if self._taps is not None:
                 self._taps.open(lab.network.devices)
-        start_ns = time.time_ns() + _LEAD_NS
+        start_ns = -(-(time.time_ns() + _LEAD_NS) // _GRID_NS[self._time]) * _GRID_NS[self._time]
         lab.links.start(start_ns)
         for dish in lab.dishes:
             dish.start(start_ns)
@@ -257,15 +259,8 @@ class Run:
         record = self._writer.record
         with self._account.guard("junit.xml"):
             junit.write(self._folder, record)
-        if record.started_ns is not None:
-            tell(Step("figure"))
-            with self._account.guard("the figure"):
-                plots.write(Result(self._folder, record))
-        with self._account.guard("the report"):  # the figure's mishap, if any, is in it
-            try:
-                report.write_run(Result(self._folder, self._writer.record))
-            except HostError as missing:  # no part of the run: it can be written later
-                self._account.remark(f"no {report.FILE}: {missing}")
+        if self._time == times.REAL:  # else by who started the machine: its page faults are dear
+            pictures.write(self._writer, tell)
         if self._taps is not None and record.started_ns is not None:
             tell(Step("capture"))
             with self._account.guard("the capture"):

@@ -26,11 +26,12 @@ from testbed.model import times
 from testbed.model.bench import VIRTUAL
 from testbed.model.capture import CaptureWish
 from testbed.result import provenance
-from testbed.run import job, owner, progress
-from testbed.run.guard import carry_on
+from testbed.result.store import Result, ResultWriter
+from testbed.run import job, owner, pictures, progress
+from testbed.run.guard import carry_on, words
 from testbed.run.placement import END, Placement, Stay
 from testbed.run.plan import Plan
-from testbed.run.progress import Ended, Event
+from testbed.run.progress import Ended, Event, Note
 from testbed.tenant import custodian, held
 
 _PROGRAM = "testbed.run.inside"
@@ -164,13 +165,13 @@ def play_virtually(folder: Path, seed: int, show: Callable[[Event], None]) -> in
     # Looked up here: how many files git reads would be a part of what the machine does, and of its time.
     found = provenance.versions(paths.ROOT)
     placement = msgspec.json.encode(Placement(str(machine.FOLDER), time=times.VIRTUAL, versions=found))
-    command = [*_command(_PROGRAM), str(machine.GIVEN / "placement")]
+    command = [str(machine.PYTHON), "-m", _PROGRAM, str(machine.GIVEN / "placement")]
     try:
         with (
             log_path.open("wb") as log,
             machine.running(command, folder, log, seed, {"placement": placement}) as inside,
         ):
-            status = _follow(inside, lambda event: show(_from_outside(event, folder)))
+            status = _follow(inside, lambda event: _show_from_outside(event, folder, show))
     finally:
         owner.give(folder)
     return _told(status, log_path)
@@ -180,9 +181,15 @@ def _command(program: str) -> tuple[str, ...]:
     return (sys.executable, "-m", program)
 
 
-def _from_outside(event: Event, folder: Path) -> Event:
-    """Return an event of a machine with the run's folder as it is called here."""
-    return replace(event, folder=paths.shown(folder)) if isinstance(event, Ended) else event
+def _show_from_outside(event: Event, folder: Path, show: Callable[[Event], None]) -> None:
+    """Show an event of a machine as it is told here: the folder by its name, and when the run's pictures are in it."""
+    if isinstance(event, Ended):
+        event = replace(event, folder=paths.shown(folder))
+        with carry_on(lambda error: show(Note(f"no figure, no report: {words(error)}", error=True))):
+            writer = ResultWriter(folder, Result.load(folder).record)
+            pictures.write(writer, show)
+            writer.list_files()
+    show(event)
 
 
 def _told(status: int | None, log_path: Path) -> int:
