@@ -1,7 +1,8 @@
 """`python -m benchmarks.same_bits [SCENARIO]`: is a run in virtual time the same to the bit, whatever the host does?
 
 Plays the scenario a number of times on the host as it is, and as often beside loops that take what processor time
-they get; prints each run's hash and what it took; results/bench-same-bits.json. No root; minutes a run.
+they get; prints each run's hash and what it took; results/bench-same-bits.json. No root; minutes a run, of which
+several may be beside each other.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,27 +38,26 @@ def busy(loops: int) -> Iterator[None]:
             loop.wait()
 
 
-def played(scenario: str, folder: Path) -> dict[str, object]:
+def played(scenario: str) -> dict[str, object]:
     """Play a scenario in virtual time; return its hash and outcome, the wall and processor time it took, the load."""
-    began_s, before_s = time.monotonic(), _processor_s()
-    command = [sys.executable, "-m", "testbed", "run", scenario, "--time", times.VIRTUAL, "--results", str(folder)]
-    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
-    found = sorted(folder.glob("*/result.json"))
-    if not found:
-        raise SystemExit(done.stdout + done.stderr)
-    record = Result.load(found[-1].parent).record
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory() as results, tempfile.TemporaryFile("w+") as said:
+        command = [sys.executable, "-m", "testbed", "run", scenario, "--time", times.VIRTUAL, "--results", results]
+        process = subprocess.Popen(command, cwd=paths.ROOT, stdout=said, stderr=said)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        found = sorted(Path(results).glob("*/result.json"))
+        if not found:
+            said.seek(0)
+            raise SystemExit(said.read())
+        record = Result.load(found[-1].parent).record
     return {
         "sha256": record.evidence_sha256,
-        "exit_status": done.returncode,
+        "exit_status": process.returncode,
         "wall_s": round(time.monotonic() - began_s, 1),
-        "processor_s": round(_processor_s() - before_s, 1),
+        "processor_s": round(used.ru_utime + used.ru_stime, 1),
         "load": os.getloadavg()[0],
     }
-
-
-def _processor_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> int:
@@ -66,13 +66,13 @@ def main() -> int:
     parser.add_argument("scenario", nargs="?", default="smoke")
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="of each kind (default: 10)")
     parser.add_argument("--loops", type=int, default=16, metavar="N", help="beside the second kind (default: 16)")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="runs beside each other (default: 1)")
     args = parser.parse_args()
     rows = []
     for loops in (0, args.loops):
-        with busy(loops):
-            for _ in range(args.runs):
-                with tempfile.TemporaryDirectory() as folder:
-                    row = {"loops": loops, **played(args.scenario, Path(folder))}
+        with busy(loops), ThreadPoolExecutor(args.at_once) as pool:
+            for found in pool.map(played, [args.scenario] * args.runs):
+                row = {"loops": loops, **found}
                 rows.append(row)
                 print(*(f"{key} {value}" for key, value in row.items()), sep="  ", flush=True)
     hashes = {row["sha256"] for row in rows}
