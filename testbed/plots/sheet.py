@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -91,9 +92,14 @@ def footer(results: Sequence[Result]) -> str:
     seeds = sorted({result.record.seed for result in results})
     seed = ", ".join(map(str, seeds)) if len(seeds) <= 8 else f"{len(seeds)} of them"
     version = ", ".join(sorted({result.record.versions.testbed for result in results}))
-    names = [result.folder.name for result in results]
+    names = [_told(result.folder) for result in results]
     runs = names[0] if len(names) == 1 else f"{len(names)} runs, {min(names)} to {max(names)}"
     return f"{files}\ntestbed {version}, commit {commits}   seed {seed}   {runs}"
+
+
+def _told(folder: Path) -> str:
+    """Return a run's name; of one in a campaign, the campaign's, too."""
+    return f"{folder.parent.name}/{folder.name}" if folder.name.isdecimal() else folder.name
 
 
 def wrapped(name: str, letters: int) -> str:

@@ -88,13 +88,10 @@ def of_results(results: Sequence[Result]) -> Overview:
 def _matrix(
     title: str, results: Sequence[Result], names: dict[Path, str], died: tuple[tuple[str, str], ...]
 ) -> Overview:
-    keys: dict[str, str] = {}
-    for result in results:
-        for key, verdict in _verdicts(result).items():
-            keys.setdefault(key, verdict.title)
-    runs = tuple(_run(result, names[result.folder] or result.folder.name, keys) for result in results)
+    titles = [*dict.fromkeys(title for result in results for title in _verdicts(result))]
+    runs = tuple(_run(result, names[result.folder] or result.folder.name, titles) for result in results)
     rows = [run.name for run in runs]
-    columns = tuple(_column(keys[key], [_verdicts(r).get(key) for r in results], rows) for key in keys)
+    columns = tuple(_column(title, [_verdicts(r).get(title) for r in results], rows) for title in titles)
     count = {word: sum(run.outcome == word for run in runs) for word in view.SIGNS}
     outcome = next(
         (word for word in ("fail", "invalid", "inconclusive") if count[word]), "pass" if runs else "invalid"
@@ -115,13 +112,14 @@ _WORDS = {
 
 
 def _verdicts(result: Result) -> dict[str, Verdict]:
-    return {v.key or f"{place} {v.title}": v for place, v in enumerate(result.record.verdicts)}
+    """Return a run's verdicts by what was asked, its bound included: another scenario may ask more of the same."""
+    return {verdict.title: verdict for verdict in result.record.verdicts}
 
 
-def _run(result: Result, name: str, keys: Iterable[str]) -> RunRow:
+def _run(result: Result, name: str, titles: Iterable[str]) -> RunRow:
     outcome, sentence = view.status(result.record)
     found = _verdicts(result)
-    return RunRow(result.folder, name, outcome, sentence, tuple(_cell(found.get(key)) for key in keys))
+    return RunRow(result.folder, name, outcome, sentence, tuple(map(_cell, map(found.get, titles))))
 
 
 def _cell(verdict: Verdict | None) -> Measured | None:

@@ -20,7 +20,7 @@ from testbed.errors import HostError, InputError
 from testbed.report import assets, logs, matrix, series
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Outcome
-from tests.unit.plots.blackout import S, Story
+from tests.unit.plots.blackout import OBJECTIVES, S, Story, make
 from tests.unit.report.made import made_in
 
 NASTY = '</pre></script><script>alert(1)</script><img src="http://192.0.2.1/x" onerror="alert(2)">'
@@ -230,6 +230,21 @@ def test_what_objectives_are_about_is_marked(told: dict[str, Any]) -> None:
 
     assert 3.5 == mark["bound"]
     assert 29.9 < mark["start"] < 30.1
+
+
+def test_another_bound_is_another_objective(tmp_path: Path) -> None:
+    """Scenarios that ask more of the same metric have a column of their own: a run is held against its own bound."""
+    strict = (replace(OBJECTIVES[0], at_most="1 s"),)
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    runs = [make(folders[0], objectives=OBJECTIVES[:1]), make(folders[1], objectives=strict)]
+    shown = matrix.of_results(runs)
+
+    assert ["interruption of heartbeat at most 3.5 s", "interruption of heartbeat at most 1 s"] == [
+        column.title for column in shown.columns
+    ]
+    assert [1, 1] == [column.judged for column in shown.columns]
 
 
 def test_runs_that_are_alike_are_told_apart_by_their_folders(failed: Result, tmp_path: Path) -> None:
