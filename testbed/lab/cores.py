@@ -1,7 +1,7 @@
-"""A processor core for what keeps time: the link engine's packets and the heartbeat that measures them.
+"""The processors' time for what keeps time: the link engine's packets, the heartbeat that measures them, the hub.
 
-On a busy core a packet waits for milliseconds until its process runs. So a run reserves one core among
-all runs of this host, and when bring-up is over everything else of the run leaves it.
+On a busy core a packet waits for milliseconds until its process runs. So a run goes before what else the host does,
+reserves one core among all runs of this host, and when bring-up is over everything else of the run leaves it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ TUNNELS = ("wireguard-go", "bfdd")
 """What carries the heartbeat through tunnels and watches them; starved, it takes the hub for cut off."""
 LEAST_NICE = -20
 """What the engine asks for together with real-time priority, and keeps while it waits for more of that."""
+NICE = -10
+"""What all of a run has at least: nine times the share of the host's ordinary programs, one by one."""
 
 
 @contextmanager
@@ -37,6 +39,22 @@ def reserved(locks: Path = LOCKS) -> Iterator[int | None]:
             yield core
             return
     yield None
+
+
+def prefer(proc: Path = Path("/proc")) -> None:
+    """Let all of a sandbox go before what else the host does.
+
+    Call it in the run's sandbox, where no other process can be seen. Where the kernel weighs sessions, each a group
+    of its own (autogroup, see sched(7)), the nice value of a process counts inside of its session alone: so sessions
+    get it too. What starts later inherits it, except in a session of its own.
+    """
+    for group in proc.glob("[0-9]*/autogroup"):
+        with suppress(OSError):  # it ended meanwhile; or may not, in a container
+            group.write_text(str(NICE))
+    for task in proc.glob("[0-9]*/task/[0-9]*"):
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpriority(os.PRIO_PROCESS, int(task.name)) > NICE:
+                os.setpriority(os.PRIO_PROCESS, int(task.name), NICE)
 
 
 def dedicate(core: int, proc: Path = Path("/proc")) -> None:

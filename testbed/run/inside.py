@@ -130,6 +130,8 @@ class Run:
     def _measure(self) -> None:
         if self._time == times.VIRTUAL:
             machine.settle()
+        else:
+            cores.prefer()
         for note in notes.of_files(self._job.scenario, self._job.topology):
             self._account.remark(note)
         if self._custodian is not None:
@@ -197,6 +199,8 @@ class Run:
             dish.start(start_ns)
         for probe in lab.probes.values():
             probe.start(start_ns)
+        if self._time == times.REAL:
+            cores.prefer()
         if self._core is not None:
             cores.dedicate(self._core)
         self._writer.update(started_ns=start_ns)

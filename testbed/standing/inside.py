@@ -82,6 +82,7 @@ class LabInside:
             dish.start(start_ns)
         for probe in lab.probes.values():
             probe.start(start_ns)
+        cores.prefer()
         if self._placement.core is not None:
             cores.dedicate(self._placement.core)
         controls = Controls(self._stay.name, self._job, lab, self._folder, start_ns, start_ns + self._stay.for_ns)
