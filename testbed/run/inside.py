@@ -90,7 +90,7 @@ class Run:
         self._job, self._folder, self._lender = job, Path(placement.folder), lender
         self._held, self._custodian = held, custodian
         self._lab: Rig | None = None
-        self._core, self._time = placement.core, placement.time
+        self._alone, self._core, self._time = placement.alone, placement.core, placement.time
         folder, wish = self._folder, placement.capture
         self._taps = Taps(wish, points(wish, job.topology), folder) if wish else None
         self._writer = ResultWriter(folder, record_of(job, self._time, placement.versions))
@@ -130,7 +130,7 @@ class Run:
     def _measure(self) -> None:
         if self._time == times.VIRTUAL:
             machine.settle()
-        else:
+        if self._alone:
             cores.prefer()
         for note in notes.of_files(self._job.scenario, self._job.topology):
             self._account.remark(note)
@@ -199,8 +199,8 @@ class Run:
             dish.start(start_ns)
         for probe in lab.probes.values():
             probe.start(start_ns)
-        if self._time == times.REAL:
-            cores.prefer()
+        if self._alone:
+            cores.prefer()  # whatever came since has sessions of its own
         if self._core is not None:
             cores.dedicate(self._core)
         self._writer.update(started_ns=start_ns)

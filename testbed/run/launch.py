@@ -149,7 +149,7 @@ def play(
             with cores.reserved() as core:
                 bench_file, hub = (str(chosen.path), chosen.hub) if chosen else (None, "")
                 placement = Placement(
-                    str(folder), core, bench_file, hub, fd, stay=stay, capture=capture, custodian=keeper
+                    str(folder), True, core, bench_file, hub, fd, stay=stay, capture=capture, custodian=keeper
                 )
                 status = _follow(_Sandbox(inside, placement), show)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -219,6 +220,14 @@ def test_what_is_noted_is_kept(
     assert {"event": "note", "text": "the hub pings nobody", "error": False} in map(
         json.loads, capsys.readouterr().out.splitlines()
     )
+
+
+def test_what_is_not_in_a_sandbox_prefers_nothing(played: Callable[..., Record], tmp_path: Path) -> None:
+    """A run that is not alone would give its priority to all of the host."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    played(StandIn(tmp_path))
+
+    assert before == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_a_full_disk_is_said_and_is_no_verdict(
