@@ -25,12 +25,12 @@ class Stay:
 
 @dataclass(frozen=True)
 class Placement:
-    """The run's ``folder``, which holds its job; whether it is ``alone``, in a sandbox, where all processes that it sees
-    are its own; the link engine's own ``core``; where the hub is not virtual, the file
-    of the host's ``bench``, the name of its ``hub``, and the socket of the ``lender`` to ask for its NICs; whether
-    its ``time`` is REAL or VIRTUAL; of a lab that stands, the ``stay``; in virtual time the ``versions`` of what runs,
-    which the host has looked up; which packets to ``capture``, if any; the socket of the ``custodian`` of its tenant,
-    where that is a storage account."""
+    """The run's ``folder``, which holds its job; whether it is ``alone``: in a sandbox, where all processes that it
+    sees are its own; the link engine's own ``core``; where the hub is not virtual, the file of the host's ``bench``,
+    the name of its ``hub``, and the socket of the ``lender`` to ask for its NICs; whether its ``time`` is REAL or
+    VIRTUAL; of a lab that stands, the ``stay``; in virtual time the ``versions`` of what runs, which the host has
+    looked up; which packets to ``capture``, if any; the socket of the ``custodian`` of its tenant, where that is a
+    storage account."""
 
     folder: str
     alone: bool = False
