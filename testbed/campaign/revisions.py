@@ -17,11 +17,13 @@ from pathlib import Path
 
 from testbed import paths
 from testbed.errors import HostError, InputError
+from testbed.link import calibration
 from testbed.result.store import FILE, Result
 from testbed.traces import store as traces
 
 _PREFIX = "testbed-revision-"
-_BUILT = ("testbed/link/core", "testbed/probes/core", "testbed/traces/core")
+_OF_THE_HOST = ("virtual", calibration.FILE.name)
+"""What lies in build/ and is of no revision: virtual time's kernel, and what this host adds to a round trip."""
 _NOTHING_RAN = 2
 """The exit status of a run that was refused: bad input."""
 
@@ -157,19 +159,20 @@ def _environment(tree: Path) -> Mapping[str, str]:
 
 
 def _build(revision: Revision, root: Path) -> None:
-    machine = root / "build" / "virtual"
-    if machine.is_dir():  # virtual time's kernel is no code of this project, and takes long to build
-        (revision.tree / "build").mkdir(exist_ok=True)
-        (revision.tree / "build" / "virtual").symlink_to(machine)
-    for part in _BUILT:
-        if not (revision.tree / part / "Makefile").exists():
-            continue  # a revision before it was there
+    for name in _OF_THE_HOST:
+        kept, build = root / "build" / name, revision.tree / "build"
+        if kept.exists():
+            build.mkdir(exist_ok=True)
+            (build / name).symlink_to(kept)
+    for makefile in sorted(revision.tree.glob("testbed/*/core/Makefile")):
+        part = makefile.parent
         done = subprocess.run(
-            ["make", "--silent", "-C", str(revision.tree / part)],
+            ["make", "--silent", "-C", str(part)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise HostError(f"{revision} does not build in {part}:\n{done.stdout.strip()[-2000:]}")
+            where = part.relative_to(revision.tree)
+            raise HostError(f"{revision} does not build in {where}:\n{done.stdout.strip()[-2000:]}")
 
 
 def _remove(root: Path, folder: Path) -> None:

@@ -283,6 +283,8 @@ def _judged(row: Row, known: Sequence[tuple[Value, Value]], said: Paired) -> Row
     if not bounded and -threshold <= said.low and said.high <= threshold:
         return replace(row, word=Word.SAME)
     if said.p > FALSE_ALARMS:
+        if all(b.value == c.value for b, c in known):
+            return replace(row, reason=f"no pair differs; {said.n} are too few to rule out one step of the value")
         return replace(row, reason="the difference may be chance" if said.mean else "the runs vary too much")
     if abs(said.mean) <= threshold:
         return replace(row, reason="more than chance, and perhaps too small to matter")

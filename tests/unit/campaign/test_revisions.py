@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from testbed import paths
 from testbed.campaign.revisions import SIDES, Revision, checked_out, git, play, turns
 from testbed.errors import HostError, InputError
+from testbed.link.calibration import FILE, Calibration, kept
 
 # A program that stands for the testbed of a revision: it writes which revision it is, and how it was called.
 PROGRAM = """\
@@ -30,7 +32,7 @@ name = f"{len(list(results.iterdir()))}.txt"
 
 def committed(root: Path, version: str, makefile: str = "all:\n") -> None:
     """Commit a version of the program."""
-    for part in ("testbed/link/core", "testbed/probes/core"):
+    for part in ("testbed/link/core", "testbed/lab/core"):
         (root / part).mkdir(parents=True, exist_ok=True)
         (root / part / "Makefile").write_text(makefile)
     (root / "testbed" / "__init__.py").write_text("")
@@ -89,10 +91,22 @@ def test_worktrees_are_built_and_gone(root: Path):
     with checked_out(["one", "two"], root) as (one, two):
         assert not (one.tree / "testbed/link/core/built").exists()
         assert (two.tree / "testbed/link/core/built").exists()
+        assert (two.tree / "testbed/lab/core/built").exists()
         assert 2 == worktrees(root)
 
     assert 0 == worktrees(root)
     assert not one.tree.parent.exists()
+
+
+def test_both_sides_know_how_this_host_was_calibrated(root: Path):
+    """What the host adds to a round trip is of no revision: the file that `testbed calibrate` kept outlives them."""
+    made = Calibration(1, platform.release(), 2000, 0, 25_000.0, 60_000.0, 0.01)
+    made.keep(root / "build" / FILE.name)
+
+    with checked_out(["one", "two"], root) as found:
+        assert [made, made] == [kept(revision.tree / "build" / FILE.name) for revision in found]
+
+    assert made == kept(root / "build" / FILE.name)
 
 
 def test_worktrees_are_gone_after_an_error(root: Path):
@@ -107,7 +121,7 @@ def test_a_revision_that_does_not_build_says_so(root: Path):
     """With what the compiler said; nothing is left."""
     committed(root, "broken", "all:\n\t@echo no such thing; exit 1\n")
 
-    said = r"broken \(.{7}\) does not build in testbed/link/core:\nno such thing"
+    said = r"broken \(.{7}\) does not build in testbed/lab/core:\nno such thing"
     with pytest.raises(HostError, match=said), checked_out(["one", "broken"], root):
         pass
 

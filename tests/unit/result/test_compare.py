@@ -149,6 +149,14 @@ def test_a_count_is_read_in_whole_steps(base, candidate, word: Word):
     assert word is only(compare(*sides)).word
 
 
+def test_too_few_counts_that_are_all_the_same_do_not_vary():
+    """Three of three without a difference: inconclusive, and for want of pairs."""
+    row = only(compare(of("failovers", Unit.COUNT, [2] * 3, 1.0), of("failovers", Unit.COUNT, [2] * 3, 1.0)))
+
+    assert Word.INCONCLUSIVE is row.word
+    assert "no pair differs; 3 are too few to rule out one step of the value" == row.reason
+
+
 def test_one_pair_in_real_time_tells_nothing():
     """Not the same and not worse: the runs have to be repeated."""
     row = only(compare(side([2 * S]), side([3 * S])))
