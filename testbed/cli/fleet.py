@@ -17,7 +17,6 @@ from testbed.errors import InputError
 from testbed.metrics.fleet import month as estimate
 from testbed.model.data_plan import DataPlan
 from testbed.model.scenario import question
-from testbed.plots import fleet as drawing
 from testbed.result import usage
 from testbed.result.fleet_verdict import FleetVerdict, judge
 from testbed.result.verdict import Outcome
@@ -99,6 +98,8 @@ def _play(options: argparse.Namespace) -> int:
     if options.usage:
         usage.write(options.usage, fleets.usage(plan, tallies))
     if options.output:
+        from testbed.plots import fleet as drawing  # takes longer to load than all else
+
         drawing.save(options.output, path.stem, plan.scenario, evidence, verdicts)
     if options.json:
         print(screen.as_json({"fleet": path.stem, "hubs": len(plan.hubs), "verdicts": list(map(asdict, verdicts))}))

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from testbed.errors import InputError
-from testbed.panel import server
 from testbed.standing import registry
 from testbed.standing.registry import StandingLab
 
@@ -37,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
 
 def show(entry: StandingLab, port: int = 0, path: Path | None = None) -> int:
     """Serve a lab's panel and print its address, until Ctrl-C or the lab's end."""
+    from testbed.panel import server  # FastAPI takes longer to load than most commands to run
+
     server.serve(entry, port, path, lambda where: print(where, flush=True))
     return 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 CONFIDENCE = 0.95
 POWER = 0.95
@@ -62,8 +62,8 @@ def paired(differences: Sequence[float], resolution: float = 0.0, *, exact: bool
     if spread == 0:
         return Paired(len(d), mean, mean, mean, 1.0 if mean == 0 else 0.0, 0.0, _wilcoxon(d))
     error = spread / math.sqrt(len(d))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(d) - 1)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, len(d) - 1))
+    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(d) - 1)) * error
+    p = float(2 * scipy.stats.t.sf(abs(mean) / error, len(d) - 1))
     return Paired(len(d), mean, mean - half, mean + half, p, spread, _wilcoxon(d))
 
 
@@ -80,18 +80,18 @@ def follows(values: Sequence[tuple[float, float]], chances: Sequence[tuple[float
 def _wilcoxon(d: np.ndarray) -> float | None:
     """Return the p of Wilcoxon's signed-rank test; pairs without a difference do not count."""
     moved = d[d != 0]
-    return float(stats.wilcoxon(moved).pvalue) if len(moved) >= WILCOXON_MINIMUM else None
+    return float(scipy.stats.wilcoxon(moved).pvalue) if len(moved) >= WILCOXON_MINIMUM else None
 
 
 @cache
 def detectable_in_spreads(n: int, level: float, power: float = POWER) -> float:
     """Return the true difference, in standard deviations, that ``n`` pairs find with ``power`` at a two-sided level."""
-    critical = float(stats.t.ppf(1 - level / 2, n - 1))
+    critical = float(scipy.stats.t.ppf(1 - level / 2, n - 1))
 
     def found(shift: float) -> float:
-        return float(stats.nct.sf(critical, n - 1, shift * math.sqrt(n))) - power
+        return float(scipy.stats.nct.sf(critical, n - 1, shift * math.sqrt(n))) - power
 
-    return float(optimize.brentq(found, 1e-6, 10 * critical))
+    return float(scipy.optimize.brentq(found, 1e-6, 10 * critical))
 
 
 def holm(p: Sequence[float], level: float) -> tuple[bool, ...]:
@@ -135,4 +135,4 @@ def _splits(values: np.ndarray, first: int, level: float) -> list[int]:
 def _welch(left: np.ndarray, right: np.ndarray) -> float:
     if left.std() == 0 and right.std() == 0:
         return 0.0 if left[0] != right[0] else 1.0
-    return float(stats.ttest_ind(left, right, equal_var=False).pvalue)
+    return float(scipy.stats.ttest_ind(left, right, equal_var=False).pvalue)

@@ -27,7 +27,7 @@ from testbed.model.bench import VIRTUAL
 from testbed.model.capture import CaptureWish
 from testbed.result import provenance
 from testbed.result.store import Result, ResultWriter
-from testbed.run import job, owner, pictures, progress
+from testbed.run import job, owner, progress
 from testbed.run.guard import carry_on, words
 from testbed.run.placement import END, Placement, Stay
 from testbed.run.plan import Plan
@@ -187,6 +187,8 @@ def _show_from_outside(event: Event, folder: Path, show: Callable[[Event], None]
         event = replace(event, folder=paths.shown(folder))
         with carry_on(lambda error: show(Note(f"no figure, no report: {words(error)}", error=True))):
             writer = ResultWriter(folder, Result.load(folder).record)
+            from testbed.run import pictures  # takes longer to load than all else
+
             pictures.write(writer, show)
             writer.list_files()
     show(event)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from testbed.model.data_plan import DataPlan
 
@@ -62,5 +62,5 @@ def _estimate(used: NDArray[np.float64], days: int, figure: Callable[[NDArray[np
         return Estimate(figure(used), None)
     without = np.array([figure(np.delete(used, i, axis=0)) for i in range(n)])
     variance = (n - 1) / n * float(((without - without.mean()) ** 2).sum()) * (1 - n / days)
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    quantile = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
     return Estimate(figure(used), quantile * math.sqrt(variance))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -117,6 +119,15 @@ def test_help_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert 0 == end.value.code
     assert capsys.readouterr().out.startswith("usage: testbed lab")
+
+
+def test_a_press_of_tab_loads_no_more_than_it_must() -> None:
+    """What draws, serves or tests hypotheses is loaded where that is done."""
+    heavy = ("matplotlib", "fastapi", "scipy.stats")
+    program = f"import sys, testbed.cli; print(*(name for name in {heavy} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "\n" == done.stdout
 
 
 @pytest.mark.parametrize("name", plan.scenarios())
