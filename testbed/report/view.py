@@ -115,11 +115,14 @@ def _row(verdict: Verdict) -> VerdictRow:
 
 
 def _interval(verdict: Verdict) -> str:
-    """Return between which values the true one lies, as far as the emulation can tell."""
+    """Return between which values the true one lies, as far as the emulation can tell; empty where they read alike."""
     if verdict.value is None or not verdict.uncertainty or verdict.lower_bound:
         return ""
-    ends = (max(0.0, verdict.value - verdict.uncertainty), verdict.value + verdict.uncertainty)
-    return " to ".join(format_value(end, verdict.unit) for end in ends)
+    low, high = (
+        format_value(end, verdict.unit)
+        for end in (max(0.0, verdict.value - verdict.uncertainty), verdict.value + verdict.uncertainty)
+    )
+    return f"{low} to {high}" if low != high else ""
 
 
 def _headline(verdict: Verdict) -> str:
