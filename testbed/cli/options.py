@@ -108,6 +108,19 @@ def add_tls(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_tenant(parser: argparse.ArgumentParser) -> None:
+    """Add which tenant there is."""
+    completed(
+        parser.add_argument(
+            "--tenant",
+            metavar="FILE",
+            default=AZURITE,
+            help="use this storage account, a file or a name from tenants/ (default: azurite, an emulator in the lab)",
+        ),
+        lambda: [AZURITE, *plan.names(paths.TENANTS)],
+    )
+
+
 def add_running(parser: argparse.ArgumentParser) -> None:
     """Add what every command takes that runs a scenario: which, with what in it, and where its results go."""
     completed(
@@ -124,15 +137,7 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         lambda: [VIRTUAL, *plan.names(paths.BENCHES)],
     )
     add_hub(parser)
-    completed(
-        parser.add_argument(
-            "--tenant",
-            metavar="FILE",
-            default=AZURITE,
-            help="use this storage account, a file or a name from tenants/ (default: azurite, an emulator in the lab)",
-        ),
-        lambda: [AZURITE, *plan.names(paths.TENANTS)],
-    )
+    add_tenant(parser)
     parser.add_argument(
         "--link", choices=list(BACKENDS), default="native", help="what emulates the links (default: native)"
     )

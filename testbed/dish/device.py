@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import grpc
 
-from testbed.dish import protocol
+from testbed.dish import obstructions, protocol
 from testbed.dish.history import DishSecond, Rings
 from testbed.dish.terminal import BEFORE_S, RING_S, Restart, Terminal
 from testbed.model.dish import FIRMWARES
@@ -63,6 +63,7 @@ class Device:
         self._rings.current = BEFORE_S - RING_S
         for _ in range(RING_S):
             self._rings.add(idle)
+        self._stopped = self._rings.kept()  # as they were before a fault that freezes them
 
     def start(self, start_ns: int) -> None:
         """The run's first instant; what comes before it is as it was at rest."""
@@ -98,6 +99,9 @@ class Device:
             if (boots := self._terminal.boots(t_ns)) != self._booted:
                 self._rings, self._booted = Rings(), boots
             self._rings.add(second)
+            fault = self._terminal.fault(t_ns - 1)  # as that second was
+            if fault is None or fault.says != "frozen":
+                self._stopped = self._rings.kept()
 
     def hangs(self) -> bool:
         """Whether it answers no question at the moment."""
@@ -109,7 +113,7 @@ class Device:
         asked = request.WhichOneof("request")
         answer = protocol.message("Response")(id=request.id)
         with self._lock:
-            if asked in ("get_status", "get_history"):
+            if asked in ("get_status", "get_history", "dish_get_obstruction_map"):
                 self._tell(asked, answer)
             elif asked == "get_device_info":
                 self._device_info(answer.get_device_info.device_info)
@@ -124,6 +128,9 @@ class Device:
                 answer.dish_stow.SetInParent()
                 if self._terminal.stow(self.t_ns, request.dish_stow.unstow):
                     self._link.stow(self._terminal.is_stowed)
+            elif asked == "dish_clear_obstruction_map":
+                answer.dish_clear_obstruction_map.SetInParent()
+                self._terminal.cleared_ns = self.t_ns
             else:
                 raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"Unimplemented: {asked or 'no request'}")
         return answer
@@ -140,8 +147,11 @@ class Device:
             self._frozen = None
         elif self._frozen is None:
             self._frozen = self._status(fault.at, None).SerializeToString()
+        told_ns = t_ns if self._frozen is None or fault is None else fault.at
         if asked == "get_history":
-            self._history(answer.dish_get_history, t_ns)
+            self._history(answer.dish_get_history, told_ns, self._rings if self._frozen is None else self._stopped)
+        elif asked == "dish_get_obstruction_map":
+            _tell_map(answer.dish_get_obstruction_map, self._terminal.sky_map(told_ns))
         elif self._frozen is not None:
             answer.dish_get_status.ParseFromString(self._frozen)
         else:
@@ -185,9 +195,9 @@ class Device:
         for part in status.ready_states.DESCRIPTOR.fields:
             setattr(status.ready_states, part.name, connected)
 
-    def _history(self, history: Any, t_ns: int) -> None:
-        history.current = self._rings.current
-        for name, values in self._rings.columns():
+    def _history(self, history: Any, t_ns: int, rings: Rings) -> None:
+        history.current = rings.current
+        for name, values in rings.columns():
             getattr(history, name).extend(values)
         for outage in self._terminal.outages(t_ns):
             lasted_ns = (outage.end_ns or t_ns) - outage.start_ns
@@ -206,6 +216,12 @@ class Device:
 
     def _gps_ns(self, t_ns: int) -> int:
         return (self._start_ns or self._clock()) + t_ns - GPS_EPOCH_NS
+
+
+def _tell_map(told: Any, snr: list[float]) -> None:
+    told.num_rows = told.num_cols = obstructions.SIZE
+    told.min_elevation_deg, told.max_theta_deg = obstructions.MIN_ELEVATION_DEG, obstructions.MAX_THETA_DEG
+    told.snr.extend(snr)
 
 
 def _tell_outage(told: Any, cause: str, start_gps_ns: int, lasted_ns: int) -> None:

@@ -32,6 +32,10 @@ class Rings:
         self._seconds[self.current % RING_S] = second
         self.current += 1
 
+    def kept(self) -> Rings:
+        """Return them as they are now."""
+        return Rings(self.current, list(self._seconds))
+
     def columns(self) -> Iterator[tuple[str, list[float]]]:
         """Yield each ring by its field's name."""
         yield RINGS[0], [second.drop for second in self._seconds]

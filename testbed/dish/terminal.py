@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from testbed.dish import obstructions
 from testbed.dish.sky import Darkness, Pings, Sky
 from testbed.model.dish import Dish, DishFault
 
@@ -51,6 +52,8 @@ class Terminal:
     dish: Dish
     restarts: list[Restart] = field(default_factory=list)
     stowed: list[tuple[int, int | None]] = field(default_factory=list)
+    cleared_ns: int = -BEFORE_S * S
+    """When the map of obstructions was thrown away last."""
 
     def restart(self, t_ns: int) -> Restart:
         """Restart now; return when it is over."""
@@ -124,6 +127,19 @@ class Terminal:
             o for o in self._all() if o.cause == "OBSTRUCTED" and self.up_since(t_ns) <= o.start_ns < t_ns
         ]
         return sum(min(o.end_ns or t_ns, t_ns) - o.start_ns for o in mine)
+
+    def sky_map(self, t_ns: int) -> list[float]:
+        """Return what it knows of the sky, cell by cell (see testbed.dish.obstructions)."""
+        since_ns = max(self.up_since(t_ns), self.cleared_ns)
+        blocked = [o for o in self._all() if o.cause == "OBSTRUCTED"]
+
+        def obstructed(second: int) -> bool:
+            begin, end = second * S, (second + 1) * S
+            return any(o.start_ns < min(end, t_ns) and (o.end_ns is None or begin < o.end_ns) for o in blocked)
+
+        known = since_ns == -BEFORE_S * S
+        first = 0 if known else -(-since_ns // S)
+        return obstructions.drawn(range(first, max(t_ns, 0) // S), obstructed, known)
 
     def _all(self) -> Iterator[DishOutage]:
         for restart in self.restarts:

@@ -26,6 +26,7 @@ from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
 from testbed.link.native import Spin
+from testbed.run import tenancy
 from testbed.run.bringup import Rig, bring_up
 from testbed.run.collect import keep_engine_log
 from testbed.run.guard import carry_on, trace, words
@@ -36,6 +37,7 @@ from testbed.run.progress import Ended, Note, Standing, Step
 from testbed.run.roll import Roll
 from testbed.standing.controls import Controls
 from testbed.standing.server import ControlServer
+from testbed.tenant.held import Custodian
 
 LEAD_NS = 1_200_000_000  # from the decision to start until the start, as in a run
 _LOOK_S = 0.5
@@ -44,8 +46,11 @@ _LOOK_S = 0.5
 class LabInside:
     """A standing lab from the first step to the last."""
 
-    def __init__(self, job: Job, placement: Placement, stay: Stay, lender: Lender | None) -> None:
+    def __init__(
+        self, job: Job, placement: Placement, stay: Stay, lender: Lender | None, custodian: Custodian | None
+    ) -> None:
         self._job, self._placement, self._stay, self._lender = job, placement, stay, lender
+        self._custodian = custodian
         self._folder = Path(placement.folder)
         self._server = server(stay)
         self._failed = False
@@ -71,8 +76,16 @@ class LabInside:
 
     def _bring_up(self) -> Rig:
         spin = Spin.AUTO if self._placement.core is not None else Spin.NEAR
+        if self._custodian is not None:
+            self._job = tenancy.nearer(self._job, self._custodian.away_ns())
         return bring_up(
-            self._job, self._folder, step, lambda: datetime.now(UTC), spin=spin, lender=self._lender
+            self._job,
+            self._folder,
+            step,
+            lambda: datetime.now(UTC),
+            spin=spin,
+            lender=self._lender,
+            custodian=self._custodian,
         )
 
     def _stand(self, lab: Rig) -> None:
@@ -151,7 +164,8 @@ def main() -> int:
     chosen = Chosen(Path(placement.bench), placement.hub) if placement.bench else None
     if placement.stay is None:
         return os.EX_USAGE
-    return LabInside(unpack(folder, chosen), placement, placement.stay, lender).execute()
+    custodian = Custodian.of(placement.custodian)
+    return LabInside(unpack(folder, chosen), placement, placement.stay, lender, custodian).execute()
 
 
 if __name__ == "__main__":

@@ -36,11 +36,16 @@ def find(text: str) -> Path:
 
 
 def make(
-    path: Path, changes: Sequence[Override], chosen: Chosen | None, for_ns: int, folder: Path
+    path: Path,
+    changes: Sequence[Override],
+    chosen: Chosen | None,
+    for_ns: int,
+    folder: Path,
+    tenant: Path | None = None,
 ) -> Plan:
     """Return the plan of a lab for so long; of a topology the scenario is written to ``folder``.
 
-    Raises InputError with every problem found.
+    ``tenant`` is the file of a storage account, None for Azurite. Raises InputError with every problem found.
     """
     if is_topology(path):
         topology = load.read(path, Topology)
@@ -51,7 +56,7 @@ def make(
         written.write_text(scenario_of(topology, _reference(path)), encoding="utf-8")
         path = written
     scenario = read_scenario(path, changes)
-    return plan.make(path, (*changes, *without_course(scenario, for_ns)), chosen)
+    return plan.make(path, (*changes, *without_course(scenario, for_ns)), chosen, tenant=tenant)
 
 
 def is_topology(path: Path) -> bool:

@@ -72,15 +72,18 @@ class AccountTenant(Tenant):
 
     def open(self) -> None:
         """Make the containers. Raises InputError for an account that is not marked as a test tenant, RunError."""
-        expires = self._now() + timedelta(microseconds=self._account.lifetime // 1000)
         with mapped("make containers"):
             if not is_marked(self._service, self._account):
                 raise InputError(self._account.place.at("account"), *_unmarked(self._account))
             for name in self._containers:
-                self._service.create_container(
-                    name, metadata={EXPIRES: expires.isoformat(timespec="seconds")}
-                )
+                self._service.create_container(name, metadata=self._lease())
                 self._made.append(name)
+
+    def renew(self) -> None:
+        """Put the containers' end off, by their lifetime from now: they are in use. Raises RunError."""
+        with mapped("renew the containers' end"):
+            for name in self._made:
+                self._container(name).set_container_metadata(self._lease())
 
     def seed(self, objects: Sequence[CatalogueObject], seed: int) -> AccountSeeding:
         """Begin to store the objects. Raises InputError for more than the account's file allows."""
@@ -131,6 +134,10 @@ class AccountTenant(Tenant):
             while self._made:
                 self._service.delete_container(self._made[-1])
                 self._made.pop()
+
+    def _lease(self) -> dict[str, str]:
+        expires = self._now() + timedelta(microseconds=self._account.lifetime // 1000)
+        return {EXPIRES: expires.isoformat(timespec="seconds")}
 
     def _container(self, name: str) -> ContainerClient:
         return self._service.get_container_client(name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import statistics
@@ -89,6 +90,7 @@ class _Custody:
             "wait": self._wait,
             "credential": self._credential,
             "uploaded": lambda: _plain(self._held.uploaded()),
+            "renew": self.renew,
             "reset": lambda: self._held.reset(),
             "throttled": lambda: self._held.throttled,
         }
@@ -111,6 +113,15 @@ class _Custody:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def renew(self) -> None:
+        """Put the end of what was made off. What keeps it from it is told: there is time to try again."""
+        if self._tenant is None:
+            return
+        try:
+            self._tenant.renew()
+        except TestbedError as error:
+            print(error, flush=True)
 
     def end(self) -> None:
         """Remove what was made, and the way out. Raises TestbedError."""
@@ -166,10 +177,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _lines(ours: socket.socket) -> Iterator[tuple[str, list[int]]]:
-    """Yield each line that is asked, and the files that came with it, until nobody can ask any more."""
+def _lines(
+    ours: socket.socket, every_s: float, meanwhile: Callable[[], None]
+) -> Iterator[tuple[str, list[int]]]:
+    """Yield each line that is asked, and the files that came with it, until nobody can ask any more; do something
+    ``meanwhile``, each time that ``every_s`` have passed."""
     held, fds = b"", list[int]()
+    due_s = time.monotonic() + every_s
     while True:
+        if not select.select([ours], [], [], max(0.0, due_s - time.monotonic()))[0]:
+            meanwhile()
+            due_s = time.monotonic() + every_s
+            continue
         got, more, _, _ = socket.recv_fds(ours, 65536, 1)
         if not got:
             return
@@ -184,9 +203,10 @@ def main() -> int:
     """Keep a tenant's account for whoever has the other end of the socket, until nobody has."""
     for way in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(way, signal.SIG_IGN)  # whoever asked for the run to end has asked the run
-    custody = _Custody(load.read(Path(sys.argv[2]), TenantAccount))
+    account = load.read(Path(sys.argv[2]), TenantAccount)
+    custody = _Custody(account)
     with socket.socket(fileno=int(sys.argv[1])) as ours, suppress(ConnectionError):
-        for line, fds in _lines(ours):
+        for line, fds in _lines(ours, account.lifetime / 3e9, custody.renew):
             ours.sendall(json.dumps(custody.answer(json.loads(line), fds)).encode() + b"\n")
     try:
         custody.end()

@@ -67,6 +67,7 @@ def _add_up(actions: Commands[argparse.ArgumentParser]) -> None:
         lambda: [VIRTUAL, *plan.names(paths.BENCHES)],
     )
     cli_options.add_hub(parser)
+    cli_options.add_tenant(parser)
     told = "show it in the browser, as 'lab panel' does, until Ctrl-C; the lab stands on"
     parser.add_argument("--panel", action="store_true", help=told)
     told = "where its logs and checks are written (default: results/)"
@@ -80,7 +81,7 @@ def _up(options: argparse.Namespace) -> int:
     chosen = bench.find(options.bench, options.hub)
     changes = tuple(map(Override.parse, options.changes))
     with tempfile.TemporaryDirectory() as written:
-        planned = made.make(path, changes, chosen, options.for_ns, Path(written))
+        planned = made.make(path, changes, chosen, options.for_ns, Path(written), plan.find_tenant(options.tenant))
         launch.check(planned)
         folder = launch.new_folder(options.results.resolve(), f"lab-{name}", datetime.now(UTC))
         job.pack(planned, folder)

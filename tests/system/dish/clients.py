@@ -35,6 +35,7 @@ def library(address: str) -> dict[str, Any]:
         "history": {name: list(values)[-60:] for name, values in bulk.items()},
         "outages": [(o.Cause.Name(o.cause), o.start_timestamp_ns, o.duration_ns) for o in outages],
         "location": starlink_grpc.location_data(context),
+        "map": [sorted({*row}) for row in starlink_grpc.obstruction_map(context)],
     }
 
 

@@ -142,6 +142,7 @@ def test_four_public_clients_read_it(places: Any) -> None:
     assert library["end_counter"] >= 86_400
     assert [RTT_MS] == pytest.approx([library["history"]["pop_ping_latency_ms"][-1]], abs=0.01)
     assert [] == library["alerts"] == library["outages"]
+    assert (123, [[-1.0, 1.0]]) == (len(library["map"]), library["map"][50:51])
     assert {"latitude": None, "longitude": None, "altitude": None} == library["location"]
     assert {"get_location": "PERMISSION_DENIED", "wifi_get_clients": "UNIMPLEMENTED"} == told["reflected"][
         "refused"

@@ -8,11 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from testbed.lab.devices import NamespaceAccess
 from testbed.model.catalogue import CatalogueObject
@@ -21,6 +23,8 @@ from testbed.tenant.azurite import AzuriteTenant
 from testbed.tenant.held import Custodian, HeldTenant
 
 TOKENS = 8765
+SERVICE, SAID = Path(__file__).with_name("service.cjs"), "said"
+LASTING, AN_HOUR_S = "lasting", 3600
 CUSTODIAN = ("-m", "testbed.tenant.custodian")
 ADDRESS = "192.0.2.10"
 WITH_THE_KEY = """
@@ -31,7 +35,7 @@ client = BlobServiceClient(job["url"], credential=job["key"], connection_verify=
 for name, metadata in job["make"].items():
     client.create_container(name, metadata=metadata)
     client.get_container_client(name).upload_blob("a", b"x")
-print(json.dumps([c.name for c in client.list_containers()]))
+print(json.dumps({c.name: c.metadata for c in client.list_containers(include_metadata=True)}))
 """
 WIRE = f"""
 ip link set lo up
@@ -50,9 +54,35 @@ class Outside:
     host: NamespaceAccess
     tenant: AzuriteTenant
     file: Path
+    orders: Path
+
+    @contextmanager
+    def does(self, **orders: Any) -> Iterator[Callable[[], list[str]]]:
+        """Have the service do what service.cjs can; give what asks for the refusals so far."""
+        said = self.orders.with_name(SAID)
+        said.write_text("")
+        _say(self.orders, json.dumps(orders))
+        try:
+            yield lambda: said.read_text().splitlines()
+        finally:
+            _say(self.orders, "{}")
+
+    @contextmanager
+    def tokens_last(self, seconds: int) -> Iterator[None]:
+        """Have the identity's tokens last so long from now; negative: they have expired."""
+        lasting = self.orders.with_name(LASTING)
+        _say(lasting, str(seconds))
+        try:
+            yield
+        finally:
+            _say(lasting, str(AN_HOUR_S))
 
     def owner(self, make: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
         """Make containers; return all that there are."""
+        return list(self.described(make))
+
+    def described(self, make: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, dict[str, str]]:
+        """Make containers; return all that there are, with their metadata."""
         job = {
             "url": f"https://{self.tenant.endpoint.host}",
             "key": {"account_name": self.tenant.endpoint.account, "account_key": self.key},
@@ -67,8 +97,8 @@ class Outside:
             timeout=60,
             check=True,
         )
-        names: list[str] = json.loads(done.stdout)
-        return names
+        found: dict[str, dict[str, str]] = json.loads(done.stdout)
+        return found
 
     @property
     def key(self) -> str:
@@ -143,9 +173,14 @@ def outside(folder: Path) -> Iterator[Outside]:
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{endpoint.address} {endpoint.host}\n")
         assert 0 == host.run(["mount", "--bind", str(folder / "hosts"), "/etc/hosts"]).returncode
         stack.callback(tenant.close)
-        tenant.open()
+        orders = folder / "orders.json"
+        _say(orders, "{}")
+        service = {"SERVICE_ORDERS": str(orders), "SERVICE_SAID": str(folder / SAID)}
+        with mock.patch.dict(os.environ, service, NODE_OPTIONS=f"--require {SERVICE}"):
+            tenant.open()
+        _say(folder / LASTING, str(AN_HOUR_S))
         tokens = host.popen(
-            [sys.executable, str(Path(__file__).with_name("token_server.py")), str(TOKENS)],
+            [sys.executable, str(Path(__file__).with_name("token_server.py")), str(TOKENS), str(folder / LASTING)],
             stdout=subprocess.PIPE,
         )
         stack.callback(tokens.wait)
@@ -157,9 +192,16 @@ def outside(folder: Path) -> Iterator[Outside]:
         file.write_text(
             f"account: {endpoint.account}\nprefix: testbed-lab\nregion: here\nauthority: {endpoint.authority}\n"
         )
-        found = Outside(host, tenant, file)
+        found = Outside(host, tenant, file, orders)
         found.owner({"testbed-lab": {"testbed": "tenant"}, "testbed-lab-of-somebody": {}})
         yield found
+
+
+def _say(file: Path, words: str) -> None:
+    """Replace a file whole: who reads it reads one or the other."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(words)
+    new.replace(file)
 
 
 @contextmanager

@@ -77,6 +77,32 @@ def test_a_run_goes_to_an_account_and_leaves_nothing(outside: Outside, tmp_path:
     assert [] == [words for words in (*seen, said) if SECRET.search(words) or outside.key in words]
 
 
+def test_a_standing_lab_has_its_content_in_an_account(outside: Outside, tmp_path: Path) -> None:
+    """It is there while the lab stands, is read through the hub, and goes with the lab."""
+    (tmp_path / "few.yaml").write_text(CATALOGUE)
+    (tmp_path / "s.yaml").write_text(SCENARIO)
+    before, host = outside.owner(), outside.state_of_host()
+
+    up = outside.testbed(
+        *("lab", "up", str(tmp_path / "s.yaml"), "--for", "10min"),
+        *("--tenant", str(outside.file), "--results", str(tmp_path / "results")),
+    )
+    try:
+        assert 0 == up.returncode, up.stdout + up.stderr
+        made = sorted(set(outside.owner()) - set(before))
+        page = "http://192.168.10.1/{}/pages/0000.html"
+        content = next(name for name in made if name.endswith("-content"))
+        read = outside.testbed("lab", "exec", "client", "curl", "-sf", "-o", "/dev/null", page.format(content))
+    finally:
+        down = outside.testbed("lab", "down", "--all")
+
+    assert 2 == len(made)
+    assert 0 == read.returncode, read.stderr
+    assert 0 == down.returncode, down.stderr
+    assert before == outside.owner()
+    assert host == outside.state_of_host()
+
+
 def _command_lines() -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -1,6 +1,8 @@
 """A managed identity's endpoint, as azure-identity asks one: gives out bearer tokens that Azurite takes.
 
-python tests/system/tenant/token_server.py PORT     prints "ready", then serves until killed
+python tests/system/tenant/token_server.py PORT FILE     prints "ready", then serves until killed
+
+FILE says for how many seconds from now its next token is good.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ import json
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import jwt
 
-LASTS_S = 3600
+LASTING = Path(sys.argv[2])
 
 
 class Endpoint(BaseHTTPRequestHandler):
@@ -20,19 +23,20 @@ class Endpoint(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         now_s = int(time.time())
+        until_s = now_s + int(LASTING.read_text())
         claims = {
             "aud": "https://storage.azure.com",
             "iss": "https://sts.windows.net/00000000-0000-0000-0000-000000000001/",
             "oid": "00000000-0000-0000-0000-000000000002",
             "tid": "00000000-0000-0000-0000-000000000001",
-            "nbf": now_s - 60,
-            "iat": now_s - 60,
-            "exp": now_s + LASTS_S,
+            "nbf": now_s - 600,
+            "iat": now_s - 600,
+            "exp": until_s,
         }
         token = jwt.encode(claims, "nobody checks this signature, ever", algorithm="HS256")
         told = {
             "access_token": token,
-            "expires_on": str(now_s + LASTS_S),
+            "expires_on": str(until_s),
             "resource": "https://storage.azure.com",
             "token_type": "Bearer",
         }
