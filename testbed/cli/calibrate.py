@@ -43,5 +43,5 @@ def _command(options: argparse.Namespace) -> int:
     p50, p99 = format_duration(found.rtt_p50_ns), format_duration(found.rtt_p99_ns)
     print(f"round trip over a plain veth: {p50} (p50), {p99} (p99), {found.lost} of {found.probes} probes lost")
     print(f"the hypervisor took {format_share(found.stolen_share)} of the processors' time meanwhile")
-    print(f"kept in {paths.shown(calibration.FILE)}")
+    print(f"kept in {paths.shown(calibration.FILE)}: from now on runs add {p99} to what is uncertain of their times")
     return 0

@@ -36,8 +36,7 @@ def collect(
         host = calibration.kept()
     with account.guard("the links' records", of=EVERYTHING):
         certificate = lab.links.certificate_so_far() if stays else lab.links.close()
-        fidelity = fidelity_of(certificate, job.scenario.fidelity)
-        fidelity = replace(fidelity, calibrated_ns=host.rtt_p99_ns if host else None)
+        fidelity = fidelity_of(certificate, job.scenario.fidelity, host)
         account.writer.update(fidelity=replace(fidelity, stolen_share=stolen_share))
         account.writer.keep("links", read_bins(lab.links.records))
     if job.bench is not None and not job.scenario.hub.closed:  # a virtual hub's are here already
@@ -62,8 +61,10 @@ def keep_engine_log(folder: Path) -> None:
     shutil.rmtree(engine)
 
 
-def fidelity_of(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
-    """Return the certificate in short, held against a scenario's budget."""
+def fidelity_of(
+    certificate: Certificate, budget: FidelityBudget, host: calibration.Calibration | None
+) -> Fidelity:
+    """Return the certificate in short, held against a scenario's budget, with what this host adds where it is known."""
     faults = certificate.faults_against(
         Budget(late_share=budget.late_share, late_ns_max=budget.late_max, away_share=budget.away_share)
     )
@@ -74,4 +75,5 @@ def fidelity_of(certificate: Certificate, budget: FidelityBudget) -> Fidelity:
         links=links,
         backend=certificate.backend,
         missing=certificate.missing,
+        calibrated_ns=host.rtt_p99_ns if host else None,
     )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from testbed.errors import RunError
+from testbed.link import calibration
 from testbed.metrics.schedule import schedule_table
 from testbed.model.ends import End
 from testbed.model.event import Event
@@ -69,7 +70,7 @@ def check(
     facts = Facts.of(scenario, job.topology)
     writer = ResultWriter(_new_folder(folder), replace(record_of(job, "real"), duration_ns=end_ns, facts=facts))
     writer.update(started_ns=start_ns, touched=tuple(touched), ends=tuple(ends))
-    fidelity = fidelity_of(lab.links.certificate_so_far(), job.scenario.fidelity)
+    fidelity = fidelity_of(lab.links.certificate_so_far(), job.scenario.fidelity, calibration.kept())
     writer.update(fidelity=fidelity)
     writer.keep("schedule", schedule_table(job.schedules, end_ns))
     writer.keep("links", lab.bins())
