@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from testbed.link.layout import bucket_edges
 from testbed.model.link import Direction
+from testbed.units import format_duration
 
 MS = 10**6
 
@@ -87,6 +88,10 @@ class Certificate:
         if self.away_share > budget.away_share:
             reasons.append(
                 f"the engine was without a CPU for {self.away_share:.1%} of the time it was needed"
+            )
+        if self.clock_step_max_ns > budget.late_ns_max:
+            reasons.append(
+                f"the host's clock was set by {format_duration(self.clock_step_max_ns)}: samples bear its times"
             )
         if self.records_lost:
             reasons.append(f"{self.records_lost} of the 10 ms records were lost")

@@ -51,6 +51,14 @@ def test_a_direction_has_a_budget(kept: dict[str, Any], missed: dict[str, Any], 
     assert (f"lte up: {reason}",) == faults(**missed)
 
 
+def test_a_clock_that_is_set_meanwhile_is_a_fault() -> None:
+    """By more than a packet may be late: samples are off by as much then."""
+    assert () == faults(run={"clock_steps": 3, "clock_step_max_ns": 50 * MS})
+    assert ("the host's clock was set by 1 h: samples bear its times",) == faults(
+        run={"clock_steps": 1, "clock_step_max_ns": 3600 * 10**9}
+    )
+
+
 def test_few_packets_are_no_proof_of_lateness() -> None:
     """Three late ones of the 69 on an idle link may be chance; a quarter of them is none."""
     assert () == faults(packets=69, late_share=3 / 69)
