@@ -13,6 +13,7 @@ from rich.table import Table
 
 from testbed import paths
 from testbed.cli import screen
+from testbed.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from testbed.result.history import SeriesOfRuns
@@ -45,8 +46,12 @@ def _command(options: argparse.Namespace) -> int:
     from testbed.result import observed
     from testbed.result.history import history
 
-    runs = observed.read_all(options.folders)
-    found = history(run for run in runs if options.scenario in (None, run.scenario))
+    kept = observed.read_all(options.folders)
+    runs = [run for run in kept if options.scenario in (None, run.scenario)]
+    if not runs:
+        there = {run.scenario for run in kept}
+        raise InputError("--scenario", f"no run of {options.scenario!r}", did_you_mean(options.scenario, there))
+    found = history(runs)
     if options.json:
         print(screen.as_json([asdict(series) for series in found]))
         return 0

@@ -48,11 +48,13 @@ def test_the_table_has_one_line_an_objective(folder: Path, capsys: pytest.Captur
     assert "starlink-blackout" in printed
 
 
-def test_another_scenario_has_no_series(folder: Path, capsys: pytest.CaptureFixture[str]):
-    """Only what is asked for."""
-    main(["history", str(folder), "--scenario", "smoke"])
+def test_a_scenario_that_was_never_run_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """Nothing found is not nothing changed; of the scenario that was, all runs are shown."""
+    assert 2 == main(["history", str(folder), "--scenario", "starlink-blackuot"])
+    assert "no run of 'starlink-blackuot'; did you mean 'starlink-blackout'?" in capsys.readouterr().err
 
-    assert "0 series" in capsys.readouterr().out
+    assert 0 == main(["history", str(folder), "--scenario", "starlink-blackout"])
+    assert "1 series of 13 runs" in capsys.readouterr().out
 
 
 def test_bars_go_from_the_least_to_the_most():
