@@ -18,7 +18,9 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.__main__ import Row
-from testbed.link.light import HubMove, LightFleet, LightHub, LightLane, LightStream, LoadKind
+from testbed.link import light_plan
+from testbed.link.light import LightFleet
+from testbed.link.light_plan import HubMove, LightHub, LightLane, LightStream, LoadKind
 from testbed.metrics.fleet.fairness import jain
 from testbed.model.cell import Cell
 from testbed.model.link import LinkSchedule, QueueLimit
@@ -64,7 +66,7 @@ def one_size(n: int) -> dict[str, float]:
     hubs = built(n)
     stream = LightStream(LoadKind.FLOW, S // 20, 1200)
     moves = [HubMove(0, hub, 0) for hub in range(n)]
-    fleet = LightFleet(hubs, beams([200_000_000] * BEAMS), [stream], moves, duration_ns=60 * S)
+    fleet = LightFleet(light_plan.plan(hubs, beams([200_000_000] * BEAMS), [stream], moves, duration_ns=60 * S))
     up = time.monotonic() - began
     fleet.run(60 * S - 1)
     played = time.monotonic() - began - up
@@ -107,7 +109,8 @@ def fairness(seconds: int) -> list[Row]:
         for bps, dscp in ((PRIORITY_BPS, PRIORITY), (STANDARD_BPS, 0))
     ]
     moves = [HubMove(0, hub, 0) for hub in range(n)]
-    fleet = LightFleet(built(n), beams(rates.tolist(), tiers=True), streams, moves, duration_ns=seconds * S)
+    cells = beams(rates.tolist(), tiers=True)
+    fleet = LightFleet(light_plan.plan(built(n), cells, streams, moves, duration_ns=seconds * S))
     fleet.run(seconds * S - 1)
     carried = fleet.tallies().bins["carried"].sum(axis=1) * 8.0 / seconds  # (2, hubs)
     fleet.close()

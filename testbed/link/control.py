@@ -23,10 +23,12 @@ _FIELDS = ("delay", "rate", "loss", "state")
 class Control:
     """Talks to the linkd of a folder. Raises RunError where none runs there, or it refuses something."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fleet: bool = False) -> None:
+        """``fleet``: it has cells, or light hubs, whose evidence is to be had."""
         self._folder = folder
         self._socket = _connect(folder / "linkd.sock")
         self._memory = self._map_statistics()
+        self._fleet_memory = self._map("fleet") if fleet else None
 
     def start(self, at_ns: int) -> None:
         """Play all schedules from this instant of CLOCK_REALTIME."""
@@ -64,21 +66,31 @@ class Control:
         if answer != "ok":
             raise RunError(f"linkd refused {message!r}: {answer or log_of(self._folder)}")
 
+    def fleet_evidence(self) -> bytes:
+        """Return what the light hubs have left so far (fleet.h)."""
+        return bytes(self._fleet_memory or b"")
+
     def _map_statistics(self) -> mmap.mmap:
-        try:
-            self._socket.send(b"stats")
-            _, descriptors, _, _ = socket.recv_fds(self._socket, 16, 1)
-        except OSError as error:
-            raise RunError(f"linkd is gone ({error}): {log_of(self._folder)}") from error
-        try:
-            memory = mmap.mmap(descriptors[0], 0, access=mmap.ACCESS_READ)
-        finally:
-            os.close(descriptors[0])
+        memory = self._map("stats")
         if not memory[:8].startswith(STATS_MAGIC):
             raise RunError(
                 f"the link engine counts as another version does ({memory[:7]!r}); run 'make build'"
             )
         return memory
+
+    def _map(self, message: str) -> mmap.mmap:
+        """Ask for memory that linkd shares, and map it."""
+        try:
+            self._socket.send(message.encode())
+            answer, descriptors, _, _ = socket.recv_fds(self._socket, 512, 1)
+        except OSError as error:
+            raise RunError(f"linkd is gone ({error}): {log_of(self._folder)}") from error
+        if not descriptors:
+            raise RunError(f"linkd refused {message!r}: {answer.decode() or log_of(self._folder)}")
+        try:
+            return mmap.mmap(descriptors[0], 0, access=mmap.ACCESS_READ)
+        finally:
+            os.close(descriptors[0])
 
 
 def _connect(path: Path) -> socket.socket:

@@ -10,10 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from testbed.errors import HostError, RunError
-from testbed.link import fidelity
+from testbed.link import fidelity, light_plan
 from testbed.link.backend import Counters, DirectionCounters, LinkBackend, LinkEvent, LinkSpec
 from testbed.link.control import TIMEOUT_S, Control, log_of
 from testbed.link.layout import pack
+from testbed.link.light_plan import LightPlan, Tallies
 from testbed.link.records import read_bins as read_bins
 from testbed.model.cell import Cell
 from testbed.model.link import Direction
@@ -60,15 +61,17 @@ class NativeBackend(LinkBackend):
         spin: Spin = Spin.AUTO,
         xdp: bool = True,
         cells: Sequence[Cell] = (),
+        fleet: LightPlan | None = None,
     ) -> None:
         """Packets with MARK_DSCP count as marked_out, those with NEW_MARK_DSCP as marked_new_out; so do frames of
         the two `mark_lengths` in bytes where they are not 0.
 
         With real-time priority linkd sleeps until just before a departure. Where that is refused, it
         spins while packets are inside, if `spin` is AUTO and so lets it have a core. Without `xdp` it sends by
-        AF_PACKET where it could by AF_XDP. `cells` are what specs may name.
+        AF_PACKET where it could by AF_XDP. `cells` are what specs may name; a `fleet` has cells of its own in
+        their place, and light hubs that use them.
         """
-        self._cells = cells
+        self._fleet = fleet or (light_plan.plan((), {cell.name: cell for cell in cells}, (), duration_ns=0))
         self._folder, self._spawn, self._linkd, self._spin = folder, spawn, linkd, spin
         self._mark_lengths = mark_lengths
         self._xdp = xdp
@@ -109,9 +112,9 @@ class NativeBackend(LinkBackend):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._names = [link.name for link in links]
         _write_setup(self._folder, links, [*self._marks(), f"xdp {self._xdp:d}"], self._spin)
-        _write_cells(self._folder, links, self._cells)
+        _write_fleet(self._folder, links, self._fleet)
         self._process = _start(self._folder, command, self._spawn, self.ready_s)
-        self._control = Control(self._folder)
+        self._control = Control(self._folder, fleet=bool(self._fleet.stations))
 
     def start(self, at_ns: int) -> None:
         """Play all schedules from this instant of CLOCK_REALTIME."""
@@ -126,6 +129,10 @@ class NativeBackend(LinkBackend):
         _, lanes = self._linkd_control().statistics()
         keys = [(name, direction) for name in self._names for direction in Direction]
         return {key: DirectionCounters.of(lane) for key, lane in zip(keys, lanes, strict=True)}
+
+    def tallies(self) -> Tallies:
+        """Return what became of the light hubs so far."""
+        return self._fleet.tallies(self._linkd_control().fleet_evidence())
 
     def certificate_so_far(self) -> fidelity.Certificate:
         """Return what the certificate would be now, without ending anything."""
@@ -182,18 +189,17 @@ def _write_setup(folder: Path, links: Sequence[LinkSpec], settings: Sequence[str
     (folder / "linkd.conf").write_text("\n".join(lines) + "\n")
 
 
-def _write_cells(folder: Path, links: Sequence[LinkSpec], cells: Sequence[Cell]) -> None:
-    lines = []
-    for i, cell in enumerate(cells):
-        pack(cell.schedule).tofile(folder / f"cell{i}.schedule")
-        discipline = "weighted" if cell.weights else "strict"
-        digits = "".join(map(str, cell.class_of()))
-        lines.append(
-            f"cell {cell.name} cell{i}.schedule {discipline} {' '.join(map(str, cell.quanta()))} {digits}"
-        )
+def _write_fleet(folder: Path, links: Sequence[LinkSpec], fleet: LightPlan) -> None:
+    """Write the plan of cells and light hubs, and which links share which cell. Raises RunError for an unknown one."""
+    if not fleet.stations:
+        return
+    fleet.block.tofile(folder / "fleet.plan")
+    lines = ["fleet fleet.plan"]
     for link in links:
-        shares = ((Direction.UP, link.up_cell), (Direction.DOWN, link.down_cell))
-        lines += [f"share {link.name} {direction} {cell}" for direction, cell in shares if cell]
+        for direction, cell in ((Direction.UP, link.up_cell), (Direction.DOWN, link.down_cell)):
+            if cell and cell not in fleet.stations:
+                raise RunError(f"no cell {cell!r}; there are: {', '.join(fleet.stations)}")
+            lines += [f"share {link.name} {direction} {fleet.stations.index(cell)}"] if cell else []
     with (folder / "linkd.conf").open("a") as setup:
         setup.writelines(line + "\n" for line in lines)
 

@@ -119,6 +119,11 @@ class SimulatedLink:
         if not self._sim:
             raise RunError("the simulated link could not be opened: no memory, or a faulty schedule")
 
+    @property
+    def handle(self) -> int:
+        """The engine's address of this link, for what it is joined with."""
+        return int(self._sim)
+
     def start(self, at_ns: int) -> None:
         """Play the schedule from this instant of the simulated clock."""
         self._library.sim_start(self._sim, at_ns, MARK_DSCP, NEW_MARK_DSCP)

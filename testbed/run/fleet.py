@@ -11,13 +11,15 @@ import numpy as np
 
 from testbed import paths
 from testbed.errors import InputError, Problem
+from testbed.link import light_plan
 from testbed.link.layout import bucket_edges
-from testbed.link.light import (
+from testbed.link.light import LightFleet
+from testbed.link.light_plan import (
     HubMove,
     LaneCut,
-    LightFleet,
     LightHub,
     LightLane,
+    LightPlan,
     LightStream,
     LoadKind,
     Tallies,
@@ -174,8 +176,8 @@ def moves(plan: FleetPlan, hub: FleetHub) -> list[HubMove]:
     return made
 
 
-def play(plan: FleetPlan) -> Tallies:
-    """Play the whole scenario in logical time. Raises RunError when there is no memory."""
+def light(plan: FleetPlan) -> LightPlan:
+    """Return what the engine plays: the cells, and the load of every hub."""
     scenario, names = plan.scenario, list(plan.topology.uplinks)
     cells: dict[str, Cell] = {}
     admits: dict[str, int] = {}
@@ -191,12 +193,17 @@ def play(plan: FleetPlan) -> Tallies:
         actions += moves(plan, hub)
         for event, uplink in outages(plan, hub):
             actions.append(LaneCut(event.at, event.end_ns, hub.number - 1, names.index(uplink)))
-    fleet = LightFleet(
+    return light_plan.plan(
         [_light(plan, hub) for hub in plan.hubs], cells, [_stream(s) for s in scenario.load.values()], actions,
         duration_ns=scenario.duration, seed=scenario.seed, admits=admits,
     )  # fmt: skip
+
+
+def play(plan: FleetPlan) -> Tallies:
+    """Play the whole scenario in logical time. Raises RunError when there is no memory."""
+    fleet = LightFleet(light(plan))
     try:
-        fleet.run(scenario.duration - 1)
+        fleet.run(plan.scenario.duration - 1)
         return fleet.tallies()
     finally:
         fleet.close()

@@ -122,6 +122,8 @@ bool control_serve(struct setup *s, int client, bool *stop)
 	} else if (!strcmp(text, "stats")) {
 		engine_count_drops(&s->engine);
 		answer_with_descriptor(client, s->engine.evidence->stats_fd);
+	} else if (!strcmp(text, "fleet") && s->engine.light.fleet) {
+		answer_with_descriptor(client, s->engine.light.evidence_fd);
 	} else if (!strcmp(text, "stop")) {
 		*stop = true;			/* answered by the end of the connection, when all is written */
 	} else {

@@ -10,6 +10,7 @@
 #define STALL (500 * US)
 #define LOOK (2 * MS)			/* one look takes less, with all that it may find to do */
 #define PATIENCE MS			/* for a device that refuses a frame */
+#define STEP MS				/* light hubs are played at least this often */
 
 bool engine_init(struct engine *e, uint64_t memory)
 {
@@ -20,6 +21,7 @@ bool engine_init(struct engine *e, uint64_t memory)
 	if (!pool_init(&e->pool, mtu, memory, &e->stats->memory_frames_used_max))
 		return false;
 	e->stats->memory_frames = e->pool.free;
+	e->waking.most_ns = e->light.plan && e->light.plan->n_hubs ? STEP : IDLE;
 	return true;
 }
 
@@ -57,6 +59,14 @@ static int64_t read_clock(const struct engine *e)
 	return e->waking.spin == SPIN_NEVER ? e->due_ns : now_ns();
 }
 
+/* Has light hubs do what they do until now, so that whoever meets their packets finds them there. */
+static int64_t catch_up(struct engine *e, int64_t now)
+{
+	if (e->light.fleet && !fleet_run(e->light.fleet, now))
+		e->starved = e->stopping = true;
+	return now;
+}
+
 static void send_batch(struct engine *e, struct lane *lane, struct frame **frames, unsigned n)
 {
 	unsigned done = 0;
@@ -88,11 +98,25 @@ static void send_batch(struct engine *e, struct lane *lane, struct frame **frame
 	}
 }
 
+/*
+ * When to look at a lane again. Packets that wait in a cell leave it between those of light hubs, which are played
+ * step by step: behind a delay of more than a step, none is missed in between.
+ */
+static int64_t next_look(struct lane *lane, int64_t now)
+{
+	struct link *l = &lane->link;
+
+	if (lane->station != NONE && l->inside && !l->line.head && !l->late.head &&
+	    conditions_at(&l->playback, &l->exit, now).delay_ns >= 2 * STEP)
+		return FOREVER;
+	return link_next(l);
+}
+
 /* Sends all that is due; returns when to look again. */
 static int64_t transmit(struct engine *e, struct lane *lane, unsigned *sent)
 {
 	struct frame *batch[BATCH];
-	int64_t now = read_clock(e);
+	int64_t now = catch_up(e, read_clock(e));
 	struct packet *p;
 	unsigned n;
 
@@ -105,7 +129,7 @@ static int64_t transmit(struct engine *e, struct lane *lane, unsigned *sent)
 		send_batch(e, lane, batch, n);
 		*sent += n;
 	} while (n == BATCH);
-	return link_next(&lane->link);
+	return next_look(lane, now);
 }
 
 static void start(struct engine *e, int64_t realtime, int64_t now)
@@ -122,6 +146,8 @@ static void start(struct engine *e, int64_t realtime, int64_t now)
 		l->device_drops = device_drops(l->in->index);
 		l->recorder.counters->device_drops = 0;
 	}
+	if (e->light.fleet)
+		fleet_start(e->light.fleet, realtime - e->offset_ns);
 	e->stats->started_ns = realtime;
 }
 
@@ -177,9 +203,9 @@ static void look(struct engine *e, int64_t now)
 	for (unsigned i = 0; i < e->n_lanes; i++)
 		busy += intake(e, &e->lanes[i], now);
 	e->next_ns = FOREVER;
-	now = read_clock(e);
+	now = catch_up(e, read_clock(e));
 	for (unsigned i = 0; i < e->n_lanes; i++) {
-		int64_t next = link_next(&e->lanes[i].link);
+		int64_t next = next_look(&e->lanes[i], now);
 
 		if (next <= now)
 			next = transmit(e, &e->lanes[i], &busy);
@@ -188,7 +214,7 @@ static void look(struct engine *e, int64_t now)
 	if (now >= e->records_due_ns)
 		close_records(e, now);
 	if (o) {
-		carry_out(e, o, now_ns());
+		carry_out(e, o, catch_up(e, now_ns()));
 		e->next_ns = now;		/* what was just changed may be due already */
 		atomic_store_explicit(&e->order, NULL, memory_order_release);
 	}

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "evidence.h"
+#include "light.h"
 #include "pool.h"
 #include "port.h"
 #include "waking.h"
@@ -13,6 +14,7 @@ struct lane {				/* one direction of a link */
 	struct link link;
 	struct recorder recorder;
 	struct port *in, *out;
+	uint32_t station;		/* of the fleet, whose server it shares; NONE: it has its own */
 	uint64_t device_drops;		/* of its entrance, before the start */
 };
 
@@ -34,10 +36,12 @@ struct engine {
 	struct evidence *evidence;
 	struct run_stats *stats;
 	struct pool pool;
+	struct light light;
 	int watch, bell;		/* an epoll of the ports and of the bell, which announces an order */
 	_Atomic(struct order *) order;
 	struct waking waking;
 	bool stopping;
+	_Atomic bool starved;		/* of memory for light hubs */
 	int64_t offset_ns;		/* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	int64_t offset_read_ns;
 	int64_t active_ns;		/* when a frame was last received or sent */
@@ -46,7 +50,7 @@ struct engine {
 	int64_t looked_ns, due_ns;	/* the last look at the ports, and when the next one should have been */
 };
 
-/* Allocates the frames; false: no memory. */
+/* Allocates the frames, decides how often to look; false: no memory. */
 bool engine_init(struct engine *e, uint64_t memory);
 
 /* The packet thread's body, until STOP. */

@@ -11,7 +11,6 @@
 #define TIMEOUT_MAX (8 * SECOND)
 #define CHUNK 4096
 
-#define OWN_SERVER NONE
 enum entry_kind { SERVE, DEPART, SEND_BEAT, SEND_FLOW, ASK, ACKNOWLEDGED, MISSED, TIMED_OUT, ADMIT };
 enum parcel_kind { THE_BEAT, THE_ECHO, THE_FLOW, THE_REQUEST, THE_DATA };
 
@@ -30,14 +29,19 @@ struct chunk {
 struct shared {
 	struct playback playback;
 	struct server server;
+	uint64_t admitted;		/* hubs */
+};
+
+/* A server, a station's or a line's own, and when somebody comes to see what it has finished. */
+struct desk {
+	struct server *server;
 	int64_t wake_ns;
-	uint64_t guests;
 };
 
 struct line {
 	struct link link;		/* first: a server names it */
-	struct server *server;
-	int64_t wake_ns, serve_ns;
+	uint32_t desk;
+	int64_t wake_ns;
 	struct cursor back;		/* reads the delay of acknowledgements */
 };
 
@@ -57,15 +61,17 @@ struct hub {
 
 struct fleet {
 	const struct fleet_plan *plan;
+	int64_t epoch_ns, end_ns;	/* FOREVER: not started */
 	struct shared *shared;
 	struct line *lines;
+	struct desk *desks;		/* of the stations, then of the lines */
 	struct hub *hubs;
 	struct user *users;
-	uint32_t n_users;
+	uint32_t n_lanes, n_users;
 	struct agenda agenda;
-	struct tally *tallies;
-	uint32_t *delays;
+	struct tally *tallies;		/* the evidence's parts */
 	uint64_t *bytes;
+	uint32_t *delays;
 	struct chunk *chunks;
 	struct packet *free;
 	uint64_t inside, next_action;
@@ -136,9 +142,8 @@ static uint32_t line_of(const struct fleet *f, uint32_t hub, uint32_t uplink, un
 
 static struct tally *tally(struct fleet *f, uint32_t stream, uint32_t hub, int64_t t)
 {
-	uint64_t bin = (uint64_t)(t / f->plan->bin_ns);
+	uint64_t bin = (uint64_t)((t - f->epoch_ns) / f->plan->bin_ns);
 
-	bin = bin < f->plan->n_bins ? bin : f->plan->n_bins - 1;
 	return &f->tallies[(stream * f->plan->n_bins + bin) * f->plan->n_hubs + hub];
 }
 
@@ -166,25 +171,32 @@ static void watch_line(struct fleet *f, struct line *l)
 }
 
 /* And when the server behind it may have finished one; a shared one is watched once for all its lines. */
-static void watch_server(struct fleet *f, struct line *l, int64_t now)
+static void watch_desk(struct fleet *f, uint32_t desk, int64_t now)
 {
-	uint32_t i = (uint32_t)(l - f->lines), station = f->plan->lanes[i].station;
-	int64_t *wake = station == OWN_SERVER ? &l->serve_ns : &f->shared[station].wake_ns;
-	int64_t next = server_next(l->server);
+	struct desk *d = &f->desks[desk];
+	int64_t next = server_next(d->server);
 
 	next = next < now ? now : next;
-	if (next == FOREVER || *wake <= next)
+	if (next == FOREVER || d->wake_ns <= next)
 		return;
-	*wake = next;
-	add(f, next, SERVE, i, PLAIN);
+	d->wake_ns = next;
+	add(f, next, SERVE, desk, PLAIN);
 }
 
-static void serve(struct fleet *f, struct line *l, int64_t now)
+static bool is_light(const struct fleet *f, const struct link *l)
+{
+	uintptr_t at = (uintptr_t)l, first = (uintptr_t)f->lines;
+
+	return at >= first && at < first + f->n_lanes * sizeof *f->lines;
+}
+
+static void serve(struct fleet *f, uint32_t desk, int64_t now)
 {
 	struct link *done;
 
-	while ((done = link_serve(l->server, now)))
-		watch_line(f, (struct line *)done);
+	while ((done = link_serve(f->desks[desk].server, now)))
+		if (is_light(f, done))		/* a real link is watched by who drives it */
+			watch_line(f, (struct line *)done);
 }
 
 static enum fate push(struct fleet *f, struct parcel p, unsigned direction, int64_t now)
@@ -197,14 +209,14 @@ static enum fate push(struct fleet *f, struct parcel p, unsigned direction, int6
 		return NO_ROOM;
 	*made = p;
 	made->packet.dscp = (uint8_t)f->plan->streams[p.stream].dscp;
-	serve(f, l, now);
+	serve(f, l->desk, now);
 	f->bytes[2 * lane] += p.packet.size;
 	enum fate fate = link_push(&l->link, &made->packet, now);
 
 	if (fate != ACCEPTED)
 		give_back(f, made);
 	watch_line(f, l);
-	watch_server(f, l, now);
+	watch_desk(f, l->desk, now);
 	return fate;
 }
 
@@ -394,7 +406,7 @@ static void depart(struct fleet *f, struct line *l, int64_t now)
 {
 	struct packet *p;
 
-	serve(f, l, now);
+	serve(f, l->desk, now);
 	while ((p = link_pop(&l->link, now))) {
 		struct parcel parcel = *(struct parcel *)p;
 
@@ -403,14 +415,14 @@ static void depart(struct fleet *f, struct line *l, int64_t now)
 		arrive(f, &parcel, now);
 	}
 	watch_line(f, l);
-	watch_server(f, l, now);
+	watch_desk(f, l->desk, now);
 }
 
 static struct shared *cell_of(struct fleet *f, uint32_t hub, uint32_t uplink)
 {
 	uint32_t station = uplink == NONE ? NONE : f->plan->lanes[line_of(f, hub, uplink, 1)].station;
 
-	return station == OWN_SERVER ? NULL : &f->shared[station];
+	return station == NONE ? NULL : &f->shared[station];
 }
 
 /* Into the cell of the uplink that the hub wants; where it is full the hub stays where it is and asks again. */
@@ -424,47 +436,46 @@ static void admit(struct fleet *f, uint32_t hub, int64_t now)
 	if (new) {
 		uint64_t admits = f->plan->stations[new - f->shared].admits;
 
-		if (admits && new->guests >= admits) {
+		if (admits && new->admitted >= admits) {
 			add(f, now + SECOND, ADMIT, hub, PLAIN);
 			return;
 		}
-		new->guests++;
+		new->admitted++;
 	}
 	if (old)
-		old->guests--;
+		old->admitted--;
 	h->uplink = h->wanted;
 }
 
 static void carry_out(struct fleet *f, const struct action *a)
 {
+	int64_t now = f->epoch_ns + a->t_ns;
+
 	if (a->kind == CUTS) {
-		serve(f, &f->lines[a->index], a->t_ns);
-		link_change(&f->lines[a->index].link, STATE, CUT, a->t_ns, a->until_ns);
+		struct line *l = &f->lines[a->index];
+
+		serve(f, l->desk, now);
+		link_change(&l->link, STATE, CUT, now, f->epoch_ns + a->until_ns);
 		return;
 	}
 	struct hub *h = &f->hubs[a->index];
 
 	h->wanted = a->uplink;
-	admit(f, a->index, a->t_ns);
+	admit(f, a->index, now);
 	if (a->bytes && h->refiller != NONE && !f->users[h->refiller].busy && h->uplink != NONE)
-		begin(f, h->refiller, a->bytes, a->t_ns);
+		begin(f, h->refiller, a->bytes, now);
 }
 
 static void happen(struct fleet *f, const struct entry *e)
 {
 	switch ((enum entry_kind)e->kind) {
-	case SERVE: {
-		struct line *l = &f->lines[e->index];
-		uint32_t station = f->plan->lanes[e->index].station;
-		int64_t *wake = station == OWN_SERVER ? &l->serve_ns : &f->shared[station].wake_ns;
-
-		if (*wake != e->t_ns)
+	case SERVE:
+		if (f->desks[e->index].wake_ns != e->t_ns)
 			return;
-		*wake = FOREVER;
-		serve(f, l, e->t_ns);
-		watch_server(f, l, e->t_ns);
+		f->desks[e->index].wake_ns = FOREVER;
+		serve(f, e->index, e->t_ns);
+		watch_desk(f, e->index, e->t_ns);
 		return;
-	}
 	case DEPART:
 		if (f->lines[e->index].wake_ns != e->t_ns)
 			return;
@@ -492,22 +503,46 @@ static void happen(struct fleet *f, const struct entry *e)
 	}
 }
 
+/* When the next action is to be carried out; FOREVER: none is left, or the start is not known. */
+static int64_t next_action_ns(const struct fleet *f)
+{
+	if (f->epoch_ns == FOREVER || f->next_action == f->plan->n_actions)
+		return FOREVER;
+	int64_t next = f->epoch_ns + f->plan->actions[f->next_action].t_ns;
+
+	return next < f->end_ns ? next : FOREVER;
+}
+
 bool fleet_run(struct fleet *f, int64_t until_ns)
 {
-	const struct fleet_plan *p = f->plan;
 	struct entry e;
 
 	while (!f->starved) {
-		int64_t next = f->next_action < p->n_actions ? p->actions[f->next_action].t_ns : FOREVER;
+		int64_t next = next_action_ns(f);
 
 		if (next <= until_ns && (!f->agenda.n || next <= f->agenda.entries[0].t_ns))
-			carry_out(f, &p->actions[f->next_action++]);
-		else if (agenda_take(&f->agenda, until_ns, &e))
-			happen(f, &e);
-		else
+			carry_out(f, &f->plan->actions[f->next_action++]);
+		else if (!agenda_take(&f->agenda, until_ns, &e))
 			break;
+		else if (e.t_ns < f->end_ns || e.kind == SERVE)	/* real packets go on */
+			happen(f, &e);
 	}
 	return !f->starved;
+}
+
+void fleet_share(struct fleet *f, struct link *real, uint32_t station)
+{
+	link_share(real, &f->shared[station].server);
+}
+
+enum fate fleet_push(struct fleet *f, struct link *real, uint32_t station, struct packet *p, int64_t now)
+{
+	fleet_run(f, now);
+	serve(f, station, now);
+	enum fate fate = link_push(real, p, now);
+
+	watch_desk(f, station, now);
+	return fate;
 }
 
 static void open_lines(struct fleet *f)
@@ -518,93 +553,104 @@ static void open_lines(struct fleet *f)
 		struct shared *s = &f->shared[i];
 
 		playback_init(&s->playback, p->stations[i].schedule);
-		s->playback.epoch_ns = 0;
 		server_init(&s->server, &s->playback, &p->stations[i].schedule->queue);
 		s->server.classes = p->stations[i].classes;
-		s->wake_ns = FOREVER;
+		f->desks[i] = (struct desk){ &s->server, FOREVER };
 	}
-	for (uint32_t i = 0; i < 2 * p->n_hubs * p->n_uplinks; i++) {
+	for (uint32_t i = 0; i < f->n_lanes; i++) {
 		struct line *l = &f->lines[i];
+		bool shares = p->lanes[i].station != NONE;
 
 		link_init(&l->link, p->lanes[i].schedule, p->seed + i / 2, i % 2);
-		l->link.playback.epoch_ns = -p->lanes[i].phase_ns;
-		if (p->lanes[i].station != OWN_SERVER)
+		if (shares)
 			link_share(&l->link, &f->shared[p->lanes[i].station].server);
-		l->server = l->link.server;
-		l->wake_ns = l->serve_ns = FOREVER;
+		l->wake_ns = FOREVER;
+		l->desk = shares ? p->lanes[i].station : p->n_stations + i;
+		f->desks[p->n_stations + i] = (struct desk){ &l->link.own, FOREVER };
 	}
 }
 
-/* Users of every stream that fetches, and for each hub one that fills its cache. */
-static void open_users(struct fleet *f)
+/* A stream that fetches has its users in each hub, and one that fills the hub's cache. */
+static void open_users(struct fleet *f, uint32_t stream, uint32_t hub)
+{
+	for (uint32_t k = 0; k <= f->plan->hubs[hub].users; k++) {
+		uint32_t i = f->n_users++;
+		bool refills = k == f->plan->hubs[hub].users;
+
+		f->users[i] = (struct user){ .hub = hub, .stream = stream, .rtt_ns = SECOND / 5, .refills = refills };
+		if (refills)
+			f->hubs[hub].refiller = i;
+		else
+			add(f, f->epoch_ns + (int64_t)(draw(f, hub) * (double)f->plan->streams[stream].every_ns), ASK,
+			    i, PLAIN);
+	}
+}
+
+void fleet_start(struct fleet *f, int64_t epoch_ns)
 {
 	const struct fleet_plan *p = f->plan;
 
+	f->epoch_ns = epoch_ns;
+	f->end_ns = epoch_ns + p->bin_ns * (int64_t)p->n_bins;
+	for (uint32_t i = 0; i < p->n_stations; i++)
+		f->shared[i].playback.epoch_ns = epoch_ns;
+	for (uint32_t i = 0; i < f->n_lanes; i++)
+		f->lines[i].link.playback.epoch_ns = epoch_ns - p->lanes[i].phase_ns;
 	for (uint32_t stream = 0; stream < p->n_streams; stream++)
 		for (uint32_t hub = 0; hub < p->n_hubs; hub++) {
 			const struct stream *s = &p->streams[stream];
 
-			if (s->kind != FETCH) {
-				int64_t first = (int64_t)(draw(f, hub) * (double)s->every_ns);
-
-				add(f, first, s->kind == BEAT ? SEND_BEAT : SEND_FLOW, stream * p->n_hubs + hub, PLAIN);
+			if (p->hubs[hub].real)
 				continue;
-			}
-			for (uint32_t k = 0; k <= p->hubs[hub].users; k++) {
-				uint32_t i = f->n_users++;
-				bool refills = k == p->hubs[hub].users;
-
-				f->users[i] = (struct user){ .hub = hub, .stream = stream, .rtt_ns = SECOND / 5,
-							     .refills = refills };
-				if (refills)
-					f->hubs[hub].refiller = i;
-				else
-					add(f, (int64_t)(draw(f, hub) * (double)s->every_ns), ASK, i, PLAIN);
-			}
+			if (s->kind == FETCH)
+				open_users(f, stream, hub);
+			else
+				add(f, epoch_ns + (int64_t)(draw(f, hub) * (double)s->every_ns),
+				    s->kind == BEAT ? SEND_BEAT : SEND_FLOW, stream * p->n_hubs + hub, PLAIN);
 		}
 }
 
-struct fleet *fleet_open(const struct fleet_plan *p)
+static uint64_t n_tallies(const struct fleet_plan *p)
+{
+	return p->n_streams * p->n_bins * p->n_hubs;
+}
+
+size_t fleet_evidence_size(const struct fleet_plan *p)
+{
+	uint64_t n_lanes = 2 * (uint64_t)p->n_hubs * p->n_uplinks;
+
+	return n_tallies(p) * sizeof(struct tally) + 2 * n_lanes * sizeof(uint64_t) +
+	       (uint64_t)p->n_streams * p->n_hubs * BUCKETS * sizeof(uint32_t);
+}
+
+struct fleet *fleet_open(const struct fleet_plan *p, void *evidence)
 {
 	struct fleet *f = calloc(1, sizeof *f);
-	uint64_t n_lanes = 2 * (uint64_t)p->n_hubs * p->n_uplinks, n_users = 0;
+	uint64_t n_users = 0;
 
 	if (!f)
 		return NULL;
 	for (uint32_t i = 0; i < p->n_hubs; i++)
 		n_users += p->hubs[i].users + 1;
 	f->plan = p;
+	f->epoch_ns = f->end_ns = FOREVER;
+	f->n_lanes = 2 * p->n_hubs * p->n_uplinks;
+	f->tallies = evidence;
+	f->bytes = (uint64_t *)(f->tallies + n_tallies(p));
+	f->delays = (uint32_t *)(f->bytes + 2 * (uint64_t)f->n_lanes);
 	f->shared = calloc(p->n_stations + 1, sizeof *f->shared);
-	f->lines = calloc(n_lanes, sizeof *f->lines);
-	f->hubs = calloc(p->n_hubs, sizeof *f->hubs);
-	f->users = calloc(n_users * p->n_streams, sizeof *f->users);
-	f->tallies = calloc(p->n_streams * p->n_bins * p->n_hubs, sizeof *f->tallies);
-	f->delays = calloc((uint64_t)p->n_streams * p->n_hubs * BUCKETS, sizeof *f->delays);
-	f->bytes = calloc(2 * n_lanes, sizeof *f->bytes);
-	if (!f->shared || !f->lines || !f->hubs || !f->users || !f->tallies || !f->delays || !f->bytes) {
+	f->lines = calloc((uint64_t)f->n_lanes + 1, sizeof *f->lines);
+	f->desks = calloc((uint64_t)p->n_stations + f->n_lanes + 1, sizeof *f->desks);
+	f->hubs = calloc((uint64_t)p->n_hubs + 1, sizeof *f->hubs);
+	f->users = calloc(n_users * p->n_streams + 1, sizeof *f->users);
+	if (!f->shared || !f->lines || !f->desks || !f->hubs || !f->users) {
 		fleet_close(f);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < p->n_hubs; i++)
 		f->hubs[i].uplink = f->hubs[i].wanted = f->hubs[i].refiller = NONE;
 	open_lines(f);
-	open_users(f);
 	return f;
-}
-
-const struct tally *fleet_tallies(const struct fleet *f)
-{
-	return f->tallies;
-}
-
-const uint32_t *fleet_delays(const struct fleet *f)
-{
-	return f->delays;
-}
-
-const uint64_t *fleet_bytes(const struct fleet *f)
-{
-	return f->bytes;
 }
 
 uint64_t fleet_inside(const struct fleet *f)
@@ -621,10 +667,8 @@ void fleet_close(struct fleet *f)
 	agenda_free(&f->agenda);
 	free(f->shared);
 	free(f->lines);
+	free(f->desks);
 	free(f->hubs);
 	free(f->users);
-	free(f->tallies);
-	free(f->delays);
-	free(f->bytes);
 	free(f);
 }

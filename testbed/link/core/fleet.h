@@ -1,71 +1,14 @@
 /*
- * Light hubs: the load of many hubs through the links and cells that they share, without a node each.
- * Pure but for its memory: it is told how far to run, and makes the same decisions for the same plan.
- * Python lays these structs out in testbed/link/light.py.
- *
- * Lane (2 * (hub * uplinks + uplink) + direction) is one direction of one uplink of one hub; 0 is up. Its packets
- * go through a station, the server of a cell, or through its own.
+ * Light hubs: the load of many hubs through the links and cells that they share, without a node each; and real
+ * links that go through the same cells. Pure but for its memory: it is told how far to run, and makes the same
+ * decisions for the same plan and the same packets from outside, in however many steps it runs.
  */
 #ifndef FLEET_H
 #define FLEET_H
 
 #include "agenda.h"
+#include "plan.h"
 #include "record.h"
-
-#define NONE UINT32_MAX
-
-struct station {
-	const struct schedule *schedule;
-	const struct classes *classes;	/* NULL: in order of arrival */
-	uint64_t admits;		/* hubs at once; 0 = all */
-};
-
-struct lane_plan {
-	const struct schedule *schedule;
-	int64_t phase_ns;		/* how far into its schedule it begins */
-	uint32_t station;		/* NONE: its own server */
-	uint32_t unused;
-};
-
-/*
- * BEAT: a packet up every `every_ns`, answered down; its delay is the round trip.
- * FLOW: packets down at random, one in `every_ns` on average; it does not yield.
- * FETCH: each user asks for an object, gets it by a window that grows and yields as TCP's (Reno), rests for
- * `every_ns` on average and asks again.
- */
-enum stream_kind { BEAT, FLOW, FETCH };
-
-struct stream {
-	uint32_t kind, dscp, size, unused;
-	int64_t every_ns;
-};
-
-struct hub_plan {
-	uint32_t users;
-	uint32_t first_size, n_sizes;	/* of the objects that its users ask for */
-	uint32_t unused;
-};
-
-/* MOVE: a hub uses an uplink from now on (NONE: none), and fetches `bytes` for its cache. CUTS: a lane is cut. */
-enum action_kind { MOVE, CUTS };
-
-struct action {
-	int64_t t_ns, until_ns;
-	uint32_t kind, index, uplink, bytes;
-};
-
-struct fleet_plan {
-	uint64_t seed;
-	int64_t bin_ns;
-	uint32_t n_hubs, n_uplinks, n_stations, n_streams;
-	uint64_t n_bins, n_actions;
-	const struct station *stations;
-	const struct lane_plan *lanes;
-	const struct stream *streams;
-	const struct hub_plan *hubs;
-	const uint32_t *sizes;
-	const struct action *actions;	/* in order of time */
-};
 
 /* What became of a stream of a hub in one bin of time; [stream][bin][hub]. */
 struct tally {
@@ -76,18 +19,37 @@ struct tally {
 	int64_t done_ns;		/* ... and the sum of the times that it took */
 };
 
+/*
+ * What a fleet leaves behind, three arrays one after the other: struct tally [stream][bin][hub], uint64_t
+ * [lane][2] (bytes into it, bytes out of it), uint32_t [stream][hub][BUCKETS] (packets by delay).
+ */
+size_t fleet_evidence_size(const struct fleet_plan *plan);
+
 struct fleet;
 
-/* NULL: a schedule is faulty or there is no memory. The plan stays the caller's and must live as long. */
-struct fleet *fleet_open(const struct fleet_plan *plan);
+/*
+ * NULL: there is no memory. The plan and the evidence, memory of that size and zero at first, stay the caller's and
+ * must live as long.
+ */
+struct fleet *fleet_open(const struct fleet_plan *plan, void *evidence);
+
+/*
+ * Plays the plan from this instant; until then, and after its bins, its light hubs are silent. Before it stations are
+ * as at their beginning.
+ */
+void fleet_start(struct fleet *f, int64_t epoch_ns);
 
 /* Runs until this instant, included; false: no memory. */
 bool fleet_run(struct fleet *f, int64_t until_ns);
 
-const struct tally *fleet_tallies(const struct fleet *f);
-const uint32_t *fleet_delays(const struct fleet *f);	/* [stream][hub][BUCKETS], packets by delay */
-const uint64_t *fleet_bytes(const struct fleet *f);	/* [lane][2]: bytes into it, bytes out of it */
-uint64_t fleet_inside(const struct fleet *f);		/* packets on their way */
+/*
+ * Sends a real link's packets through a station from now on. Whoever drives the link uses fleet_push() in place of
+ * link_push(), and runs the fleet until `now` before anything else that is told `now`.
+ */
+void fleet_share(struct fleet *f, struct link *real, uint32_t station);
+enum fate fleet_push(struct fleet *f, struct link *real, uint32_t station, struct packet *p, int64_t now);
+
+uint64_t fleet_inside(const struct fleet *f);		/* packets of light hubs on their way */
 void fleet_close(struct fleet *f);
 
 #endif

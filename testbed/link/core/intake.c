@@ -65,7 +65,9 @@ static void copy_in(struct frame *f, const struct arrival *a)
 
 static void push(struct engine *e, struct lane *lane, struct frame *f, int64_t t)
 {
-	enum fate fate = link_push(&lane->link, &f->packet, t);
+	enum fate fate = lane->station == NONE
+				 ? link_push(&lane->link, &f->packet, t)
+				 : fleet_push(e->light.fleet, &lane->link, lane->station, &f->packet, t);
 
 	record_arrival(&lane->recorder, &lane->link, &f->packet, fate, t);
 	if (fate != ACCEPTED)

@@ -49,7 +49,7 @@ static void serve(struct setup *s, int signals, int listener)
 	unsigned n = FIRST_CLIENT;
 	bool stop = false;
 
-	while (!stop) {
+	while (!stop && !s->engine.starved) {
 		if (poll(polls, n, FLUSH_MS) > 0) {
 			stop = polls[SIGNALS].revents;
 			for (unsigned i = n; i-- > FIRST_CLIENT;)
@@ -107,5 +107,7 @@ int main(int argc, char **argv)
 	engine_count_drops(&s.engine);
 	evidence_flush(s.engine.evidence);
 	setup_close(&s);
-	return 0;
+	if (s.engine.starved)
+		fprintf(stderr, "no memory for light hubs\n");
+	return s.engine.starved;
 }

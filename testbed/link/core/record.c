@@ -97,8 +97,10 @@ void record_departure(struct recorder *r, const struct link *l, const struct pac
 		c->first_ns = c->last_ns;
 	c->inside = l->inside;
 	c->rated_bytes += p->flags & PACKET_RATED ? p->size : 0;
-	c->offered_bits = l->server->offered_bits;
-	c->busy_ns = l->server->busy_ns;
+	if (l->server == &l->own) {		/* a cell's rate is not the link's */
+		c->offered_bits = l->own.offered_bits;
+		c->busy_ns = l->own.busy_ns;
+	}
 	b->packets_out++;
 	b->bytes_out += p->size;
 	b->marked_out += has(r->marks[0], p);

@@ -26,6 +26,7 @@ struct plan {
 	struct mark marks[2];
 	uint64_t memory;
 	enum spin spin;
+	char fleet[128];		/* the file of a plan; empty: none */
 };
 
 static enum spin spin_named(const char *word)
@@ -48,17 +49,18 @@ static int parse(struct plan *p, FILE *f, const char *file)
 		if (sscanf(text, "mark %u %u", &p->marks[0].dscp, &p->marks[1].dscp) >= 1 ||
 		    sscanf(text, "mark_length %u %u", &p->marks[0].length, &p->marks[1].length) >= 1 ||
 		    sscanf(text, "memory %" SCNu64, &p->memory) == 1 ||
+		    sscanf(text, "fleet %127s", p->fleet) == 1 ||
 		    sscanf(text, "xdp %u", &p->xdp) == 1)
 			continue;
 		if (sscanf(text, "spin %15s", word) == 1) {
 			p->spin = spin_named(word);
 			continue;
 		}
-		if (!strncmp(text, "cell ", 5) || !strncmp(text, "share ", 6))
-			continue;		/* when the links are there: see parse_cells() */
+		if (!strncmp(text, "share ", 6))
+			continue;		/* when the links are there: see parse_shares() */
 		if (sscanf(text, "link %63s %15s %15s %" SCNu64 " %127s %127s", l.name, l.ends[0], l.ends[1],
 			   &l.seed, l.schedules[0], l.schedules[1]) != 6) {
-			fprintf(stderr, "%s:%u: found '%s', expected mark, memory, spin, xdp or link\n", file,
+			fprintf(stderr, "%s:%u: found '%s', expected mark, memory, spin, xdp, fleet, share or link\n", file,
 				number, strtok(text, "\n"));
 			return -1;
 		}
@@ -120,6 +122,7 @@ static int join(struct setup *s, unsigned link, const struct plan *p)
 		lane->recorder.emit = evidence_record;
 		lane->recorder.to = e->evidence;
 		memcpy(lane->recorder.marks, p->marks, sizeof p->marks);
+		lane->station = NONE;
 		lane->in = &ends[d];
 		lane->out = &ends[!d];
 	}
@@ -148,58 +151,34 @@ static int watch_ports(struct engine *e)
 	return epoll_ctl(e->watch, EPOLL_CTL_ADD, e->bell, &event);
 }
 
-static int parse_cell(struct setup *s, const char *text)
-{
-	struct cell *c = &s->cells[s->n_cells];
-	int64_t *q = c->classes.quantum;
-	char file[128], discipline[16], digits[65];
-	const struct schedule *schedule;
-
-	if (s->n_cells == MAX_CELLS ||
-	    sscanf(text, "cell %63s %127s %15s %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %64s", c->name,
-		   file, discipline, &q[0], &q[1], &q[2], &q[3], digits) != 8 ||
-	    strlen(digits) != 64 || !(schedule = map_schedule(file)))
-		return -1;
-	c->classes.discipline = strcmp(discipline, "weighted") ? STRICT : WEIGHTED;
-	for (int i = 0; i < 64; i++) {
-		c->classes.of_dscp[i] = (uint8_t)(digits[i] - '0');
-		if (digits[i] < '0' || digits[i] >= '0' + CLASSES || q[c->classes.of_dscp[i]] <= 0)
-			return -1;
-	}
-	playback_init(&c->playback, schedule);
-	server_init(&c->server, &c->playback, &schedule->queue);
-	c->server.classes = &c->classes;
-	s->n_cells++;
-	return 0;
-}
-
 static int parse_share(struct setup *s, const char *text)
 {
-	char link[64], direction[8], cell[64];
-	unsigned l = 0, c = 0;
+	struct engine *e = &s->engine;
+	char link[64], direction[8];
+	unsigned l = 0, station;
 
-	if (sscanf(text, "share %63s %7s %63s", link, direction, cell) != 3)
+	if (sscanf(text, "share %63s %7s %u", link, direction, &station) != 3)
 		return -1;
 	while (l < s->n_links && strcmp(s->names[l], link))
 		l++;
-	while (c < s->n_cells && strcmp(s->cells[c].name, cell))
-		c++;
-	if (l == s->n_links || c == s->n_cells)
+	if (l == s->n_links || !e->light.plan || station >= e->light.plan->n_stations)
 		return -1;
-	link_share(&s->engine.lanes[2 * l + !strcmp(direction, "down")].link, &s->cells[c].server);
+	struct lane *lane = &e->lanes[2 * l + !strcmp(direction, "down")];
+
+	lane->station = station;
+	fleet_share(e->light.fleet, &lane->link, station);
 	return 0;
 }
 
 /* The second reading, for what refers to links. */
-static int parse_cells(struct setup *s, FILE *f, const char *file)
+static int parse_shares(struct setup *s, FILE *f, const char *file)
 {
 	char text[512];
 
 	rewind(f);
 	for (unsigned number = 1; fgets(text, sizeof text, f); number++)
-		if ((!strncmp(text, "cell ", 5) && parse_cell(s, text)) ||
-		    (!strncmp(text, "share ", 6) && parse_share(s, text))) {
-			fprintf(stderr, "%s:%u: faulty cell, or share of an unknown link or cell\n", file, number);
+		if (!strncmp(text, "share ", 6) && parse_share(s, text)) {
+			fprintf(stderr, "%s:%u: share of an unknown link or station\n", file, number);
 			return -1;
 		}
 	return 0;
@@ -222,6 +201,8 @@ static int build(struct setup *s, const struct plan *p)
 	}
 	e->stats = evidence.stats;
 	e->waking.spin = p->spin;
+	if (*p->fleet && light_open(&e->light, p->fleet))
+		return -1;
 	for (unsigned i = 0; i < p->n; i++)
 		if (join(s, i, p))
 			return -1;
@@ -244,7 +225,7 @@ int setup_read(struct setup *s, const char *file)
 		perror(file);
 		return -1;
 	}
-	failed = parse(&p, f, file) || build(s, &p) || parse_cells(s, f, file);
+	failed = parse(&p, f, file) || build(s, &p) || parse_shares(s, f, file);
 	fclose(f);
 	free(p.lines);
 	return failed ? -1 : 0;

@@ -5,28 +5,19 @@
 #include "engine.h"
 
 #define NAME_MAX_LENGTH 63
-#define MAX_CELLS 16
 
 struct setup {
 	struct engine engine;
 	char (*names)[NAME_MAX_LENGTH + 1];
 	unsigned n_links;
-	struct cell {			/* a server that several directions share */
-		char name[NAME_MAX_LENGTH + 1];
-		struct playback playback;
-		struct server server;
-		struct classes classes;
-	} cells[MAX_CELLS];
-	unsigned n_cells;
 };
 
 /*
  * Reads the file, maps its schedules and opens its interfaces; on failure says why on stderr. A line is
  *     mark DSCP [SECOND] | mark_length BYTES [SECOND] | memory BYTES | spin auto|never|near|always | xdp 0|1
  *     link NAME HUB_INTERFACE NET_INTERFACE SEED UP_FILE DOWN_FILE
- *     cell NAME FILE strict|weighted QUANTUM QUANTUM QUANTUM QUANTUM CLASSES
- *     share LINK up|down CELL
- * A cell is a server that the directions named after it share; CLASSES has a digit for each DSCP.
+ *     fleet FILE | share LINK up|down STATION
+ * FILE is a plan (plan.h) of cells, its stations from 0, and of light hubs that use them beside the links that share one.
  */
 int setup_read(struct setup *s, const char *file);
 

@@ -21,6 +21,8 @@ struct chunk {				/* packets are never moved: lists point to them */
 struct sim {
 	struct link link;
 	struct classes classes;
+	struct fleet *fleet;		/* that it shares a station with; NULL: none */
+	uint32_t station;
 	struct recorder recorder;
 	struct counters counters;
 	struct chunk *chunks;
@@ -96,12 +98,15 @@ void sim_start(struct sim *s, int64_t at_ns, unsigned mark, unsigned new_mark)
 
 void sim_change(struct sim *s, unsigned field, int64_t value, int64_t now, int64_t until_ns)
 {
+	if (s->fleet)
+		fleet_run(s->fleet, now);
 	link_change(&s->link, (enum field)field, value, now, until_ns);
 }
 
 static enum fate push(struct sim *s, struct transit *t, int64_t now)
 {
-	enum fate fate = link_push(&s->link, &t->packet, now);
+	enum fate fate = s->fleet ? fleet_push(s->fleet, &s->link, s->station, &t->packet, now)
+				  : link_push(&s->link, &t->packet, now);
 
 	record_arrival(&s->recorder, &s->link, &t->packet, fate, now);
 	if (fate != ACCEPTED)
@@ -165,6 +170,8 @@ uint64_t sim_run(struct sim **sims, uint32_t n_sims, const struct arrivals *in, 
 			i++;
 			continue;
 		}
+		if (sims[k]->fleet && !fleet_run(sims[k]->fleet, next))
+			return UINT64_MAX;
 		/* what leaves at the instant of an arrival leaves first */
 		while (n < out->room && (p = link_pop(&sims[k]->link, next))) {
 			record_departure(&sims[k]->recorder, &sims[k]->link, p, p->depart_ns);
@@ -181,6 +188,13 @@ uint64_t sim_run(struct sim **sims, uint32_t n_sims, const struct arrivals *in, 
 void sim_share(struct sim *s, struct sim *of)
 {
 	link_share(&s->link, &of->link.own);
+}
+
+void sim_visit(struct sim *s, struct fleet *f, uint32_t station)
+{
+	s->fleet = f;
+	s->station = station;
+	fleet_share(f, &s->link, station);
 }
 
 void sim_classes(struct sim *s, const struct classes *c)

@@ -2,7 +2,7 @@
 #ifndef SIM_H
 #define SIM_H
 
-#include "record.h"
+#include "fleet.h"
 
 struct sim;
 
@@ -44,6 +44,9 @@ uint64_t sim_run(struct sim **sims, uint32_t n_sims, const struct arrivals *in, 
  * must live longer.
  */
 void sim_share(struct sim *s, struct sim *of);
+
+/* Sends s's packets through a station of a fleet, which must live longer and runs as far as s does. */
+void sim_visit(struct sim *s, struct fleet *f, uint32_t station);
 
 /* Serves s by classes (of a copy), and all that share its server. */
 void sim_classes(struct sim *s, const struct classes *c);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #define FOREVER INT64_MAX
-#define IDLE (100 * MS)			/* looks at the clock and closes records even when nothing happens */
 #define WORTHWHILE (10 * US)		/* a shorter sleep costs more than it saves */
 #define MARGIN_MIN (60 * US)
 #define MARGIN_MAX (500 * US)
@@ -81,8 +80,8 @@ static void learn(struct waking *w, int64_t late)
 int64_t waking_rest(struct waking *w, int watch, int64_t now, int64_t next_ns)
 {
 	struct epoll_event events[4];
-	int64_t until = next_ns == FOREVER ? now + IDLE : next_ns - w->margin_ns;
-	struct timespec left = { 0, until - now < IDLE ? until - now : IDLE };
+	int64_t until = next_ns == FOREVER ? now + w->most_ns : next_ns - w->margin_ns;
+	struct timespec left = { 0, until - now < w->most_ns ? until - now : w->most_ns };
 
 	if (until < now + (w->spin == SPIN_NEVER ? 1 : WORTHWHILE))
 		return now_ns();

@@ -12,6 +12,7 @@
 
 #define US INT64_C(1000)
 #define MS (1000 * US)
+#define IDLE (100 * MS)			/* looks at the clock and closes records even when nothing happens */
 
 enum spin { SPIN_AUTO, SPIN_NEVER, SPIN_NEAR, SPIN_ALWAYS };	/* while packets are inside */
 enum scheduling { FAIR, FIFO };
@@ -20,6 +21,7 @@ struct waking {
 	enum spin spin;
 	enum scheduling scheduling;
 	int64_t margin_ns;		/* how long before a departure to be awake */
+	int64_t most_ns;		/* the longest rest */
 	int64_t turn_ns, slept_ns;	/* when this turn began, and how much of it was slept */
 	bool spent;			/* its share of real time */
 };

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import RunError
-from testbed.link import pair
+from testbed.link import light_plan, pair
 from testbed.link.backend import Change, Restore, outage
+from testbed.link.fidelity import Budget
+from testbed.link.light import LightFleet
+from testbed.link.light_plan import HubMove, LightHub, LightLane, LightStream, LoadKind
 from testbed.link.native import LINKD, NativeBackend
 from testbed.link.records import read_bins
 from testbed.model.cell import Cell
@@ -231,6 +234,38 @@ def test_links_of_a_cell_share_its_rate() -> None:
         assert drops
         flood.kill()
         flood.communicate()
+
+
+def test_light_hubs_play_to_the_bit_and_fill_the_cell_of_a_real_link() -> None:
+    """Light hubs of a cell of their own do what they do in logical time; others crowd a real link."""
+    lane, beam, alone = LinkSchedule.constant(delay_ns=5 * MS), *(
+        Cell(name, LinkSchedule.constant(rate_bps=10**6, queue=QueueLimit(time_ns=200 * MS))) for name in "ba"
+    )
+    hubs = [
+        LightHub([(LightLane(lane, cell="alone" if i < 10 else "beam"), LightLane(lane))], users=1, sizes=(9_000,))
+        for i in range(50)
+    ]
+    streams = [LightStream(LoadKind.BEAT, 160 * MS, 1000, 46), LightStream(LoadKind.FETCH, 500 * MS)]
+    plan = light_plan.plan(
+        hubs, {"alone": alone, "beam": beam}, streams, [HubMove(0, i, 0) for i in range(50)], duration_ns=30 * 10**9
+    )
+    logical = LightFleet(plan)
+    logical.run(2 * 10**9 - 1)
+    expected = logical.tallies().bins[:, :2, :10]
+    logical.close()
+    spec = pair.spec(up=lane, down=lane, up_cell="beam")
+    with pair.emulated([spec], lambda folder, spawn: NativeBackend(folder, spawn, fleet=plan)) as lab:
+        backend = lab.backend
+        assert isinstance(backend, NativeBackend)
+        assert min(ping(lab)[1]) < 100
+        backend.start(time.time_ns())
+        slowest, same, deadline = 0.0, False, time.monotonic() + 30
+        while not (same and slowest > 100) and time.monotonic() < deadline:
+            slowest = max(slowest, *ping(lab)[1], 0.0)
+            same = expected.tobytes() == backend.tallies().bins[:, :2, :10].tobytes()
+        assert same
+        assert slowest > 100
+        assert () == backend.close().faults_against(Budget(late_share=1, late_ns_max=10**10, away_share=1))
 
 
 def test_two_links_in_one_process() -> None:

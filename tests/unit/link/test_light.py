@@ -7,16 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from testbed.link.light import (
-    HubMove,
-    LaneCut,
-    LightFleet,
-    LightHub,
-    LightLane,
-    LightStream,
-    LoadKind,
-    Tallies,
-)
+from testbed.link import light_plan
+from testbed.link.light import LightFleet
+from testbed.link.light_plan import HubMove, LaneCut, LightHub, LightLane, LightStream, LoadKind, Tallies
 from testbed.link.simulated import NO_ROOM, SimulatedLink
 from testbed.model.cell import Cell
 from testbed.model.link import LinkSchedule, QueueLimit
@@ -49,9 +42,9 @@ def played(
 ) -> Tallies:
     """Play a fleet whose hubs are all on their first uplink from the start."""
     first: list[HubMove | LaneCut] = [HubMove(0, hub, 0) for hub in range(len(hubs))]
-    fleet = LightFleet(
-        hubs, cells or {}, streams, [*first, *actions], duration_ns=seconds * S, seed=seed, admits=admits
-    )
+    moves = [*first, *actions]
+    plan = light_plan.plan(hubs, cells or {}, streams, moves, duration_ns=seconds * S, seed=seed, admits=admits)
+    fleet = LightFleet(plan)
     fleet.run(seconds * S - 1)
     try:
         return fleet.tallies()
@@ -153,13 +146,18 @@ def test_a_fetch_goes_on_over_another_uplink() -> None:
 def test_what_enters_a_lane_leaves_it_or_is_lost() -> None:
     """Bytes into every lane are bytes out of it, what its full queue refused, and what is on its way."""
     hubs = [LightHub([lanes(5 * MS, "beam")], users=3, sizes=(50_000, 400_000)) for _ in range(4)]
-    tallies = played(hubs, [LightStream(LoadKind.FETCH, 2 * S)], cells=beam(2_000_000), seconds=40)
+    moves = [HubMove(0, hub, 0) for hub in range(4)]
+    streams = [LightStream(LoadKind.FETCH, 2 * S)]
+    fleet = LightFleet(light_plan.plan(hubs, beam(2_000_000), streams, moves, duration_ns=40 * S))
+    fleet.run(40 * S - 1)
+    tallies, inside = fleet.tallies(), fleet.inside
+    fleet.close()
     bins = tallies.bins[0]
 
     refused = int((tallies.into - tallies.out_of)[:, 0, 1].sum())
     assert bins["lost"].sum() > 0
     assert bins["offered"].sum() == tallies.into[:, 0, 1].sum()
-    assert 0 <= refused - int(bins["lost"].sum()) * 1000 <= (int(bins["lost"].sum()) + tallies.inside) * 1500
+    assert 0 <= refused - int(bins["lost"].sum()) * 1000 <= (int(bins["lost"].sum()) + inside) * 1500
 
 
 def test_the_seed_decides() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from testbed import cli, paths
 from testbed.errors import InputError
-from testbed.link.light import HubMove
+from testbed.link.light_plan import HubMove
 from testbed.run import fleet
 from testbed.run import plan as plans
 from testbed.yaml.overrides import Override
