@@ -12,6 +12,9 @@ from testbed.link.layout import BIN
 from testbed.model.link import Direction
 
 Records = np.ndarray[tuple[int], np.dtype[np.void]]
+SETTLED_NS = 10**9
+"""Records older than the newest by this are followed by none of their time: a direction's last one is closed at once
+with all others', or with the next packet."""
 
 
 def read_bins(path: Path, names: Sequence[str] | None = None) -> pa.Table:
@@ -20,11 +23,48 @@ def read_bins(path: Path, names: Sequence[str] | None = None) -> pa.Table:
     Columns: t_ns (since the start), link, direction, then the counters of layout.BIN. A record that a
     kill cut short is left out.
     """
-    if names is None:
-        setup = (path.parent / "linkd.conf").read_text().splitlines()
-        names = [line.split()[1] for line in setup if line.startswith("link ")]
-    data = path.read_bytes()
-    return bins_table(np.frombuffer(data[: len(data) // BIN.itemsize * BIN.itemsize], BIN), names)
+    return bins_table(_read(path, 0), _names(path) if names is None else names)
+
+
+class BinsFollower:
+    """Reads linkd's records again and again while they grow: each byte of the file once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0  # records
+        self._settled: list[pa.Table] = []
+        self._settled_ns = -1
+        self._rest = np.zeros(0, BIN)
+
+    def table(self) -> pa.Table:
+        """Return what `read_bins` would."""
+        new, names = _read(self._path, self._read), _names(self._path)
+        self._read += len(new)
+        if len(new) and new["t_ns"].min() <= self._settled_ns:  # after all: begin anew
+            self._settled, self._settled_ns = [], -1
+            self._rest = _read(self._path, 0)[: self._read]
+        else:
+            self._rest = np.concatenate([self._rest, new])
+        if len(self._rest):
+            until_ns = int(self._rest["t_ns"].max()) - SETTLED_NS
+            old = self._rest["t_ns"] <= until_ns
+            if old.any():
+                self._settled.append(bins_table(self._rest[old], names))
+                self._rest, self._settled_ns = self._rest[~old], until_ns
+        return pa.concat_tables([*self._settled, bins_table(self._rest, names)])
+
+
+def _names(path: Path) -> list[str]:
+    setup = (path.parent / "linkd.conf").read_text().splitlines()
+    return [line.split()[1] for line in setup if line.startswith("link ")]
+
+
+def _read(path: Path, first: int) -> Records:
+    """Return the whole records of a file from this one on."""
+    with path.open("rb") as file:
+        file.seek(first * BIN.itemsize)
+        data = file.read()
+    return np.frombuffer(data[: len(data) // BIN.itemsize * BIN.itemsize], BIN)
 
 
 def bins_table(bins: Records, names: Sequence[str]) -> pa.Table:

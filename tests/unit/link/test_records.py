@@ -1,0 +1,46 @@
+"""The 10 ms records of a run, read while they grow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from testbed.link.layout import BIN
+from testbed.link.records import BinsFollower, read_bins
+
+MS, S = 10**6, 10**9
+
+records = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 1), st.integers(0, 1)), max_size=12)
+
+
+@settings(max_examples=40)
+@given(written=st.lists(records, max_size=8), cut=st.integers(0, BIN.itemsize - 1))
+def test_following_is_reading_it_whole(tmp_path_factory, written: list[list[tuple[int, int, int]]], cut: int) -> None:
+    """However records come, out of order or cut in the middle, what was followed is what the file has."""
+    folder: Path = tmp_path_factory.mktemp("link")
+    (folder / "linkd.conf").write_text("link starlink a b 1 x y\nlink lte c d 1 x y\n")
+    path = folder / "links.bins"
+    path.touch()
+    follower = BinsFollower(path)
+    for some in written:
+        bins = np.zeros(len(some), BIN)
+        for record, (t, link, direction) in zip(bins, some, strict=True):
+            record["t_ns"], record["link"], record["direction"], record["bytes_in"] = t * S // 5, link, direction, t
+        data = bins.tobytes()
+        with path.open("ab") as file:  # a look while a record is being written
+            file.write(data[: max(len(data) - cut, 0)])
+        follower.table()
+        with path.open("ab") as file:
+            file.write(data[max(len(data) - cut, 0) :])
+
+        assert _rows(follower.table()) == _rows(read_bins(path))
+
+
+def _rows(table) -> list[tuple[object, ...]]:  # type: ignore[no-untyped-def]
+    """Return the rows; those of one time, link and direction in any order."""
+    rows = [tuple(row.values()) for row in table.to_pylist()]
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    return sorted(rows)
