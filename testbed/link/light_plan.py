@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,8 @@ class LightPlan:
 
     def tallies(self, evidence: bytes | bytearray | memoryview) -> Tallies:
         """Return what became of it from the bytes that it left, which stay the memory of what is returned."""
-        arrays, at = [], 0
+        arrays: list[Any] = []
+        at = 0
         for dtype, shape in self._parts():
             count = int(np.prod(shape))
             arrays.append(np.frombuffer(evidence, dtype, count, at).reshape(shape))

@@ -66,7 +66,8 @@ class Scenario:
 
     ``shift`` moves all events, and the windows of objectives, to a later time, and the end with them:
     against the 15 s slots of a trace, which stay where they are. ``tags`` are marks for ``pytest -m``.
-    ``egress`` is whereto the hub may send, for objectives on it.
+    ``egress`` is whereto the hub may send, for objectives on it. ``fleet`` is a file in fleets/ of whose hubs, which
+    are light, this one is the first.
     """
 
     topology: str
@@ -82,6 +83,7 @@ class Scenario:
     tags: tuple[str, ...] = ()
     mutation: Mutation | None = None
     egress: Egress = Egress()
+    fleet: str = ""
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def traffic_for(self, objective: Objective) -> tuple[Traffic, ...]:

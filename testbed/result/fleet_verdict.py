@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testbed import units
 from testbed.metrics import fleet as metrics
@@ -31,12 +31,13 @@ class FleetVerdict:
     reason: str = ""
 
 
-def judge(evidence: FleetEvidence, objectives: Sequence[FleetObjective]) -> list[FleetVerdict]:
-    """Return a verdict on each objective, in their order."""
-    return [
+def judge(evidence: FleetEvidence, objectives: Sequence[FleetObjective], invalid: str = "") -> list[FleetVerdict]:
+    """Return a verdict on each objective, in their order; ``invalid`` says why none of them counts."""
+    verdicts = [
         _of_hubs(evidence, objective) if FLEET_METRICS[objective.metric].of_hub else _of_all(evidence, objective)
         for objective in objectives
     ]
+    return [replace(v, outcome=Outcome.INVALID, reason=invalid) for v in verdicts] if invalid else verdicts
 
 
 def _of_all(evidence: FleetEvidence, objective: FleetObjective) -> FleetVerdict:

@@ -20,6 +20,7 @@ from testbed.model.facts import Facts
 from testbed.model.tenant import TenantFacts
 from testbed.model.times import REAL
 from testbed.result import grounds
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.provenance import Host, Versions
 from testbed.result.verdict import Verdict, exit_status
 
@@ -108,6 +109,7 @@ class Record:
     met and ``under_test`` what a comparison is about, part -> hash; both are empty in results of older versions.
     ``tenant`` is which it was, without its secrets.
     ``notes`` is what the run said that is most often a mistake, or good to know, and changes no verdict.
+    ``fleet`` are the verdicts on the fleet that its hub was one of.
     ``touched`` is what was done to the lab by hand: none of the verdicts is a pass then.
     ``unknown`` is what could not be known of the hub, and why; ``evidence_sha256`` see testbed.result.digest;
     ``capture`` is what was captured of its packets, where that was asked for.
@@ -145,6 +147,7 @@ class Record:
     notes: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     tenant: TenantFacts = field(default_factory=TenantFacts)
+    fleet: tuple[FleetVerdict, ...] = ()
 
     @property
     def invalid(self) -> str:
@@ -163,7 +166,7 @@ class Record:
     @property
     def exit_status(self) -> int:
         """The exit status of the run: that of its verdicts; a run that did not complete could not tell."""
-        return exit_status(self.verdicts) if self.state is State.COMPLETE else 3
+        return exit_status((*self.verdicts, *self.fleet)) if self.state is State.COMPLETE else 3
 
 
 def to_json(record: Record) -> dict[str, Any]:

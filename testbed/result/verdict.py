@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 from testbed.metrics import METRICS
 from testbed.metrics.evidence import Evidence
@@ -165,7 +166,14 @@ def withheld(verdicts: Iterable[Verdict], why: str) -> tuple[Verdict, ...]:
     )
 
 
-def exit_status(verdicts: Iterable[Verdict]) -> int:
+class Judged(Protocol):
+    """What an exit status needs of a verdict."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+
+def exit_status(verdicts: Iterable[Judged]) -> int:
     """Return the exit status of a run: 0 every objective passed, 1 one failed, 3 it could not be told.
 
     Invalid counts before failed (a broken emulation proves nothing), failed before inconclusive.

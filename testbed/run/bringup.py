@@ -31,12 +31,14 @@ from testbed.lab.path_mtu import set_mtu
 from testbed.lab.provision import provision
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
-from testbed.link.native import NativeBackend, Spin, read_bins
+from testbed.link.native import NativeBackend, Spin
+from testbed.link.records import BinsFollower
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.dish import ADDRESS, PORT
 from testbed.model.egress import TENANT
 from testbed.model.event import Kind
 from testbed.model.facts import Destinations
+from testbed.model.link import Direction
 from testbed.model.tenant import TenantFacts
 from testbed.model.topology import EMULATOR, NodeKind, WireEnd
 from testbed.model.traffic import HttpGet, Traffic, family
@@ -73,10 +75,13 @@ class Rig:
     lender: Lender | None = None
     site: faults.FaultSite | None = None
     watch: EgressWatch | None = None
+    _follower: BinsFollower | None = None
 
     def bins(self) -> pa.Table:
         """Return the links' 10 ms records so far."""
-        return read_bins(self.links.records)
+        if self._follower is None:
+            self._follower = BinsFollower(self.links.records)
+        return self._follower.table()
 
     def parts(self) -> Iterator[Part]:
         """Yield the processes that must live at the moment."""
@@ -149,6 +154,7 @@ def bring_up(
             network.devices[EMULATOR].popen,
             spin=spin,
             mark_lengths=job.scenario.hub.mark_lengths,
+            fleet=job.among.light if job.among else None,
         )
         links.open(link_specs(job))
         watch = _watch(job, network, logs) if job.scenario.watches_egress else None
@@ -297,6 +303,8 @@ def link_specs(job: Job) -> list[LinkSpec]:
             up=job.schedules[name].up,
             down=job.schedules[name].down,
             seed=job.scenario.seed,
+            up_cell=job.among.cell(name, Direction.UP) if job.among else "",
+            down_cell=job.among.cell(name, Direction.DOWN) if job.among else "",
         )
         for name, uplink in job.topology.uplinks.items()
     ]

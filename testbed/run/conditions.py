@@ -34,6 +34,7 @@ def met(made: Plan, schedules: Mapping[str, str]) -> dict[str, str]:
         "traffic": _value(scenario.traffic),
         "events": _value(scenario.events),
         **({"tenant": _value(made.tenant)} if made.tenant else {}),
+        **({"fleet": hashlib.sha256(made.fleet.among.block.tobytes()).hexdigest()} if made.fleet else {}),
         **{f"link of {uplink}": digest for uplink, digest in schedules.items()},
         **{f"catalogue of {traffic}": _value(read) for traffic, read in made.catalogues.items()},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,12 @@ from testbed.model.catalogue import Catalogue
 from testbed.model.cell import Cell
 from testbed.model.fleet import Fleet, FleetHub
 from testbed.model.fleet_scenario import Beats, CellProfile, Fetches, FleetEvent, FleetScenario, Flood
-from testbed.model.link import LinkSchedule, QueueLimit
+from testbed.model.link import Direction, LinkSchedule, QueueLimit
 from testbed.model.scenario import question
 from testbed.model.topology import Topology
 from testbed.model.trace import SeriesName
 from testbed.result.usage import UsageRow
-from testbed.run import plan as plans
+from testbed.run.files import find_file
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
 from testbed.yaml import load
@@ -60,6 +61,11 @@ class FleetPlan:
     sizes: Mapping[str, tuple[int, ...]]
     capacities: Mapping[str, LinkPair]
 
+    @cached_property
+    def among(self) -> LightPlan:
+        """What the engine plays where the first hub is real."""
+        return light(self, real=frozenset({1}))
+
     def pair(self, hub: FleetHub, uplink: str) -> LinkPair:
         """Return what an uplink of a hub plays."""
         return self.links[uplink, hub.traces.get(uplink, self.scenario.uplinks[uplink].trace)]
@@ -67,22 +73,19 @@ class FleetPlan:
 
 def find(name: str) -> Path:
     """Return the file of a fleet's scenario given by its name or path. Raises InputError with close names."""
-    return plans.find_file(name, paths.FLEETS, "fleet scenario")
+    return find_file(name, paths.FLEETS, "fleet scenario")
 
 
 def make(path: Path, changes: Sequence[Override] = ()) -> FleetPlan:
     """Read and resolve a fleet's scenario. Raises InputError with every problem found."""
     scenario = load.read(path, FleetScenario, changes)
     place = scenario.place.at("topology")
-    found = plans.find_file(scenario.topology, paths.TOPOLOGIES, "topology", place, path.parent)
+    found = find_file(scenario.topology, paths.TOPOLOGIES, "topology", place, path.parent)
     topology = load.read(found, Topology)
     if topology.fleet is None:
         expected = "take fleet-shared-cells, or add 'fleet:'"
         raise InputError(place, f"topology {scenario.topology} has no fleet", expected)
-    fleet = topology.fleet
-    if scenario.hubs:
-        table = {number: row for number, row in fleet.table.items() if int(number) <= scenario.hubs}
-        fleet = replace(fleet, hubs=scenario.hubs, table=table)
+    fleet = sized(topology.fleet, scenario)
     problems: list[Problem] = [*scenario.misfits(fleet, topology.uplinks)]
     problems += fleet.problems()
     if problems:
@@ -113,6 +116,14 @@ def make(path: Path, changes: Sequence[Override] = ()) -> FleetPlan:
     return FleetPlan(path, question(path), scenario, topology, fleet, hubs, links, sizes, capacities)
 
 
+def sized(fleet: Fleet, scenario: FleetScenario) -> Fleet:
+    """Return the fleet with as many hubs as the scenario plays."""
+    if not scenario.hubs:
+        return fleet
+    table = {number: row for number, row in fleet.table.items() if int(number) <= scenario.hubs}
+    return replace(fleet, hubs=scenario.hubs, table=table)
+
+
 def _pair(scenario: FleetScenario, name: str, trace_name: str) -> LinkPair:
     link = scenario.uplinks[name]
     if not trace_name:
@@ -140,7 +151,7 @@ def _sizes(fetches: Fetches, catalogue: str, path: Path) -> tuple[int, ...]:
     if not catalogue:
         expected = "write 'object: SIZE', or 'catalogue:' in the fleet"
         raise InputError(place, "a hub's profile has no catalogue", expected)
-    read = load.read(plans.find_file(catalogue, paths.CATALOGUES, "catalogue", place, path.parent), Catalogue)
+    read = load.read(find_file(catalogue, paths.CATALOGUES, "catalogue", place, path.parent), Catalogue)
     counts = [(o.size, round(o.weight * MOST_SIZES)) for o in read.objects()]
     return tuple(size for size, count in counts for _ in range(count))
 
@@ -176,25 +187,35 @@ def moves(plan: FleetPlan, hub: FleetHub) -> list[HubMove]:
     return made
 
 
-def light(plan: FleetPlan) -> LightPlan:
-    """Return what the engine plays: the cells, and the load of every hub."""
+def stations(fleet: Fleet) -> Iterator[tuple[str, str, str]]:
+    """Yield the engine's cells in their order: the uplink, the cell, and its name there, one for each direction."""
+    for uplink in fleet.cells:
+        for cell in fleet.cell_names(uplink):
+            for direction in Direction:
+                yield uplink, cell, f"{cell} {direction}"
+
+
+def light(plan: FleetPlan, real: frozenset[int] = frozenset()) -> LightPlan:
+    """Return what the engine plays: the cells, and the load of every hub but the ``real`` ones, by number."""
     scenario, names = plan.scenario, list(plan.topology.uplinks)
     cells: dict[str, Cell] = {}
     admits: dict[str, int] = {}
-    for uplink in plan.fleet.cells:
-        for name in plan.fleet.cell_names(uplink):
-            profile = scenario.cell_profile(uplink, name)
-            up, down = plan.capacities.get(profile.name, (None, None))
-            made = (profile.cell(name, "up", up), profile.cell(name, "down", down))
-            cells |= {cell.name: cell for cell in made}
-            admits[made[1].name] = profile.admits
+    for uplink, name, station in stations(plan.fleet):
+        profile = scenario.cell_profile(uplink, name)
+        up, down = plan.capacities.get(profile.name, (None, None))
+        goes_up = station.endswith(Direction.UP)
+        cells[station] = profile.cell(name, "up", up) if goes_up else profile.cell(name, "down", down)
+        admits[station] = 0 if goes_up else profile.admits
     actions: list[HubMove | LaneCut] = []
     for hub in plan.hubs:
+        if hub.number in real:
+            continue
         actions += moves(plan, hub)
         for event, uplink in outages(plan, hub):
             actions.append(LaneCut(event.at, event.end_ns, hub.number - 1, names.index(uplink)))
     return light_plan.plan(
-        [_light(plan, hub) for hub in plan.hubs], cells, [_stream(s) for s in scenario.load.values()], actions,
+        [_light(plan, hub, hub.number in real) for hub in plan.hubs],
+        cells, [_stream(s) for s in scenario.load.values()], actions,
         duration_ns=scenario.duration, seed=scenario.seed, admits=admits,
     )  # fmt: skip
 
@@ -209,7 +230,7 @@ def play(plan: FleetPlan) -> Tallies:
         fleet.close()
 
 
-def _light(plan: FleetPlan, hub: FleetHub) -> LightHub:
+def _light(plan: FleetPlan, hub: FleetHub, real: bool) -> LightHub:
     def lane(uplink: str, schedule: LinkSchedule, direction: str) -> LightLane:
         cell = hub.uplinks[uplink].cell
         return LightLane(schedule, hub.phase_ns if schedule.repeat else 0, f"{cell} {direction}" if cell else "")
@@ -218,7 +239,7 @@ def _light(plan: FleetPlan, hub: FleetHub) -> LightHub:
     for uplink in plan.topology.uplinks:
         up, down = plan.pair(hub, uplink)
         lanes.append((lane(uplink, up, "up"), lane(uplink, down, "down")))
-    return LightHub(lanes, hub.users, plan.sizes.get(hub.catalogue, ()))
+    return LightHub(lanes, hub.users, plan.sizes.get(hub.catalogue, ()), real)
 
 
 def _stream(stream: Beats | Flood | Fetches) -> LightStream:
@@ -239,12 +260,12 @@ def usage(plan: FleetPlan, tallies: Tallies) -> list[UsageRow]:
     ]  # fmt: skip
 
 
-def evidence(plan: FleetPlan, tallies: Tallies) -> FleetEvidence:
+def evidence(scenario: FleetScenario, hubs: Sequence[FleetHub], tallies: Tallies) -> FleetEvidence:
     """Return what was played as the metrics read it."""
     return FleetEvidence(
-        hubs=tuple(hub.name for hub in plan.hubs),
-        users=np.array([hub.users for hub in plan.hubs], np.int64),
-        loads=tuple(plan.scenario.load),
+        hubs=tuple(hub.name for hub in hubs),
+        users=np.array([hub.users for hub in hubs], np.int64),
+        loads=tuple(scenario.load),
         columns={name: tallies.bins[name].astype(np.int64) for name in tallies.bins.dtype.names or ()},
         delays=tallies.delays.astype(np.int64),
         edges_ns=bucket_edges(),

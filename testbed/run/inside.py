@@ -32,6 +32,7 @@ from testbed.lab import cores, machine
 from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
+from testbed.link.light_plan import Tallies
 from testbed.link.native import Spin
 from testbed.metrics import throttled
 from testbed.metrics.decomposition import decompose
@@ -41,10 +42,12 @@ from testbed.metrics.schedule import schedule_table
 from testbed.model import times
 from testbed.model.bench import VIRTUAL
 from testbed.model.capture import Capture
+from testbed.model.ends import EVERYTHING
 from testbed.model.facts import Facts
 from testbed.model.tenant import TenantFacts
-from testbed.result import junit, provenance
+from testbed.result import fleet_verdict, junit, provenance
 from testbed.result.digest import evidence_sha256
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.provenance import Versions
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
@@ -96,6 +99,7 @@ class Run:
         self._writer = ResultWriter(folder, record_of(job, self._time, placement.versions))
         self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
+        self._tallies: Tallies | None = None
         self._error = ""
 
     def execute(self) -> int:
@@ -162,6 +166,9 @@ class Run:
         finally:
             with self._step("samples"):
                 collect(lab, self._job, self._account, self._stolen_share, stays=self._held is not None)
+                if self._job.among is not None:
+                    with self._account.guard("the light hubs' figures", of=EVERYTHING):
+                        self._tallies = lab.links.tallies()
                 self._lab = lab
             if self._custodian is not None:
                 self._look_at_throttling(self._custodian)
@@ -252,6 +259,10 @@ class Run:
         error = rtt_error(evidence, evidence.facts.heartbeat).value
         verdicts = evaluate(self._job.scenario, evidence, record.invalid, record.ends, fidelity.band_ns)
         fidelity = replace(fidelity, rtt_error_p95_ns=error)
+        if self._job.among is not None and self._tallies is not None:
+            fleet = self._job.among.evidence(self._tallies, evidence)
+            judged = fleet_verdict.judge(fleet, self._job.among.scenario.objectives, record.invalid)
+            self._writer.update(fleet=tuple(judged))
         self._writer.update(unknown={**record.unknown, **closed.hidden(evidence)})
         self._writer.update(
             fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
@@ -276,7 +287,7 @@ class Run:
                 folder=paths.shown(self._folder),
                 state=word_of(record),
                 exit_status=record.exit_status,
-                verdicts=tuple(map(_shown, record.verdicts)),
+                verdicts=(*map(_shown, record.verdicts), *map(_shown, record.fleet)),
                 fidelity=_certified(record.fidelity),
             )
         )
@@ -343,7 +354,7 @@ def tell(event: Event) -> None:
         progress.write(event, sys.stdout)
 
 
-def _shown(verdict: Verdict) -> ObjectiveNow:
+def _shown(verdict: Verdict | FleetVerdict) -> ObjectiveNow:
     return ObjectiveNow(verdict.title, verdict.measured, str(verdict.outcome), verdict.reason)
 
 
@@ -373,7 +384,8 @@ def word_of(record: Record) -> str:
     """Return the run's outcome in one word."""
     if record.state is not State.COMPLETE:
         return str(record.state)
-    outcomes = {str(verdict.outcome) for verdict in record.verdicts}
+    judged: tuple[Verdict | FleetVerdict, ...] = (*record.verdicts, *record.fleet)
+    outcomes = {str(verdict.outcome) for verdict in judged}
     return next((word for word in ("invalid", "fail", "inconclusive") if word in outcomes), "pass")
 
 

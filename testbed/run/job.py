@@ -3,6 +3,7 @@
     scenario.yaml topology.yaml    as resolved: changes of this run are carried out in them
     catalogues/TRAFFIC.yaml        what is asked for
     tenant.yaml                    the storage account that is its tenant, if one is; no secret
+    fleet.yaml fleet.plan          the fleet that its hub is one of, if it is: as resolved, and as the engine plays it
     schedules/UPLINK.npz           what the links play, compiled
     role/NAME/                     the failover, where it is a role of one's own
     job.json                       names, changes and the hashes of all that the outcome depends on
@@ -26,15 +27,19 @@ from testbed import paths
 from testbed.errors import InputError
 from testbed.lab import bench as benches
 from testbed.lab.bench import Chosen
+from testbed.link.light_plan import LightPlan
 from testbed.model.bench import Bench
 from testbed.model.catalogue import Catalogue
+from testbed.model.fleet_scenario import FleetScenario
 from testbed.model.link import Direction, LinkSchedule, QueueLimit
 from testbed.model.scenario import Scenario, read_scenario
 from testbed.model.tenant import TenantAccount
 from testbed.model.topology import Topology
 from testbed.result.record import Input
 from testbed.run import conditions, unplayed
+from testbed.run import fleet as fleets
 from testbed.run import role as roles
+from testbed.run.among import Among
 from testbed.run.plan import Plan
 from testbed.traces.compile import LinkPair
 from testbed.yaml import load, overrides
@@ -43,6 +48,7 @@ FOLDER = "inputs"
 """Where a run's folder holds its job: it is the run's evidence of what was asked, too."""
 
 TENANT = "tenant.yaml"
+FLEET, FLEET_PLAN = "fleet.yaml", "fleet.plan"
 _ROLE = "role"
 _COLUMNS = ("t_ns", "delay_ns", "loss", "rate_bps", "state")
 
@@ -50,7 +56,7 @@ _COLUMNS = ("t_ns", "delay_ns", "loss", "rate_bps", "state")
 @dataclass(frozen=True)
 class Manifest:
     """What job.json holds; ``schedules`` are the SHA-256 of what each uplink plays, whatever it was made from, ``role``
-    those of the files of the failover role below role/.
+    those of the files of the failover role below role/, ``fleet`` that of fleet.plan.
 
     ``met`` and ``under_test`` are what two runs are compared by, see testbed.run.conditions.
     """
@@ -65,6 +71,7 @@ class Manifest:
     met: Mapping[str, str] = msgspec.field(default_factory=dict)
     under_test: Mapping[str, str] = msgspec.field(default_factory=dict)
     role: Mapping[str, str] = msgspec.field(default_factory=dict)
+    fleet: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +87,7 @@ class Job:
     bench: Bench | None = None
     role: Path | None = None
     tenant: TenantAccount | None = None
+    among: Among | None = None
 
 
 def pack(made: Plan, folder: Path) -> None:
@@ -96,6 +104,9 @@ def pack(made: Plan, folder: Path) -> None:
     schedules = played(made)
     if made.tenant_path is not None:
         (job / TENANT).write_bytes(made.tenant_path.read_bytes())
+    if made.fleet is not None:
+        (job / FLEET).write_text(overrides.resolved(made.fleet.path, ()), encoding="utf-8")
+        made.fleet.among.block.tofile(job / FLEET_PLAN)
     if made.role is not None:
         _copy(made.role, job / _ROLE / made.role.name)
     manifest = Manifest(
@@ -109,6 +120,7 @@ def pack(made: Plan, folder: Path) -> None:
         met=conditions.met(made, schedules),
         under_test=conditions.under_test(made),
         role=_hashes(job / _ROLE),
+        fleet=sha256(job / FLEET_PLAN) if made.fleet is not None else "",
     )
     (job / "job.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
@@ -145,7 +157,19 @@ def unpack(folder: Path, chosen: Chosen | None = None) -> Job:
     topology = scenario.played_on(topology)
     tenant = load.read(job / TENANT, TenantAccount) if (job / TENANT).exists() else None
     fitted = bench.fit(topology) if bench else topology
-    return Job(manifest, scenario, fitted, schedules, catalogues, bench, role, tenant)
+    among = _among(job, topology, manifest.fleet) if manifest.fleet else None
+    return Job(manifest, scenario, fitted, schedules, catalogues, bench, role, tenant, among)
+
+
+def _among(job: Path, topology: Topology, planned: str) -> Among:
+    place = paths.shown(job / FLEET_PLAN)
+    if topology.fleet is None or sha256(job / FLEET_PLAN) != planned:
+        raise InputError(place, "the fleet is not the one that was planned", "plan it again")
+    scenario = load.read(job / FLEET, FleetScenario)
+    fleet = fleets.sized(topology.fleet, scenario)
+    stations = tuple(name for _, _, name in fleets.stations(fleet))
+    light = LightPlan(np.fromfile(job / FLEET_PLAN, np.uint8), stations)
+    return Among(scenario, list(fleet.all(topology.hub_ports)), light)
 
 
 def _copy(role: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed import paths
-from testbed.errors import InputError, Place, Problem, did_you_mean
+from testbed.errors import InputError, Problem, did_you_mean
 from testbed.lab import bench as benches
 from testbed.lab.bench import Chosen
 from testbed.link import needs
@@ -26,8 +26,10 @@ from testbed.model.topology import NodeKind, Topology
 from testbed.model.trace import SeriesName, Trace
 from testbed.model.traffic import HttpGet, family
 from testbed.model.uplink import UplinkProfile
-from testbed.run import hub_choice, tenancy, unplayed
+from testbed.run import among, hub_choice, tenancy, unplayed
 from testbed.run import role as roles
+from testbed.run.files import find_file as find_file
+from testbed.run.fleet import FleetPlan
 from testbed.traces import store
 from testbed.traces.compile import LinkPair, compile_link
 from testbed.yaml import load
@@ -72,6 +74,7 @@ class Plan:
     time: str = REAL
     tenant: TenantAccount | None = None
     tenant_path: Path | None = None
+    fleet: FleetPlan | None = None
 
     @property
     def name(self) -> str:
@@ -86,6 +89,8 @@ class Plan:
             yield "bench", self.chosen.path
         if self.tenant_path is not None:
             yield "tenant", self.tenant_path
+        if self.fleet is not None:
+            yield "fleet", self.fleet.path
         for name, link in self.links.items():
             if link.trace_path is not None:
                 yield f"trace of {name}", link.trace_path
@@ -137,9 +142,12 @@ def make(
     problems: list[Problem] = [*_uplink_problems(scenario, topology), *_traffic_problems(scenario, topology)]
     problems += [*event_problems(scenario, topology), *_money_problems(scenario, topology)]
     problems += _family_problems(scenario, topology)
-    if topology.fleet is not None:
-        found = f"topology {scenario.topology} has a fleet of {topology.fleet.hubs} hubs, and a scenario has one"
-        problems.append(Problem(scenario.place.at("topology"), found, "take one without a fleet: hub-two-uplinks"))
+    fleet = None
+    try:
+        fleet = among.find(scenario, topology, topology_path, path)
+        problems += among.problems(scenario, fleet) if fleet else ()
+    except InputError as error:
+        problems += error.problems
     problems += hub_choice.problems(scenario, topology, bench)
     role = None
     if scenario.hub.own_role:
@@ -162,7 +170,8 @@ def make(
         except InputError as error:
             problems += error.problems
             continue
-        played = [needs.LinkUse(profile.place, schedule) for schedule in links[name].pair]
+        cell = among.cell_of(fleet, name) if fleet else ""
+        played = [needs.LinkUse(profile.place, schedule, cell=cell) for schedule in links[name].pair]
         problems += needs.problems(link, BACKENDS[link].capabilities, played)
     for traffic in scenario.traffic.values():
         if isinstance(traffic, HttpGet):
@@ -198,6 +207,7 @@ def make(
         time=time,
         tenant=account,
         tenant_path=tenant,
+        fleet=fleet,
     )
 
 
@@ -214,22 +224,6 @@ def timeline(plan: Plan) -> list[tuple[int, str]]:
             rows.append((fault.end_ns, f"{profile.name}: {fault.title} ends"))
     rows.append((scenario.duration, "end"))
     return sorted(rows, key=lambda row: row[0])
-
-
-def find_file(
-    name: str, folder: Path, noun: str, place: Place | str = "", beside: Path = Path(), known: Sequence[str] = ()
-) -> Path:
-    """Return a file by its name in ``folder``, or by its path: from ``beside``, the folder of what names it, first."""
-    candidates = [folder / f"{name}.yaml"] if "/" not in name else []
-    if name.endswith((".yaml", ".yml")):
-        candidates += [beside / name, Path(name), folder / name]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate.resolve()
-    all_known = [*known, *(path.stem for path in folder.glob("*.yaml"))]
-    raise InputError(
-        place, f"no {noun} {name!r} in {paths.shown(folder)}/", did_you_mean(Path(name).stem, all_known)
-    )
 
 
 def _time_problems(time: str, chosen: Chosen | None, link: str, tenant: Path | None) -> Iterator[Problem]:

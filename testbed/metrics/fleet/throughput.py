@@ -9,7 +9,8 @@ from testbed.metrics.window import Window
 def throughput(evidence: FleetEvidence, load: str, window: Window, per: str = "hub") -> Figures:
     """Return bit/s carried to each hub; a hub that sent and was sent nothing has none."""
     rate = evidence.total("carried", load, window) * 8 * SECOND_NS / window.duration_ns
-    idle = evidence.total("packets", load, Window(0, evidence.whole.end_ns)) == 0
+    whole = Window(0, evidence.whole.end_ns)
+    idle = evidence.total("packets", load, whole) + evidence.total("offered", load, whole) == 0
     rate[idle] = float("nan")
     return evidence.per(rate, per)
 

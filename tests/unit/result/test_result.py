@@ -15,6 +15,7 @@ from testbed.errors import InputError
 from testbed.model.capture import Capture, Seen
 from testbed.model.ends import EVERYTHING, End
 from testbed.model.facts import Destinations
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.record import SCHEMA, Fidelity, Mishap, State, StepTime, to_json
 from testbed.result.store import FILE, Result, ResultWriter
 from testbed.result.verdict import Outcome
@@ -184,6 +185,7 @@ def test_every_key_is_documented_and_every_documented_key_written():
     full = record(verdict(S), changes=("seed=8",), fidelity=fidelity, ends=ends, mishaps=mishaps,
                   met={"seed": "7"}, under_test={"hub": "ab"},
                   unknown={"logs": "closed"}, notes=("every uplink is avoided",), touched=("lte outage 10 s at 3 s",),
+                  fleet=(FleetVerdict("loss of calls", "loss", "calls", Outcome.PASS, 1.0, "100 % of hubs"),),
                   capture=Capture("capture.pcapng", 128, 10**9, {"starlink up entrance": Seen(5, 300)}, 0))  # fmt: skip
     egress = Destinations(("tenant",), ("192.0.2.0/24",), ("203.0.113.10/32",))
     full = replace(full, facts=replace(full.facts, egress=egress))
