@@ -1,4 +1,6 @@
-"""`python -m benchmarks.fleet`: what a light hub costs, and how near shared cells are to a fluid model. No root.
+"""`python -m benchmarks.fleet`: what a light hub costs, and how near shared cells are to a fluid model.
+
+No root, but for `--live`: the links of real hubs in real time, in cells that light hubs fill, beside a plain veth.
 
 Each size is measured in a process of its own: reading and computing the fleet, opening it, its memory, and the time
 that a minute of 20 packets/s a hub takes. The fluid model serves the priority tier first and shares the rest of a
@@ -14,13 +16,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks import measure
 from benchmarks.__main__ import Row
-from testbed.link import light_plan
+from testbed.link import light_plan, pair
 from testbed.link.light import LightFleet
 from testbed.link.light_plan import HubMove, LightHub, LightLane, LightStream, LoadKind
+from testbed.link.native import NativeBackend
 from testbed.metrics.fleet.fairness import jain
 from testbed.model.cell import Cell
 from testbed.model.link import LinkSchedule, QueueLimit
@@ -31,6 +36,7 @@ from testbed.yaml import load
 SIZES = (10, 100, 450, 1000)
 MS, S = 10**6, 10**9
 BEAMS, PRIORITY = 10, 46
+REAL, REAL_RATE = 4, 80  # hubs, and the packets a second of all of them
 PRIORITY_BPS, STANDARD_BPS, PACKET = 60_000, 100_000, 500
 
 
@@ -93,6 +99,41 @@ def sizes() -> list[Row]:
     return rows
 
 
+def live(n: int, seconds: int) -> list[Row]:
+    """Two links each of four real hubs, in cells that `n` light hubs send through, 20 packets/s each."""
+    with pair.wire() as plain:
+        base = measure.one_way(plain, 0, REAL_RATE, seconds).quantile_us(99)
+    began = time.monotonic()
+    moves = [HubMove(0, hub, 0) for hub in range(n)]
+    stream = LightStream(LoadKind.FLOW, S // 20, 1200)
+    plan = light_plan.plan(built(n), beams([200_000_000] * BEAMS), [stream], moves, duration_ns=10 * seconds * S)
+    sky = LinkSchedule.constant(delay_ns=20 * MS)
+    specs = [pair.spec(i, up=sky, down=sky, seed=i, up_cell=f"beam{i}", down_cell=f"beam{i}") for i in range(2 * REAL)]
+    with pair.emulated(specs, lambda folder, spawn: NativeBackend(folder, spawn, fleet=plan)) as lab:
+        up = time.monotonic() - began
+        measure.started(lab)
+        before = measure.cpu_ns(lab)
+        lost = measure.one_way(lab, 20 * MS, REAL_RATE, seconds).lost
+        busy = (measure.cpu_ns(lab) - before) / (seconds + 1.5) / S
+        backend = lab.backend
+        assert isinstance(backend, NativeBackend)
+        memory = int(Path(f"/proc/{backend.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+        sent = int(backend.tallies().bins["packets"].sum())
+        certificate = measure.closed(lab)
+    late = measure.late_us(certificate, 0.99)
+    name, counts = f"live, {n} hubs and {REAL} real:", n == 450
+    return [
+        Row(f"{name} faults in the certificate", len(certificate.faults_against()), "", bar="<= 0" if counts else ""),
+        Row(f"{name} p99 lateness", late, "us", bar=f"<= {base + 300:.0f}" if counts else ""),
+        Row(f"{name} p99 of a plain veth", base, "us"),
+        Row(f"{name} lost that nobody asked for", lost + measure.unasked(certificate), "packets", bar="<= 0"),
+        Row(f"{name} packet thread", busy, "of a processor"),
+        Row(f"{name} light packets", sent / (seconds + 1.5), "a second"),
+        Row(f"{name} links up", up, "s", bar="<= 30" if counts else ""),
+        Row(f"{name} linkd's memory", memory / 1e6, "MB", bar="<= 1500" if counts else ""),
+    ]
+
+
 def fluid(rates_bps: np.ndarray, hubs: int) -> np.ndarray:
     """Return what the model carries each hub of a beam, priority and standard, shape (beams, 2)."""
     first = np.minimum(PRIORITY_BPS * hubs, rates_bps)
@@ -131,12 +172,16 @@ def main() -> int:
     """Measure, print; 1 where a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--size", type=int, help="measure one size alone and print JSON")
+    parser.add_argument("--live", type=int, metavar="SECONDS", help="of real time for each size; needs root")
     parser.add_argument("--seconds", type=int, default=120, help="of simulated time for the fairness (120)")
     options = parser.parse_args()
     if options.size:
         print(json.dumps(one_size(options.size)))
         return 0
-    rows = [*sizes(), *fairness(options.seconds)]
+    if options.live:
+        rows = [row for n in SIZES for row in live(n, options.live)]
+    else:
+        rows = [*sizes(), *fairness(options.seconds)]
     for row in rows:
         state = {True: "reached", False: "MISSED", None: ""}[row.reached]
         print(f"{row.name:<60} {row.value:>10.4g} {row.unit:<8} {row.bar:<9} {state}")
