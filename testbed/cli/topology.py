@@ -66,7 +66,7 @@ def _summary(fleet: Fleet, name: str) -> str:
     """Return the fleet in a line or two."""
     cells = ", ".join(f"{count} cells of {uplink}" for uplink, count in fleet.cells.items()) or "no shared cells"
     return (
-        f"fleet: {fleet.hubs} hubs in {cells}; LANs from {fleet.lan}, "
+        f"fleet: {fleet.hubs} hubs ({fleet.real} real) in {cells}; LANs from {fleet.lan}, "
         f"uplinks from {fleet.wan}\n'testbed topology show {name} --hub 1' looks one up"
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from testbed.link.layout import BIN
 from testbed.model.link import Direction
@@ -24,6 +25,11 @@ def read_bins(path: Path, names: Sequence[str] | None = None) -> pa.Table:
     kill cut short is left out.
     """
     return bins_table(_read(path, 0), _names(path) if names is None else names)
+
+
+def of_links(bins: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return the records of these links."""
+    return bins.filter(pc.is_in(bins.column("link"), pa.array(names, pa.string())))
 
 
 class BinsFollower:

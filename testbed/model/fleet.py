@@ -17,6 +17,7 @@ from testbed.units import format_duration
 from testbed.yaml import load
 
 MOST_HUBS = 10_000
+MOST_REAL = 32
 LAN_PREFIX, WAN_PREFIX = 24, 30
 """What each hub gets: a /24 for its LAN, a /30 for each uplink (its CPE the first address, the hub the second)."""
 
@@ -112,7 +113,8 @@ _PLAIN: Mapping[str, HubGroup] = {"hub": HubGroup(name="hub")}
 
 @dataclass(frozen=True)
 class Fleet:
-    """Many hubs like the topology's own, numbered from 1. They are *light*: the load of a hub, without a node.
+    """Many hubs like the topology's own, numbered from 1. They are *light*: the load of a hub, without a node; but for
+    the first ``real`` ones, where a scenario is played among them.
 
     ``cells`` says over how many cells the hubs of an uplink are dealt, in turn; an uplink that is not named is
     each hub's own. ``profiles`` are kinds of hubs, drawn by weight; ``table`` has, by number, what is known of single
@@ -126,6 +128,7 @@ class Fleet:
     seed: int = 1
     lan: str = "10.0.0.0/8"
     wan: str = "100.80.0.0/12"
+    real: int = 1
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def cell_names(self, uplink: str) -> tuple[str, ...]:
@@ -177,6 +180,9 @@ class Fleet:
     def problems(self) -> Iterable[Problem]:
         if not 1 <= self.hubs <= MOST_HUBS:
             yield Problem(self.place.at("hubs"), f"a fleet of {self.hubs} hubs", f"write 1 to {MOST_HUBS}")
+        if not 1 <= self.real <= min(MOST_REAL, self.hubs):
+            expected = f"write 1 to {min(MOST_REAL, self.hubs)}"
+            yield Problem(self.place.at("real"), f"{self.real} real hubs of {self.hubs}", expected)
         for uplink, count in self.cells.items():
             if count < 1:
                 yield Problem(self.place.at("cells"), f"{count} cells of {uplink}", "write 1 or more")

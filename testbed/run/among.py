@@ -1,4 +1,4 @@
-"""A scenario's hub among the light ones of a fleet: a real hub whose links share their cells, in real time."""
+"""A scenario's hubs among the light ones of a fleet: real hubs whose links share their cells, in real time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from testbed.link.light_plan import LightPlan, Tallies
 from testbed.metrics.evidence import Evidence
 from testbed.metrics.fleet.evidence import FleetEvidence
 from testbed.metrics.fleet.real import with_real
+from testbed.model import many_hubs
 from testbed.model.event import Kind
 from testbed.model.fleet import FleetHub
 from testbed.model.fleet_scenario import Beats, Fetches, FleetScenario
 from testbed.model.link import Direction
+from testbed.model.many_hubs import own
 from testbed.model.scenario import Scenario
 from testbed.model.topology import Topology
 from testbed.model.traffic import HEARTBEAT_BYTES, HttpGet, UdpEcho
@@ -24,35 +26,35 @@ from testbed.run.files import find_file
 from testbed.run.fleet import FleetPlan
 from testbed.units import format_duration
 
-NUMBER = 1
-"""The hub of the fleet that is real."""
 _HEADERS = 42
 """Bytes of Ethernet, IPv4 and UDP before a heartbeat's payload."""
 
 
 @dataclass(frozen=True, eq=False)
 class Among:
-    """What a job plays beside its own hub: the fleet's question, its hubs, and the engine's plan of them."""
+    """What a job plays: the fleet's question, its hubs, of which the first are ``real``, the engine's plan of them."""
 
     scenario: FleetScenario
     hubs: Sequence[FleetHub]
     light: LightPlan
+    real: int = 1
 
-    def cell(self, uplink: str, direction: Direction) -> str:
-        """Return the engine's cell of the real hub's uplink; empty where it shares none."""
-        cell = self.hubs[NUMBER - 1].uplinks[uplink].cell
+    def cell(self, number: int, uplink: str, direction: Direction) -> str:
+        """Return the engine's cell of a hub's uplink; empty where it shares none."""
+        cell = self.hubs[number - 1].uplinks[uplink].cell
         return f"{cell} {direction}" if cell else ""
 
     def evidence(self, tallies: Tallies, run: Evidence) -> FleetEvidence:
-        """Return what all hubs got: of the light ones by the engine, of the real one by its probes."""
-        light = fleets.evidence(self.scenario, self.hubs, tallies)
-        kinds = {name: load.kind for name, load in self.scenario.load.items()}
-        of_real = {name: table for name, table in run.samples.items() if name in kinds}
-        beats = {
-            name: (table, HEARTBEAT_BYTES + _HEADERS) for name, table in of_real.items() if kinds[name] == "beat"
-        }
-        fetches = {name: table for name, table in of_real.items() if kinds[name] == "fetch"}
-        return with_real(light, NUMBER - 1, beats, fetches)
+        """Return what all hubs got: of the light ones by the engine, of the real ones by their probes."""
+        found = fleets.evidence(self.scenario, self.hubs, tallies)
+        size = HEARTBEAT_BYTES + _HEADERS
+        for number in range(1, self.real + 1):
+            kept = {load: run.samples.get(own(load, number)) for load in self.scenario.load}
+            kinds = {load: self.scenario.load[load].kind for load, table in kept.items() if table is not None}
+            beats = {load: (kept[load], size) for load, kind in kinds.items() if kind == "beat"}
+            fetches = {load: kept[load] for load, kind in kinds.items() if kind == "fetch"}
+            found = with_real(found, number - 1, beats, fetches)
+        return found
 
 
 def find(scenario: Scenario, topology: Topology, topology_path: Path, path: Path) -> FleetPlan | None:
@@ -73,8 +75,8 @@ def find(scenario: Scenario, topology: Topology, topology_path: Path, path: Path
 
 
 def cell_of(made: FleetPlan, uplink: str) -> str:
-    """Return the cell that the real hub's uplink shares; empty: none."""
-    found = made.hubs[NUMBER - 1].uplinks.get(uplink)
+    """Return the cell that the first hub's uplink shares; empty: none."""
+    found = made.hubs[0].uplinks.get(uplink)
     return found.cell if found else ""
 
 
@@ -84,12 +86,14 @@ def problems(scenario: Scenario, made: FleetPlan) -> Iterator[Problem]:
     if theirs.duration != scenario.duration:
         found = f"fleet {scenario.fleet} lasts {format_duration(theirs.duration)}"
         yield Problem(place, found, f"write 'duration: {format_duration(theirs.duration)}'")
-    own = {(event.uplink, event.at, event.end_ns) for event in scenario.events if event.kind is Kind.OUTAGE}
-    for event, uplink in fleets.outages(made, made.hubs[NUMBER - 1]):
-        if (uplink, event.at, event.end_ns) not in own:
-            at, outage = format_duration(event.at), format_duration(event.outage)
-            found = f"{uplink} is out at {at} in fleet {scenario.fleet}, and not for this hub"
-            yield Problem(place, found, f"add '{{at: {at}, uplink: {uplink}, outage: {outage}}}' to the events")
+    outages = {(event.uplink, event.at, event.end_ns) for event in scenario.events if event.kind is Kind.OUTAGE}
+    for hub in made.hubs[: made.fleet.real]:
+        for event, uplink in fleets.outages(made, hub):
+            if (uplink, event.at, event.end_ns) not in outages:
+                at, outage = format_duration(event.at), format_duration(event.outage)
+                found = f"{uplink} of {hub.name} is out at {at} in fleet {scenario.fleet}, and not here"
+                yield Problem(place, found, f"add '{{at: {at}, uplink: {uplink}, outage: {outage}}}' to the events")
+    yield from many_hubs.problems(made.topology) if made.fleet.real > 1 else ()
     alike: Mapping[type, type] = {Beats: UdpEcho, Fetches: HttpGet}
     for name, load in theirs.load.items():
         traffic = scenario.traffic.get(name)

@@ -7,7 +7,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -32,13 +32,14 @@ from testbed.lab.provision import provision
 from testbed.link.backend import LinkSpec
 from testbed.link.backends import BACKENDS
 from testbed.link.native import NativeBackend, Spin
-from testbed.link.records import BinsFollower
+from testbed.link.records import BinsFollower, of_links
 from testbed.model.catalogue import CatalogueObject
 from testbed.model.dish import ADDRESS, PORT
 from testbed.model.egress import TENANT
 from testbed.model.event import Kind
 from testbed.model.facts import Destinations
 from testbed.model.link import Direction
+from testbed.model.many_hubs import own, with_hubs
 from testbed.model.tenant import TenantFacts
 from testbed.model.topology import EMULATOR, NodeKind, WireEnd
 from testbed.model.traffic import HttpGet, Traffic, family
@@ -63,11 +64,12 @@ StepContext = Callable[[str], AbstractContextManager[None]]
 
 @dataclass
 class Rig:
-    """A lab that is up: what a run measures with and ends."""
+    """A lab that is up: what a run measures with and ends. ``uplinks`` are those of its first hub."""
 
     network: Network
     links: NativeBackend
     tenant: Tenant
+    uplinks: Sequence[str] = ()
     probes: dict[str, Probe] = field(default_factory=dict)
     actors: list[Actor] = field(default_factory=list)
     daemons: list[Part] = field(default_factory=list)
@@ -81,7 +83,7 @@ class Rig:
         """Return the links' 10 ms records so far."""
         if self._follower is None:
             self._follower = BinsFollower(self.links.records)
-        return self._follower.table()
+        return of_links(self._follower.table(), self.uplinks)
 
     def parts(self) -> Iterator[Part]:
         """Yield the processes that must live at the moment."""
@@ -131,7 +133,7 @@ def bring_up(
         sandbox.prepare(bench.shown(job.bench))
         SECRETS.mkdir(mode=0o700)
         hub = BenchHub(job.bench, topology, lender, SECRETS) if job.bench and lender else None
-        network = Network(topology, logs, hub)
+        network = Network(with_hubs(topology, len(job.hubs)), logs, hub)
         network.build()
     mtus = {name: profile.path_mtu for name, profile in job.scenario.uplinks.items()}
     for name, mtu in mtus.items():
@@ -159,7 +161,7 @@ def bring_up(
         links.open(link_specs(job))
         watch = _watch(job, network, logs) if job.scenario.watches_egress else None
         dishes = _dishes(job, network, folder / "link", logs)
-    lab = Rig(network, links, tenant, dishes=dishes, lender=lender, watch=watch)
+    lab = Rig(network, links, tenant, tuple(topology.uplinks), dishes=dishes, lender=lender, watch=watch)
     objects = _objects(job)
     seeding = tenant.seed(objects, job.scenario.seed)
     with step("hub"):
@@ -171,9 +173,11 @@ def bring_up(
         stored = seeding.wait()
     changes = sum(event.kind is Kind.CONTENT_CHANGES for event in job.scenario.events)
     with step("probes"):
-        for client in {traffic.from_ for traffic in job.scenario.traffic.values() if family(traffic) == "ipv6"}:
+        catalogues = {own(name, n): catalogue for n in job.hubs for name, catalogue in job.catalogues.items()}
+        traffics = [_of_hub(t, number) for number in job.hubs for t in job.scenario.traffic.values()]
+        for client in {traffic.from_ for traffic in traffics if family(traffic) == "ipv6"}:
             ipv6.settle(network.devices[client])
-        for index, traffic in enumerate(job.scenario.traffic.values()):
+        for index, traffic in enumerate(traffics):
             site = Site(
                 client=network.devices[traffic.from_],
                 tenant=tenant_node,
@@ -192,7 +196,7 @@ def bring_up(
                 own_token=_token(job, tenant, now) if isinstance(traffic, HttpGet) and traffic.past_the_cache else "",
                 uploaded=tenant.uploaded,
                 closed=tenant.closed,
-                objects=job.catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
+                objects=catalogues[traffic.name].objects() if isinstance(traffic, HttpGet) else (),
                 stored=stored,
                 versions=1 + changes,
                 seed=job.scenario.seed,
@@ -266,7 +270,8 @@ def _configure(job: Job, lab: Rig, logs: Path, now: Callable[[], datetime]) -> N
     tokens = {access: _token(job, lab.tenant, now, access) for access in Access}
     groups = provisioned(job.scenario, network)
     variables = hub_variables(job.scenario, job.topology, endpoint, tokens, job.role)
-    network.devices[job.topology.hub.name].wait()
+    for device in groups["hubs"]:
+        device.wait()
     with (logs / "provision.log").open("w") as log:
         try:
             provision(
@@ -294,20 +299,27 @@ def lifetime(duration_ns: int) -> timedelta:
 
 
 def link_specs(job: Job) -> list[LinkSpec]:
-    """Return what the link engine plays, one for each uplink."""
+    """Return what the link engine plays, one for each uplink of each hub: for all what the scenario says."""
+    uplinks = with_hubs(job.topology, len(job.hubs)).uplinks
     return [
         LinkSpec(
-            name=name,
-            hub_interface=uplink.interfaces[0],
-            net_interface=uplink.interfaces[1],
+            name=own(name, number),
+            hub_interface=uplinks[own(name, number)].interfaces[0],
+            net_interface=uplinks[own(name, number)].interfaces[1],
             up=job.schedules[name].up,
             down=job.schedules[name].down,
-            seed=job.scenario.seed,
-            up_cell=job.among.cell(name, Direction.UP) if job.among else "",
-            down_cell=job.among.cell(name, Direction.DOWN) if job.among else "",
+            seed=job.scenario.seed + number - 1,
+            up_cell=job.among.cell(number, name, Direction.UP) if job.among else "",
+            down_cell=job.among.cell(number, name, Direction.DOWN) if job.among else "",
         )
-        for name, uplink in job.topology.uplinks.items()
+        for number in job.hubs
+        for name in job.topology.uplinks
     ]
+
+
+def _of_hub(traffic: Traffic, number: int) -> Traffic:
+    """Return a traffic as hub ``number`` has it: by another name, from a client of its own."""
+    return replace(traffic, name=own(traffic.name, number), from_=own(traffic.from_, number))
 
 
 def _dishes(job: Job, network: Network, link: Path, logs: Path) -> list[DishProcess]:

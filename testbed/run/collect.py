@@ -11,6 +11,7 @@ from testbed.link import calibration
 from testbed.link.fidelity import Budget
 from testbed.link.fidelity import Certificate as Certificate
 from testbed.link.native import read_bins
+from testbed.link.records import of_links
 from testbed.model.ends import EVERYTHING
 from testbed.model.scenario import FidelityBudget
 from testbed.probes.egress_watch import KEPT
@@ -38,7 +39,7 @@ def collect(
         certificate = lab.links.certificate_so_far() if stays else lab.links.close()
         fidelity = fidelity_of(certificate, job.scenario.fidelity, host)
         account.writer.update(fidelity=replace(fidelity, stolen_share=stolen_share))
-        account.writer.keep("links", read_bins(lab.links.records))
+        account.writer.keep("links", of_links(read_bins(lab.links.records), tuple(job.topology.uplinks)))
     if job.bench is not None and not job.scenario.hub.closed:  # a virtual hub's are here already
         with account.guard("the hub's logs"):
             bench.keep_logs(lab.network.devices[job.topology.hub.name], folder / "logs")

@@ -63,8 +63,8 @@ class FleetPlan:
 
     @cached_property
     def among(self) -> LightPlan:
-        """What the engine plays where the first hub is real."""
-        return light(self, real=frozenset({1}))
+        """What the engine plays where the first hubs are real."""
+        return light(self, real=self.fleet.real)
 
     def pair(self, hub: FleetHub, uplink: str) -> LinkPair:
         """Return what an uplink of a hub plays."""
@@ -121,7 +121,7 @@ def sized(fleet: Fleet, scenario: FleetScenario) -> Fleet:
     if not scenario.hubs:
         return fleet
     table = {number: row for number, row in fleet.table.items() if int(number) <= scenario.hubs}
-    return replace(fleet, hubs=scenario.hubs, table=table)
+    return replace(fleet, hubs=scenario.hubs, table=table, real=min(fleet.real, scenario.hubs))
 
 
 def _pair(scenario: FleetScenario, name: str, trace_name: str) -> LinkPair:
@@ -195,8 +195,8 @@ def stations(fleet: Fleet) -> Iterator[tuple[str, str, str]]:
                 yield uplink, cell, f"{cell} {direction}"
 
 
-def light(plan: FleetPlan, real: frozenset[int] = frozenset()) -> LightPlan:
-    """Return what the engine plays: the cells, and the load of every hub but the ``real`` ones, by number."""
+def light(plan: FleetPlan, real: int = 0) -> LightPlan:
+    """Return what the engine plays: the cells, and the load of every hub but the first ``real`` ones."""
     scenario, names = plan.scenario, list(plan.topology.uplinks)
     cells: dict[str, Cell] = {}
     admits: dict[str, int] = {}
@@ -208,13 +208,13 @@ def light(plan: FleetPlan, real: frozenset[int] = frozenset()) -> LightPlan:
         admits[station] = 0 if goes_up else profile.admits
     actions: list[HubMove | LaneCut] = []
     for hub in plan.hubs:
-        if hub.number in real:
+        if hub.number <= real:
             continue
         actions += moves(plan, hub)
         for event, uplink in outages(plan, hub):
             actions.append(LaneCut(event.at, event.end_ns, hub.number - 1, names.index(uplink)))
     return light_plan.plan(
-        [_light(plan, hub, hub.number in real) for hub in plan.hubs],
+        [_light(plan, hub, hub.number <= real) for hub in plan.hubs],
         cells, [_stream(s) for s in scenario.load.values()], actions,
         duration_ns=scenario.duration, seed=scenario.seed, admits=admits,
     )  # fmt: skip

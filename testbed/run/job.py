@@ -89,6 +89,11 @@ class Job:
     tenant: TenantAccount | None = None
     among: Among | None = None
 
+    @property
+    def hubs(self) -> range:
+        """The numbers of its real hubs."""
+        return range(1, (self.among.real if self.among else 1) + 1)
+
 
 def pack(made: Plan, folder: Path) -> None:
     """Write a plan as a job into a run's ``folder``."""
@@ -169,7 +174,7 @@ def _among(job: Path, topology: Topology, planned: str) -> Among:
     fleet = fleets.sized(topology.fleet, scenario)
     stations = tuple(name for _, _, name in fleets.stations(fleet))
     light = LightPlan(np.fromfile(job / FLEET_PLAN, np.uint8), stations)
-    return Among(scenario, list(fleet.all(topology.hub_ports)), light)
+    return Among(scenario, list(fleet.all(topology.hub_ports)), light, fleet.real)
 
 
 def _copy(role: Path, target: Path) -> None:

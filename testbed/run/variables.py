@@ -11,18 +11,18 @@ from testbed.lab.provision import Groups
 from testbed.model.dish import ADDRESS, PORT
 from testbed.model.hub import HubProfile
 from testbed.model.scenario import Scenario
-from testbed.model.topology import Topology
+from testbed.model.topology import NodeKind, Topology
 from testbed.tenant.backend import Access, Endpoint
 
 _FIRST_TABLE = 101
 
 
 def provisioned(scenario: Scenario, network: Network) -> Groups:
-    """Return what the hub's playbook configures: the hub, and its tunnels' far end where it has tunnels."""
+    """Return what the hub's playbook configures: each hub, and its tunnels' far end where it has tunnels."""
     topology = network.topology
     if scenario.hub.closed:
         return {}
-    groups = {"hubs": [network.devices[topology.hub.name]]}
+    groups = {"hubs": [network.devices[hub.name] for hub in topology.of_kind(NodeKind.HUB)]}
     if scenario.hub.tunnelled and topology.edge is not None:
         groups["edges"] = [network.devices[topology.edge.name]]
     return groups

@@ -1,100 +1,15 @@
-#include "fleet.h"
+#include "load.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define MTU 1500
-#define REQUEST_SIZE 300
-#define WINDOW 10.0			/* packets, at first (RFC 6928) */
-#define SECOND INT64_C(1000000000)
-#define TIMEOUT_MAX (8 * SECOND)
 #define CHUNK 4096
-
-enum entry_kind { SERVE, DEPART, SEND_BEAT, SEND_FLOW, ASK, ACKNOWLEDGED, MISSED, TIMED_OUT, ADMIT };
-enum parcel_kind { THE_BEAT, THE_ECHO, THE_FLOW, THE_REQUEST, THE_DATA };
-
-struct parcel {
-	struct packet packet;		/* first: the link hands back its address */
-	int64_t since_ns;
-	uint32_t hub, stream, user, round;
-	uint32_t uplink, kind;
-};
 
 struct chunk {
 	struct chunk *next;
 	struct parcel parcels[CHUNK];
 };
 
-struct shared {
-	struct playback playback;
-	struct server server;
-	uint64_t admitted;		/* hubs */
-};
-
-/* A server, a station's or a line's own, and when somebody comes to see what it has finished. */
-struct desk {
-	struct server *server;
-	int64_t wake_ns;
-};
-
-struct line {
-	struct link link;		/* first: a server names it */
-	uint32_t desk;
-	int64_t wake_ns;
-	struct cursor back;		/* reads the delay of acknowledgements */
-};
-
-struct user {
-	uint32_t hub, stream, uplink, round;
-	uint32_t left, outstanding, inflight;	/* bytes, bytes, packets */
-	double window, threshold;
-	int64_t begun_ns, alive_ns, rtt_ns, timeout_ns, spared_ns;
-	bool busy, refills;
-};
-
-struct hub {
-	uint32_t uplink, wanted;
-	uint64_t draws;
-	uint32_t refiller;
-};
-
-struct fleet {
-	const struct fleet_plan *plan;
-	int64_t epoch_ns, end_ns;	/* FOREVER: not started */
-	struct shared *shared;
-	struct line *lines;
-	struct desk *desks;		/* of the stations, then of the lines */
-	struct hub *hubs;
-	struct user *users;
-	uint32_t n_lanes, n_users;
-	struct agenda agenda;
-	struct tally *tallies;		/* the evidence's parts */
-	uint64_t *bytes;
-	uint32_t *delays;
-	struct chunk *chunks;
-	struct packet *free;
-	uint64_t inside, next_action;
-	bool starved;			/* of memory */
-};
-
-static double draw(struct fleet *f, uint32_t hub)
-{
-	uint64_t x = (f->plan->seed * UINT64_C(0x9e3779b97f4a7c15)) ^ ((uint64_t)hub << 40);
-
-	x += ++f->hubs[hub].draws * UINT64_C(0xd1342543de82ef95);
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);	/* SplitMix64's finaliser, as in link.c */
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	x ^= x >> 31;
-	return (double)(x >> 11) * 0x1p-53;
-}
-
-static int64_t draw_pause(struct fleet *f, uint32_t hub, int64_t mean)
-{
-	return (int64_t)(-log(1 - draw(f, hub)) * (double)mean) + 1;
-}
-
-static void add(struct fleet *f, int64_t t, enum entry_kind kind, uint32_t index, struct entry rest)
+void fleet_add(struct fleet *f, int64_t t, enum entry_kind kind, uint32_t index, struct entry rest)
 {
 	rest.t_ns = t;
 	rest.kind = kind;
@@ -102,8 +17,6 @@ static void add(struct fleet *f, int64_t t, enum entry_kind kind, uint32_t index
 	if (!agenda_add(&f->agenda, rest))
 		f->starved = true;
 }
-
-#define PLAIN ((struct entry){ 0 })
 
 static struct parcel *take(struct fleet *f)
 {
@@ -135,28 +48,21 @@ static void give_back(struct fleet *f, struct parcel *p)
 	f->inside--;
 }
 
-static uint32_t line_of(const struct fleet *f, uint32_t hub, uint32_t uplink, unsigned direction)
+static uint32_t lane_of(const struct fleet *f, uint32_t hub, uint32_t uplink, unsigned direction)
 {
 	return 2 * (hub * f->plan->n_uplinks + uplink) + direction;
 }
 
-static struct tally *tally(struct fleet *f, uint32_t stream, uint32_t hub, int64_t t)
+struct tally *fleet_tally(struct fleet *f, uint32_t stream, uint32_t hub, int64_t t)
 {
 	uint64_t bin = (uint64_t)((t - f->epoch_ns) / f->plan->bin_ns);
 
 	return &f->tallies[(stream * f->plan->n_bins + bin) * f->plan->n_hubs + hub];
 }
 
-static void note_delay(struct fleet *f, const struct parcel *p, int64_t t)
+struct line *fleet_line(struct fleet *f, uint32_t hub, uint32_t uplink, unsigned direction)
 {
-	struct tally *y = tally(f, p->stream, p->hub, t);
-	int64_t delay = t - p->since_ns;
-
-	y->arrived++;
-	y->carried += p->packet.size;
-	y->delay_ns += delay;
-	y->delay_ns_max = delay > y->delay_ns_max ? delay : y->delay_ns_max;
-	f->delays[(p->stream * f->plan->n_hubs + p->hub) * BUCKETS + bucket((uint64_t)delay)]++;
+	return &f->lines[lane_of(f, hub, uplink, direction)];
 }
 
 /* Sees to it that somebody comes when the line's first packet leaves. */
@@ -167,7 +73,7 @@ static void watch_line(struct fleet *f, struct line *l)
 	if (!head || l->wake_ns <= head->depart_ns)
 		return;
 	l->wake_ns = head->depart_ns;
-	add(f, l->wake_ns, DEPART, (uint32_t)(l - f->lines), PLAIN);
+	fleet_add(f, l->wake_ns, DEPART, (uint32_t)(l - f->lines), (struct entry){ 0 });
 }
 
 /* And when the server behind it may have finished one; a shared one is watched once for all its lines. */
@@ -180,7 +86,7 @@ static void watch_desk(struct fleet *f, uint32_t desk, int64_t now)
 	if (next == FOREVER || d->wake_ns <= next)
 		return;
 	d->wake_ns = next;
-	add(f, next, SERVE, desk, PLAIN);
+	fleet_add(f, next, SERVE, desk, (struct entry){ 0 });
 }
 
 static bool is_light(const struct fleet *f, const struct link *l)
@@ -199,9 +105,9 @@ static void serve(struct fleet *f, uint32_t desk, int64_t now)
 			watch_line(f, (struct line *)done);
 }
 
-static enum fate push(struct fleet *f, struct parcel p, unsigned direction, int64_t now)
+enum fate fleet_send(struct fleet *f, struct parcel p, unsigned direction, int64_t now)
 {
-	uint32_t lane = line_of(f, p.hub, p.uplink, direction);
+	uint32_t lane = lane_of(f, p.hub, p.uplink, direction);
 	struct line *l = &f->lines[lane];
 	struct parcel *made = take(f);
 
@@ -220,188 +126,6 @@ static enum fate push(struct fleet *f, struct parcel p, unsigned direction, int6
 	return fate;
 }
 
-static void send_request(struct fleet *f, uint32_t i, int64_t now)
-{
-	struct user *u = &f->users[i];
-	struct parcel p = { .packet.size = REQUEST_SIZE, .hub = u->hub, .stream = u->stream, .user = i,
-			    .round = u->round, .uplink = u->uplink, .kind = THE_REQUEST, .since_ns = now };
-
-	push(f, p, 0, now);
-	u->alive_ns = now;
-	add(f, now + u->timeout_ns, TIMED_OUT, i, (struct entry){ .round = u->round });
-}
-
-static void send_data(struct fleet *f, uint32_t i, int64_t now)
-{
-	struct user *u = &f->users[i];
-
-	while (u->left && u->inflight < u->window) {
-		uint32_t size = u->left < MTU ? u->left : MTU;
-		struct parcel p = { .packet.size = size, .hub = u->hub, .stream = u->stream, .user = i,
-				    .round = u->round, .uplink = u->uplink, .kind = THE_DATA, .since_ns = now };
-		enum fate fate = push(f, p, 1, now);
-		struct tally *y = tally(f, u->stream, u->hub, now);
-
-		u->left -= size;
-		u->outstanding += size;
-		u->inflight++;
-		y->packets++;
-		y->offered += size;
-		if (fate == ACCEPTED)
-			continue;
-		y->lost++;
-		if (fate != CUT_OFF)		/* what followed it will tell; behind a cut nothing follows */
-			add(f, now + u->rtt_ns, MISSED, i, (struct entry){ .round = u->round, .size = size });
-	}
-}
-
-static void begin(struct fleet *f, uint32_t i, uint32_t size, int64_t now)
-{
-	struct user *u = &f->users[i];
-
-	u->busy = true;
-	u->left = size;
-	u->outstanding = u->inflight = 0;
-	u->window = WINDOW;
-	u->threshold = 1e9;
-	u->begun_ns = now;
-	u->timeout_ns = SECOND;
-	u->uplink = f->hubs[u->hub].uplink;
-	u->round++;
-	send_request(f, i, now);
-}
-
-static void ask(struct fleet *f, uint32_t i, int64_t now)
-{
-	struct user *u = &f->users[i];
-	const struct hub_plan *h = &f->plan->hubs[u->hub];
-
-	if (f->hubs[u->hub].uplink == NONE)
-		add(f, now + SECOND, ASK, i, PLAIN);
-	else
-		begin(f, i, f->plan->sizes[h->first_size + (uint32_t)(draw(f, u->hub) * h->n_sizes)], now);
-}
-
-static void finish(struct fleet *f, uint32_t i, int64_t now)
-{
-	struct user *u = &f->users[i];
-	struct tally *y = tally(f, u->stream, u->hub, now);
-
-	u->busy = false;
-	u->round++;
-	if (u->refills)
-		return;
-	y->done++;
-	y->done_ns += now - u->begun_ns;
-	add(f, now + draw_pause(f, u->hub, f->plan->streams[u->stream].every_ns), ASK, i, PLAIN);
-}
-
-static void acknowledged(struct fleet *f, const struct entry *e)
-{
-	struct user *u = &f->users[e->index];
-	int64_t rtt = e->t_ns - e->since_ns;
-
-	if (e->round != u->round)
-		return;
-	u->rtt_ns += (rtt - u->rtt_ns) / 8;
-	u->alive_ns = e->t_ns;
-	u->timeout_ns = 2 * u->rtt_ns < SECOND ? SECOND : 2 * u->rtt_ns;
-	u->inflight--;
-	u->outstanding -= e->size;
-	u->window += u->window < u->threshold ? 1 : 1 / u->window;
-	if (u->left || u->outstanding)
-		send_data(f, e->index, e->t_ns);
-	else
-		finish(f, e->index, e->t_ns);
-}
-
-static void missed(struct fleet *f, const struct entry *e)
-{
-	struct user *u = &f->users[e->index];
-
-	if (e->round != u->round)
-		return;
-	u->inflight--;
-	u->outstanding -= e->size;
-	u->left += e->size;
-	u->alive_ns = e->t_ns;
-	if (e->t_ns >= u->spared_ns) {		/* one loss of a window's counts */
-		u->threshold = u->window / 2 < 2 ? 2 : u->window / 2;
-		u->window = u->threshold;
-		u->spared_ns = e->t_ns + u->rtt_ns;
-	}
-	send_data(f, e->index, e->t_ns);
-}
-
-/* Nothing was heard for a while: what was on its way counts as lost, and the hub's uplink may be another by now. */
-static void timed_out(struct fleet *f, const struct entry *e)
-{
-	struct user *u = &f->users[e->index];
-
-	if (e->round != u->round || !u->busy)
-		return;
-	if (e->t_ns < u->alive_ns + u->timeout_ns) {
-		add(f, u->alive_ns + u->timeout_ns, TIMED_OUT, e->index, (struct entry){ .round = u->round });
-		return;
-	}
-	u->left += u->outstanding;
-	u->outstanding = u->inflight = 0;
-	u->threshold = u->window / 2 < 2 ? 2 : u->window / 2;
-	u->window = 2;
-	u->timeout_ns = 2 * u->timeout_ns < TIMEOUT_MAX ? 2 * u->timeout_ns : TIMEOUT_MAX;
-	u->round++;
-	if (f->hubs[u->hub].uplink != NONE)
-		u->uplink = f->hubs[u->hub].uplink;
-	send_request(f, e->index, e->t_ns);
-}
-
-static void send_beat(struct fleet *f, uint32_t index, int64_t now)
-{
-	uint32_t hub = index % f->plan->n_hubs, stream = index / f->plan->n_hubs, uplink = f->hubs[hub].uplink;
-	const struct stream *s = &f->plan->streams[stream];
-	struct tally *y = tally(f, stream, hub, now);
-	struct parcel p = { .packet.size = s->size, .hub = hub, .stream = stream, .uplink = uplink,
-			    .kind = s->kind == BEAT ? THE_BEAT : THE_FLOW, .since_ns = now };
-
-	y->packets++;
-	y->offered += s->size;
-	if (uplink == NONE || push(f, p, s->kind == FLOW, now) != ACCEPTED)
-		y->lost++;
-	if (s->kind == BEAT)
-		add(f, now + s->every_ns, SEND_BEAT, index, PLAIN);
-	else
-		add(f, now + draw_pause(f, hub, s->every_ns), SEND_FLOW, index, PLAIN);
-}
-
-static void arrive(struct fleet *f, const struct parcel *p, int64_t now)
-{
-	struct line *up = &f->lines[line_of(f, p->hub, p->uplink, 0)];
-	struct parcel echo = *p;
-
-	switch ((enum parcel_kind)p->kind) {
-	case THE_BEAT:
-		echo.kind = THE_ECHO;
-		if (push(f, echo, 1, now) != ACCEPTED)
-			tally(f, p->stream, p->hub, now)->lost++;
-		return;
-	case THE_REQUEST:
-		if (p->round == f->users[p->user].round)
-			send_data(f, p->user, now);
-		return;
-	case THE_DATA:
-		note_delay(f, p, now);
-		struct conditions c = conditions_at(&up->link.playback, &up->back, now);
-
-		if (c.state != CUT)
-			add(f, now + c.delay_ns, ACKNOWLEDGED, p->user,
-			    (struct entry){ .round = p->round, .size = p->packet.size, .since_ns = p->since_ns });
-		return;
-	case THE_ECHO:
-	case THE_FLOW:
-		note_delay(f, p, now);
-	}
-}
-
 static void depart(struct fleet *f, struct line *l, int64_t now)
 {
 	struct packet *p;
@@ -412,7 +136,7 @@ static void depart(struct fleet *f, struct line *l, int64_t now)
 
 		give_back(f, (struct parcel *)p);
 		f->bytes[2 * (uint64_t)(l - f->lines) + 1] += parcel.packet.size;
-		arrive(f, &parcel, now);
+		load_arrive(f, &parcel, now);
 	}
 	watch_line(f, l);
 	watch_desk(f, l->desk, now);
@@ -420,7 +144,7 @@ static void depart(struct fleet *f, struct line *l, int64_t now)
 
 static struct shared *cell_of(struct fleet *f, uint32_t hub, uint32_t uplink)
 {
-	uint32_t station = uplink == NONE ? NONE : f->plan->lanes[line_of(f, hub, uplink, 1)].station;
+	uint32_t station = uplink == NONE ? NONE : f->plan->lanes[lane_of(f, hub, uplink, 1)].station;
 
 	return station == NONE ? NULL : &f->shared[station];
 }
@@ -437,7 +161,7 @@ static void admit(struct fleet *f, uint32_t hub, int64_t now)
 		uint64_t admits = f->plan->stations[new - f->shared].admits;
 
 		if (admits && new->admitted >= admits) {
-			add(f, now + SECOND, ADMIT, hub, PLAIN);
+			fleet_add(f, now + SECOND, ADMIT, hub, (struct entry){ 0 });
 			return;
 		}
 		new->admitted++;
@@ -462,8 +186,8 @@ static void carry_out(struct fleet *f, const struct action *a)
 
 	h->wanted = a->uplink;
 	admit(f, a->index, now);
-	if (a->bytes && h->refiller != NONE && !f->users[h->refiller].busy && h->uplink != NONE)
-		begin(f, h->refiller, a->bytes, now);
+	if (a->bytes && h->uplink != NONE)
+		load_refill(f, a->index, a->bytes, now);
 }
 
 static void happen(struct fleet *f, const struct entry *e)
@@ -482,24 +206,11 @@ static void happen(struct fleet *f, const struct entry *e)
 		f->lines[e->index].wake_ns = FOREVER;
 		depart(f, &f->lines[e->index], e->t_ns);
 		return;
-	case SEND_BEAT:
-	case SEND_FLOW:
-		send_beat(f, e->index, e->t_ns);
-		return;
-	case ASK:
-		ask(f, e->index, e->t_ns);
-		return;
-	case ACKNOWLEDGED:
-		acknowledged(f, e);
-		return;
-	case MISSED:
-		missed(f, e);
-		return;
-	case TIMED_OUT:
-		timed_out(f, e);
-		return;
 	case ADMIT:
 		admit(f, e->index, e->t_ns);
+		return;
+	default:
+		load_happen(f, e);
 	}
 }
 
@@ -570,21 +281,6 @@ static void open_lines(struct fleet *f)
 	}
 }
 
-/* A stream that fetches has its users in each hub, and one that fills the hub's cache. */
-static void open_users(struct fleet *f, uint32_t stream, uint32_t hub)
-{
-	for (uint32_t k = 0; k <= f->plan->hubs[hub].users; k++) {
-		uint32_t i = f->n_users++;
-		bool refills = k == f->plan->hubs[hub].users;
-
-		f->users[i] = (struct user){ .hub = hub, .stream = stream, .rtt_ns = SECOND / 5, .refills = refills };
-		if (refills)
-			f->hubs[hub].refiller = i;
-		else
-			add(f, f->epoch_ns + (int64_t)(draw(f, hub) * (double)f->plan->streams[stream].every_ns), ASK,
-			    i, PLAIN);
-	}
-}
 
 void fleet_start(struct fleet *f, int64_t epoch_ns)
 {
@@ -597,17 +293,9 @@ void fleet_start(struct fleet *f, int64_t epoch_ns)
 	for (uint32_t i = 0; i < f->n_lanes; i++)
 		f->lines[i].link.playback.epoch_ns = epoch_ns - p->lanes[i].phase_ns;
 	for (uint32_t stream = 0; stream < p->n_streams; stream++)
-		for (uint32_t hub = 0; hub < p->n_hubs; hub++) {
-			const struct stream *s = &p->streams[stream];
-
-			if (p->hubs[hub].real)
-				continue;
-			if (s->kind == FETCH)
-				open_users(f, stream, hub);
-			else
-				add(f, epoch_ns + (int64_t)(draw(f, hub) * (double)s->every_ns),
-				    s->kind == BEAT ? SEND_BEAT : SEND_FLOW, stream * p->n_hubs + hub, PLAIN);
-		}
+		for (uint32_t hub = 0; hub < p->n_hubs; hub++)
+			if (!p->hubs[hub].real)
+				load_open(f, stream, hub);
 }
 
 static uint64_t n_tallies(const struct fleet_plan *p)
@@ -672,3 +360,4 @@ void fleet_close(struct fleet *f)
 	free(f->users);
 	free(f);
 }
+

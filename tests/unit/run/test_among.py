@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from testbed import paths
 from testbed.errors import InputError
 from testbed.link.light import LightFleet
+from testbed.metrics.evidence import Evidence
+from testbed.metrics.fleet.delay import delay_mean
+from testbed.model.facts import Facts
 from testbed.model.link import Direction
+from testbed.probes.samples import HEARTBEAT
 from testbed.run import bringup, job, plan
 from testbed.yaml.overrides import Override
 
@@ -24,7 +29,7 @@ def refused(*changes: str) -> str:
 
 
 def test_a_job_has_the_fleet_as_the_engine_plays_it(tmp_path: Path) -> None:
-    """Unpacked, the real hub's links name cells of the engine's plan, in which the first hub alone is silent."""
+    """Unpacked, the real hubs' links name cells of the engine's plan, in which these hubs alone are silent."""
     made = plan.make(SCENARIO)
     job.pack(made, tmp_path)
     found = job.unpack(tmp_path)
@@ -33,14 +38,33 @@ def test_a_job_has_the_fleet_as_the_engine_plays_it(tmp_path: Path) -> None:
     assert np.array_equal(made.fleet.among.block, found.among.light.block)
     assert made.fleet.among.stations == found.among.light.stations
     specs = {spec.name: (spec.up_cell, spec.down_cell) for spec in bringup.link_specs(found)}
-    assert {"starlink": ("starlink-1 up", "starlink-1 down"), "lte": ("lte-1 up", "lte-1 down")} == specs
+    assert ["starlink", "lte", "starlink-2", "lte-2", "starlink-3", "lte-3", "starlink-4", "lte-4"] == list(specs)
+    assert ("starlink-1 up", "starlink-1 down") == specs["starlink"]
+    assert ("lte-4 up", "lte-4 down") == specs["lte-4"]
     fleet = LightFleet(found.among.light)
     fleet.run(2 * 10**9)
     sent = fleet.tallies().bins["packets"].sum(axis=(0, 1))
     fleet.close()
-    assert [0] == np.flatnonzero(sent == 0).tolist()
+    assert [0, 1, 2, 3] == np.flatnonzero(sent == 0).tolist()
     assert 450 == len(found.among.hubs)
-    assert "lte-1 up" == found.among.cell("lte", Direction.UP)
+    assert "lte-2 up" == found.among.cell(2, "lte", Direction.UP)
+
+
+def test_what_every_real_hub_got_is_told(tmp_path: Path) -> None:
+    """The samples of the second hub's heartbeat are the second hub's figures, those of the first the first's."""
+    job.pack(plan.make(SCENARIO), tmp_path)
+    found = job.unpack(tmp_path)
+    assert found.among is not None
+    samples = {
+        name: pa.table({"seq": [0, 1], "t_ns": [0, 10**9], "rtt_ns": [rtt, None], "lost": ["none"] * 2}, HEARTBEAT)
+        for name, rtt in (("calls", 30 * 10**6), ("calls-2", 70 * 10**6))
+    }
+    tallies = found.among.light.tallies(bytes(found.among.light.evidence_size))
+    evidence = found.among.evidence(tallies, Evidence(Facts.of(found.scenario, found.topology), samples))
+
+    delays = delay_mean(evidence, "calls", evidence.whole)
+    assert [30 * 10**6, 70 * 10**6] == delays[:2].tolist()
+    assert np.isnan(delays[2:]).all()
 
 
 def test_the_fleet_is_what_the_hub_meets(tmp_path: Path) -> None:
