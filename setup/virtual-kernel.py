@@ -30,30 +30,62 @@ class Edit:
 
 
 EDITS = (
-    # What is done at one instant takes no time, but that each look at the clock takes a nanosecond: two are never the
-    # same. Where there is so much of it that somebody must be waiting for the time to come, it takes a microsecond.
+    # What is done at one instant takes no time, unless it is so much that somebody must be waiting for the time
+    # to come: then each call into the kernel, and each look at the clock, takes a microsecond.
     Edit(
         "arch/um/include/linux/time-internal.h",
         "#define TIMER_MULTIPLIER 256\n#define TIMER_MIN_DELTA  500\n",
-        "#define TIMER_MULTIPLIER 1\n#define TIMER_MIN_DELTA  1\nvoid time_travel_work(bool look);\n",
+        "#define TIMER_MULTIPLIER 1\n"
+        "#define TIMER_MIN_DELTA  1\n"
+        "void time_travel_work(void);\n"
+        "unsigned int time_travel_ahead(void);\n",
     ),
     Edit(
         "arch/um/kernel/time.c",
         "void time_travel_ndelay(unsigned long nsec)\n",
-        "#define TIME_TRAVEL_FREE 10000\n"
+        "#define TIME_TRAVEL_FREE 1000000\n"
         "static unsigned long time_travel_done;\n"
         "\n"
-        "void time_travel_work(bool look)\n"
+        "void time_travel_work(void)\n"
         "{\n"
-        "	if (time_travel_mode != TT_MODE_INFCPU)\n"
-        "		return;\n"
-        "	if (++time_travel_done > TIME_TRAVEL_FREE)\n"
+        "	if (time_travel_mode == TT_MODE_INFCPU && ++time_travel_done > TIME_TRAVEL_FREE)\n"
         "		time_travel_update_time_rel(1000);\n"
-        "	else if (look)\n"
-        "		time_travel_update_time_rel(1);\n"
+        "}\n"
+        "\n"
+        "/* How far ahead of the clock a program is told the time: no two of its looks show the same. */\n"
+        "unsigned int time_travel_ahead(void)\n"
+        "{\n"
+        "	static struct { pid_t tgid; unsigned long long last; } told[4096];\n"
+        "	int at = current->tgid % ARRAY_SIZE(told);\n"
+        "\n"
+        "	if (time_travel_mode != TT_MODE_INFCPU)\n"
+        "		return 0;\n"
+        "	if (told[at].tgid != current->tgid || told[at].last < time_travel_time)\n"
+        "		told[at].last = time_travel_time;\n"
+        "	else\n"
+        "		told[at].last++;\n"
+        "	told[at].tgid = current->tgid;\n"
+        "	return told[at].last - time_travel_time;\n"
         "}\n"
         "\n"
         "void time_travel_ndelay(unsigned long nsec)\n",
+    ),
+    Edit(
+        "kernel/time/posix-timers.c",
+        "	error = kc->clock_get_timespec(which_clock, &kernel_tp);\n"
+        "\n"
+        "	if (!error && put_timespec64(&kernel_tp, tp))\n",
+        "	error = kc->clock_get_timespec(which_clock, &kernel_tp);\n"
+        "	if (!error && (which_clock == CLOCK_REALTIME || which_clock == CLOCK_MONOTONIC ||\n"
+        "		       which_clock == CLOCK_MONOTONIC_RAW || which_clock == CLOCK_BOOTTIME))\n"
+        "		timespec64_add_ns(&kernel_tp, time_travel_ahead());\n"
+        "\n"
+        "	if (!error && put_timespec64(&kernel_tp, tp))\n",
+    ),
+    Edit(
+        "kernel/time/posix-timers.c",
+        "#include <linux/time_namespace.h>\n",
+        "#include <linux/time_namespace.h>\n#include <linux/time-internal.h>\n",
     ),
     Edit(
         "arch/um/kernel/time.c",
@@ -65,7 +97,7 @@ EDITS = (
     Edit(
         "arch/um/kernel/time.c",
         "			time_travel_update_time_rel(TIMER_MULTIPLIER);\n",
-        "			time_travel_work(true);\n",
+        "			time_travel_work();\n",
     ),
     Edit(
         "arch/um/kernel/time.c",
@@ -79,12 +111,12 @@ EDITS = (
         "arch/um/kernel/skas/syscall.c",
         "		PT_REGS_SET_SYSCALL_RETURN(regs, ret);\n",
         "		PT_REGS_SET_SYSCALL_RETURN(regs, ret);\n"
-        "		time_travel_work(false);\n",
+        "		time_travel_work();\n",
     ),
     Edit(
         "arch/um/kernel/skas/syscall.c",
         "			um_udelay(1);\n			schedule();\n",
-        "			time_travel_work(false);\n			schedule();\n",
+        "			time_travel_work();\n			schedule();\n",
     ),
     # A timer is exact: no sleep is drawn out so that several end at once.
     Edit("init/init_task.c", "	.timer_slack_ns = 50000, /* 50 usec default slack */\n", "	.timer_slack_ns = 0,\n"),
@@ -139,7 +171,7 @@ EDITS = (
         "unsigned long long time_travel_now(void);\n"
         "unsigned long long time_travel_now(void)\n"
         "{\n"
-        "	return time_travel_time;\n"
+        "	return time_travel_time + time_travel_ahead();\n"
         "}\n"
         "\n"
         "static void time_travel_set_time(unsigned long long ns)\n{\n",
@@ -163,19 +195,21 @@ EDITS = (
         "arch/um/os-Linux/skas/process.c",
         "void userspace(struct uml_pt_regs *regs",
         "unsigned long long time_travel_now(void);\n"
-        "void time_travel_work(bool look);\n"
+        "void time_travel_work(void);\n"
         "\n"
         "/* Carries out rdtsc and rdtscp, which trap; who waits for the time by them sees it come. */\n"
         "static bool told_the_time(int pid, struct uml_pt_regs *regs)\n"
         "{\n"
         "	unsigned long word = ptrace(PTRACE_PEEKTEXT, pid, REGS_IP(regs->gp), 0);\n"
         "	bool short_one = (word & 0xffff) == 0x310f;\n"
+        "	unsigned long long now;\n"
         "\n"
         "	if (!short_one && (word & 0xffffff) != 0xf9010f)\n"
         "		return false;\n"
-        "	time_travel_work(true);\n"
-        "	regs->gp[HOST_AX] = (unsigned int)time_travel_now();\n"
-        "	regs->gp[HOST_DX] = time_travel_now() >> 32;\n"
+        "	time_travel_work();\n"
+        "	now = time_travel_now();\n"
+        "	regs->gp[HOST_AX] = (unsigned int)now;\n"
+        "	regs->gp[HOST_DX] = now >> 32;\n"
         "	if (!short_one)\n"
         "		regs->gp[HOST_CX] = 0;\n"
         "	REGS_IP(regs->gp) += short_one ? 2 : 3;\n"

@@ -68,9 +68,9 @@ from testbed.units import format_duration, format_share
 CAPTURE = "capture.pcapng"
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
 _STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth telling
-_TICK_S = 0.5
-_LOOK_NS = {times.REAL: 0, times.VIRTUAL: 5 * 10**9}
+_TICK_S = {times.REAL: 0.5, times.VIRTUAL: 5.0}
 """From one look at the lab to the next: in virtual time, which nobody watches pass, looks are what a run costs."""
+
 _GRID_NS = {times.REAL: 1, times.VIRTUAL: 10**9}
 """A scenario starts at a multiple of it: microseconds more of bring-up, on another host, do not shift it."""
 
@@ -216,17 +216,14 @@ class Run:
         faults = FaultPlayer(lab.actors, start_ns, time.time_ns)
         faults.start()
         end_ns = start_ns + scenario.duration + _DRAIN_NS
-        look_ns = 0
         try:
             while (now_ns := time.time_ns()) < end_ns:
                 faults.check()
                 self._account.note(roll.call(now_ns))
-                if now_ns >= look_ns:
-                    look_ns = now_ns + _LOOK_NS[self._time]
-                    with self._account.guard("the live screen"):
-                        tell(watch.look(now_ns, self._writer.record.ends))
+                with self._account.guard("the live screen"):
+                    tell(watch.look(now_ns, self._writer.record.ends))
                 self._look_after_capture(now_ns)
-                time.sleep(min(_TICK_S, (end_ns - now_ns) / 1e9))
+                time.sleep(min(_TICK_S[self._time], (end_ns - now_ns) / 1e9))
         finally:
             with self._account.guard("the capture"):
                 if self._taps is not None:
