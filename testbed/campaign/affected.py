@@ -35,7 +35,7 @@ def since_runs(kept: Iterable[Observed]) -> list[Affected]:
 
 def changed_files(revision: str, root: Path = paths.ROOT) -> list[Path]:
     """Return the files that were added, changed or removed since a revision, committed or not. Raises InputError."""
-    commit = commit_of(revision, root)
+    commit = commit_of(revision, root, "--since")
     names: set[str] = set()
     for command in (
         ("diff", "--name-only", "--no-renames", "-z", commit),

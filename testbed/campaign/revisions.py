@@ -53,11 +53,11 @@ class PlannedRun:
 Told = Callable[[str], None]
 
 
-def commit_of(name: str, root: Path = paths.ROOT) -> str:
-    """Return the commit that a revision's name stands for. Raises InputError."""
+def commit_of(name: str, root: Path = paths.ROOT, option: str = "--rev") -> str:
+    """Return the commit that a revision's name stands for. Raises InputError, which names the option."""
     done = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if done.returncode:
-        raise InputError("--rev", f"no revision {name!r}", "name a commit, a branch or a tag of this repository")
+        raise InputError(option, f"no revision {name!r}", "name a commit, a branch or a tag of this repository")
     return done.stdout.strip()
 
 

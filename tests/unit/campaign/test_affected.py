@@ -11,6 +11,7 @@ import pytest
 from testbed import paths
 from testbed.campaign import affected
 from testbed.campaign.affected import _why
+from testbed.errors import InputError
 from testbed.result.observed import Observed
 from testbed.run import conditions, job, plan, sources
 
@@ -109,3 +110,5 @@ def test_what_changed_since_a_revision_is_asked_of_git():
 
     assert all(path.is_relative_to(paths.ROOT) for path in changed)
     assert not any("__pycache__" in path.parts for path in changed)
+    with pytest.raises(InputError, match="--since: no revision 'nosuch'"):
+        affected.changed_files("nosuch")
