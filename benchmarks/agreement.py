@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed import paths
-from testbed.model.objective import Unit
+from testbed.model.objective import Unit, format_value
 from testbed.model.times import REAL, TIMES, VIRTUAL
 from testbed.result.store import Result
 
@@ -67,7 +67,7 @@ def differences(real: Sequence[Run], virtual: Run) -> list[tuple[str, str, bool]
     for key, told in virtual["told"].items():
         met = [run["told"][key] for run in real]
         values = [each["value"] for each in met if each["value"] is not None]
-        words = f"real {_span(values)}, virtual {_written(told['value'])} {told['unit']}"
+        words = f"real {_span(values, told['unit'])}, virtual {_written(told['value'], told['unit'])}"
         same = {each["said"] for each in met} == {told["said"]}
         if not same:
             words += f"; {' '.join(each['said'] for each in met)} against {told['said']}"
@@ -82,12 +82,12 @@ def _near(unit: str, values: Sequence[float], value: float) -> bool:
     return min(values) - room <= value <= max(values) + room
 
 
-def _written(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6g}"
+def _written(value: float | None, unit: str) -> str:
+    return "–" if value is None else format_value(value, Unit(unit))
 
 
-def _span(values: Sequence[float]) -> str:
-    return " ".join(_written(value) for value in sorted(values)) or "–"
+def _span(values: Sequence[float], unit: str) -> str:
+    return ", ".join(_written(value, unit) for value in sorted(values)) or "–"
 
 
 def main() -> int:
