@@ -175,6 +175,8 @@ def _print(result: Result) -> None:
     print(f"{record.title}: {record.question}\n{record.state}{': ' if record.error else ''}{record.error}")
     for verdict in record.verdicts:
         print(f"  {verdict.line}")
+    for on_fleet in record.fleet:
+        print(f"  {on_fleet.line}")
 
 
 def _open(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from testbed.metrics import METRICS
 from testbed.metrics.decomposition import Decomposition
 from testbed.model.objective import Unit, format_value
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.record import Record, State, iso
 from testbed.result.verdict import Outcome, Verdict
 from testbed.units import format_duration, format_rate, format_share
@@ -68,7 +69,7 @@ def status(record: Record) -> tuple[str, str]:
     if record.state is not State.COMPLETE:
         first = next(iter(record.error.splitlines()), "") or "cut short"
         return "invalid", f"No verdict: the run was {record.state}: {first}"
-    outcomes = [v.outcome for v in record.verdicts]
+    outcomes = [*(v.outcome for v in record.verdicts), *(v.outcome for v in record.fleet)]
     if not outcomes:
         return "inconclusive", "No objective was judged"
     if Outcome.INVALID in outcomes:
@@ -84,8 +85,8 @@ def status(record: Record) -> tuple[str, str]:
 
 
 def rows(record: Record) -> list[VerdictRow]:
-    """Return the verdicts in their scenario's order."""
-    return [_row(verdict) for verdict in record.verdicts]
+    """Return the verdicts in their scenario's order, then those on the fleet that its hub was one of."""
+    return [*map(_row, record.verdicts), *map(_fleet_row, record.fleet)]
 
 
 def first_things(rows: Sequence[VerdictRow]) -> list[VerdictRow]:
@@ -111,6 +112,21 @@ def _row(verdict: Verdict) -> VerdictRow:
         reason=verdict.reason,
         headline=_headline(verdict),
         bar=_bar(verdict),
+    )
+
+
+def _fleet_row(verdict: FleetVerdict) -> VerdictRow:
+    return VerdictRow(
+        outcome=str(verdict.outcome),
+        sign=SIGNS[verdict.outcome],
+        asked=verdict.title,
+        measured=verdict.measured,
+        interval="",
+        margin="–",
+        rests="the whole fleet",
+        reason=verdict.reason,
+        headline=verdict.measured if verdict.outcome is Outcome.FAIL else verdict.reason,
+        bar=None,
     )
 
 

@@ -30,6 +30,11 @@ class FleetVerdict:
     without: int = 0
     reason: str = ""
 
+    @property
+    def line(self) -> str:
+        """One line for a terminal or a log."""
+        return f"{self.outcome}: {self.title}: {self.measured}{f' ({self.reason})' if self.reason else ''}"
+
 
 def judge(evidence: FleetEvidence, objectives: Sequence[FleetObjective], invalid: str = "") -> list[FleetVerdict]:
     """Return a verdict on each objective, in their order; ``invalid`` says why none of them counts."""

@@ -1,10 +1,11 @@
-"""junit.xml: one test case for each objective, for CI systems."""
+"""junit.xml: one test case for each objective, those on a fleet too, for CI systems."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from xml.etree import ElementTree
 
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.record import Record, State, iso
 from testbed.result.verdict import Outcome, Verdict
 
@@ -31,6 +32,8 @@ def suites(record: Record) -> ElementTree.Element:
         ElementTree.SubElement(properties, "property", name=name, value=value)
     for verdict in record.verdicts:
         _case(suite, record, verdict)
+    for on_fleet in record.fleet:
+        _fleet_case(suite, record, on_fleet)
     if record.state is not State.COMPLETE:
         case = ElementTree.SubElement(
             suite, "testcase", classname=record.scenario, name="run", time=_seconds(record)
@@ -54,6 +57,15 @@ def _case(suite: ElementTree.Element, record: Record, verdict: Verdict) -> None:
         f"{verdict.title}\nvalue: {verdict.measured}\nbound: {verdict.bound_text}\n"
         f"samples: {verdict.samples} (at least {verdict.minimum_samples} are needed)"
     )
+
+
+def _fleet_case(suite: ElementTree.Element, record: Record, verdict: FleetVerdict) -> None:
+    name = f"fleet: {verdict.title}"
+    case = ElementTree.SubElement(suite, "testcase", classname=record.scenario, name=name, time=_seconds(record))
+    if verdict.outcome in _TAGS:
+        problem = ElementTree.SubElement(case, _TAGS[verdict.outcome], message=verdict.reason or verdict.measured)
+        problem.text = verdict.line
+    ElementTree.SubElement(case, "system-out").text = f"{verdict.title}\nvalue: {verdict.measured}"
 
 
 def count(suite: ElementTree.Element) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from testbed import report
 from testbed.errors import HostError, InputError
-from testbed.report import assets, logs, matrix, series
+from testbed.report import assets, logs, matrix, series, view
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.store import Result, ResultWriter
 from testbed.result.verdict import Outcome
 from tests.unit.plots.blackout import OBJECTIVES, S, Story, make
@@ -267,3 +268,13 @@ def test_an_objective_that_nobody_failed_is_not_shown_as_failed(failed: Result, 
 
     assert {"inconclusive"} == {column.outcome for column in alone}
     assert missed == {column.title for column in together if column.outcome == "fail"}
+
+
+def test_what_the_fleet_missed_is_missed(failed: Result) -> None:
+    """Its verdicts count for the outcome, and stand behind those on the hub."""
+    missed = FleetVerdict("loss of calls", "loss", "calls", Outcome.FAIL, 0.9, "90 %, worst hub-3 8 %")
+    passed = tuple(replace(v, outcome=Outcome.PASS) for v in failed.record.verdicts)
+    record = replace(failed.record, verdicts=passed, fleet=(missed,))
+
+    assert ("fail", f"Failed: 1 of {len(passed) + 1} objectives missed") == view.status(record)
+    assert ("loss of calls", "90 %, worst hub-3 8 %") == (view.rows(record)[-1].asked, view.rows(record)[-1].headline)

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from testbed.result import junit
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.record import State
 from testbed.result.verdict import Outcome
 from tests.unit.result.records import S, record, verdict
@@ -26,6 +27,17 @@ def test_one_case_for_each_objective(tmp_path: Path):
         "99 probes sent, 100 are needed",
         "late packets",
     ] == [None if (p := _problem(case)) is None else p.get("message") for case in suite.iter("testcase")]
+
+
+def test_objectives_on_a_fleet_are_cases() -> None:
+    """What 450 hubs got stands beside what one hub did, and a missed one is a failure."""
+    missed = FleetVerdict("loss of calls at most 2 %", "loss", "calls", Outcome.FAIL, 0.9, "90 %, worst hub-3 8 %")
+    *_, case = junit.suites(record(verdict(S), fleet=(missed,))).iter("testcase")
+
+    problem = _problem(case)
+    assert ("fleet: loss of calls at most 2 %", "90 %, worst hub-3 8 %") == (
+        case.get("name"), None if problem is None else problem.get("message"),
+    )  # fmt: skip
 
 
 def test_a_case_keeps_its_name_when_a_bound_changes() -> None:
