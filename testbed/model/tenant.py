@@ -30,7 +30,8 @@ class TenantAccount:
     no more than ``size``; others are neither listed nor touched. A run that could read more than ``egress`` from it
     is refused; ``tariff`` says what that costs. ``identity``: ``default`` is azure-identity's
     DefaultAzureCredential, ``sas`` an account's SAS in the environment (TESTBED_TENANT_SAS). ``authority`` is
-    the file of a CA to trust beside the public ones, for a stand-in.
+    the file of a CA to trust beside the public ones, for a stand-in. ``hub_identity`` is how the hub proves itself:
+    by tokens of the run's (empty), ``managed``: by its own managed identity, or by the token in a file on it.
     """
 
     account: str
@@ -42,6 +43,7 @@ class TenantAccount:
     egress: Size = 5 * 10**9
     tariff: Price | None = None
     authority: str = ""
+    hub_identity: str = ""
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -63,6 +65,9 @@ class TenantAccount:
             )
         if self.authority and not self.authority.startswith("/"):
             yield Problem(self.place.at("authority"), f"authority {self.authority!r}", "write its whole path")
+        if self.hub_identity not in ("", "managed") and not self.hub_identity.startswith("/"):
+            expected = "write 'managed', or the whole path of a file on the hub that has a token"
+            yield Problem(self.place.at("hub_identity"), f"hub_identity {self.hub_identity!r}", expected)
         if self.size <= 0:
             yield Problem(self.place.at("size"), "nothing may be stored", "write more, such as 1 GB")
 

@@ -267,9 +267,10 @@ def _lead_out(network: Network, tenant: HeldTenant) -> Sequence[str]:
 def _configure(job: Job, lab: Rig, logs: Path, now: Callable[[], datetime]) -> None:
     """Have the hub, and the edge where the failover has one, configured by their roles."""
     network, endpoint = lab.network, lab.tenant.endpoint
-    tokens = {access: _token(job, lab.tenant, now, access) for access in Access}
+    identity = job.tenant.hub_identity if job.tenant is not None else ""
+    tokens = {access: "" if identity else _token(job, lab.tenant, now, access) for access in Access}
     groups = provisioned(job.scenario, network)
-    variables = hub_variables(job.scenario, job.topology, endpoint, tokens, job.role)
+    variables = hub_variables(job.scenario, job.topology, endpoint, tokens, job.role, identity)
     for device in groups["hubs"]:
         device.wait()
     with (logs / "provision.log").open("w") as log:

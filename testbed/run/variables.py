@@ -34,8 +34,10 @@ def hub_variables(
     origin: Endpoint,
     tokens: Mapping[Access, str],
     role: Path | None = None,
+    identity: str = "",
 ) -> Mapping[str, Any]:
-    """Return the variables of the hub's playbook; ``tokens`` are secrets, ``role`` a failover of one's own."""
+    """Return the variables of the hub's playbook; ``tokens`` are secrets, ``role`` a failover of one's own,
+    ``identity`` the hub's own instead of tokens (see TenantAccount)."""
     hub = topology.hub
     lan = next(port for port, address in hub.ports.items() if "/" in address)
     uplinks = sorted(topology.uplinks.values(), key=lambda uplink: uplink.metric)
@@ -69,6 +71,7 @@ def hub_variables(
         "cache_origin_sas": tokens[Access.READ],
         "cache_uploads_container": origin.uploads,
         "cache_upload_sas": tokens[Access.UPLOAD],
+        "cache_identity": identity,
     }
 
 

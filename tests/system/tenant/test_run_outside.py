@@ -41,14 +41,19 @@ SECRET = re.compile(r"sig=(?!\*\*\*)[\w%+/=-]+|\beyJ[\w-]{10,}\.")
 
 
 @pytest.mark.skipif(not os.environ.get("TESTBED_OUTSIDE"), reason="takes a minute; TESTBED_OUTSIDE=1 plays it")
-def test_a_run_goes_to_an_account_and_leaves_nothing(outside: Outside, tmp_path: Path) -> None:
-    """By the links; its content, its way out and its secrets are gone with it."""
+@pytest.mark.parametrize("hub_identity", ["", "managed"])
+def test_a_run_goes_to_an_account_and_leaves_nothing(outside: Outside, tmp_path: Path, hub_identity: str) -> None:
+    """By the links, with the run's tokens or the hub's own; its content, way out and secrets are gone with it."""
+    file = outside.file
+    if hub_identity:
+        file = tmp_path / "mine.yaml"
+        file.write_text(f"{outside.file.read_text()}hub_identity: {hub_identity}\n")
     (tmp_path / "few.yaml").write_text(CATALOGUE)
     (tmp_path / "s.yaml").write_text(SCENARIO)
     before, host = outside.owner(), outside.state_of_host()
     process = outside.start(
         *("-m", "testbed", "run", str(tmp_path / "s.yaml"), "--json"),
-        *("--tenant", str(outside.file), "--results", str(tmp_path / "results")),
+        *("--tenant", str(file), "--results", str(tmp_path / "results")),
     )
     assert process.stdout
     told, seen = list[str](), set[str]()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import jwt
@@ -19,7 +20,7 @@ LASTING = Path(sys.argv[2])
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """GET /token?resource=..."""
+    """GET /token?resource=..., and the metadata service of a machine."""
 
     def do_GET(self) -> None:
         now_s = int(time.time())
@@ -52,6 +53,8 @@ class Endpoint(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Endpoint)
+    own = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Endpoint)
+    of_the_machine = ThreadingHTTPServer(("169.254.169.254", 80), Endpoint)
+    threading.Thread(target=of_the_machine.serve_forever, daemon=True).start()
     print("ready", flush=True)
-    server.serve_forever()
+    own.serve_forever()

@@ -38,6 +38,11 @@ GOOD = "account: mine1\nprefix: testbed-lab\nregion: here\n"
             "region: here\nkey: abc",
             "t.yaml:4: unknown key 'key' in tenant account; known: account, ",
         ),
+        (
+            "region: here",
+            "region: here\nhub_identity: token.txt",
+            "t.yaml:4: hub_identity 'token.txt'; write 'managed', or the whole path of a file on the hub that has",
+        ),
         ("region: here", "region: here\nsize: 5", "t.yaml:4: size is '5'; write a size"),
     ],
 )
