@@ -8,6 +8,7 @@ import pytest
 
 from testbed import paths
 from testbed.errors import InputError
+from testbed.lab.bench import Chosen
 from testbed.run import job, plan, tenancy
 from testbed.yaml.overrides import Override
 
@@ -112,3 +113,19 @@ def test_a_tenant_that_nobody_knows_is_refused() -> None:
     assert plan.find_tenant("azurite") is None
     with pytest.raises(InputError, match="no tenant 'azurit' in tenants/; did you mean 'azurite'"):
         plan.find_tenant("azurit")
+
+
+def test_a_bench_and_an_account_need_nothing_else(tmp_path: Path) -> None:
+    """A scenario as it is goes with both: the job has the account, and the hub is the bench's."""
+    ports = "".join(f"  {port}: {{nic: nic{port}, as: {port}}}\n" for port in ("wan0", "wan1", "lan0"))
+    (tmp_path / "key").write_text("a key")
+    (tmp_path / "key").chmod(0o600)
+    shelf = tmp_path / "shelf.yaml"
+    shelf.write_text(f"ports:\n{ports}ssh: {{address: 192.168.10.1, key: key}}\n")
+
+    made = plan.make(paths.SCENARIOS / "smoke.yaml", chosen=Chosen(shelf), tenant=written(tmp_path))
+    job.pack(made, tmp_path)
+    found = job.unpack(tmp_path, Chosen(shelf))
+
+    assert made.tenant == found.tenant
+    assert ("shelf", "mine1") == (found.bench and found.bench.name, found.tenant and found.tenant.account)
