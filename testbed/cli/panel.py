@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from testbed.cli import screen
 from testbed.errors import InputError
 from testbed.standing import registry
 from testbed.standing.registry import StandingLab
@@ -40,6 +42,13 @@ def show(entry: StandingLab, port: int = 0, path: Path | None = None) -> int:
 
     server.serve(entry, port, path, lambda where: print(where, flush=True))
     return 0
+
+
+def beside(entry: StandingLab) -> AbstractContextManager[None]:
+    """Serve the panel of a run while it goes on, and say where."""
+    from testbed.panel import server  # as above
+
+    return server.beside(entry, lambda where: screen.aside(f"panel: {where}"))
 
 
 def _port(text: str) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 from testbed import paths
-from testbed.cli import held, screen
+from testbed.cli import held, panel, screen
 from testbed.cli import options as cli_options
 from testbed.errors import InputError
 from testbed.lab import bench, hold
@@ -42,6 +43,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="change a value of the scenario for this run: hub.failover=none, events.0.at='31 s'; repeatable",
     )
     add_hold(run)
+    told = "show it in the browser as it goes on, on this host alone; with --hold also to touch the lab at its end"
+    run.add_argument("--panel", action="store_true", help=told)
     cli_options.add_capture(run)
     run.set_defaults(func=_run)
 
@@ -68,12 +71,17 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         _print_timeline(made, options.json)
         return 0
-    if options.hold and options.time != REAL:
-        raise InputError("--hold", "a lab of virtual time ends with its kernel", "play it with --time real")
+    for option in ("hold", "panel"):
+        if getattr(options, option) and options.time != REAL:
+            raise InputError(f"--{option}", "a lab of virtual time ends with its kernel", "play it with --time real")
     launch.check(made)
     with hold.held(chosen, made.name, time.time_ns(), wait=options.wait, tell=screen.aside) as lock:
         folder = launch.new_folder(options.results.resolve(), made.name, datetime.now(UTC))
-        with screen.choose(made.name, options.json) as shown, holding.held(made, folder, options.hold) as keeping:
+        with (
+            holding.held(made, folder, options.hold, seen=options.panel) as keeping,
+            panel.beside(keeping.entry) if keeping and options.panel else nullcontext(),
+            screen.choose(made.name, options.json) as shown,
+        ):
             show = holding.noticing(shown.show, keeping, held.invite)
             return launch.run(made, folder, show, lock, keeping.stays if keeping else None, wish)
 

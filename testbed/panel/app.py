@@ -6,6 +6,7 @@ import hmac
 import json
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from testbed.report.assets import uplot
 from testbed.run.job import FOLDER
 from testbed.standing import saved
 from testbed.standing.client import LabClient
+from testbed.standing.protocol import Values
 from testbed.standing.registry import StandingLab
 
 PAGE = Path(__file__).parent / "page"
@@ -117,7 +119,7 @@ def make(entry: StandingLab, token: str) -> FastAPI:
 
     Raises HostError where uPlot is not installed.
     """
-    page = _page(entry)
+    uplot()
     app = FastAPI(title=f"testbed: lab {entry.name}", docs_url=None, redoc_url=None)
 
     @app.middleware("http")
@@ -142,7 +144,7 @@ def make(entry: StandingLab, token: str) -> FastAPI:
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def index() -> str:
-        return page
+        return _page(entry)
 
     @app.get("/api/state")
     def state() -> dict[str, Any]:
@@ -182,8 +184,14 @@ def make(entry: StandingLab, token: str) -> FastAPI:
     @app.get("/api/stream", response_class=StreamingResponse)
     def stream() -> StreamingResponse:
         """Ten samples a second as server-sent events, each the JSON of docs/lab.md, until the lab ends."""
-        lab = LabClient(entry)  # raises before the answer begins
-        return StreamingResponse(_samples(lab), media_type="text/event-stream")
+        lab = LabClient(entry)
+        samples = lab.watch()
+        try:
+            first = next(samples, None)  # what it is refused with is raised before the answer begins
+        except TestbedError:
+            lab.__exit__()
+            raise
+        return StreamingResponse(_events_of(lab, first, samples), media_type="text/event-stream")
 
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     return app
@@ -194,9 +202,9 @@ def _ask(entry: StandingLab, what: str, **arguments: Any) -> dict[str, Any]:
         return dict(lab.ask(what, **arguments))
 
 
-def _samples(lab: LabClient) -> Iterator[str]:
+def _events_of(lab: LabClient, first: Values | None, samples: Iterator[Values]) -> Iterator[str]:
     with lab:
-        for sample in lab.watch():
+        for sample in chain([first] if first else [], samples):
             yield f"data: {json.dumps(sample)}\n\n"
         yield "event: end\ndata: {}\n\n"
 
@@ -210,7 +218,10 @@ def _page(entry: StandingLab) -> str:
 
 def _events(entry: StandingLab) -> str:
     """Return the events of what a lab was made of, as a text to play; of a topology an example of them."""
-    scenario = yaml.safe_load((Path(entry.folder) / FOLDER / "scenario.yaml").read_text(encoding="utf-8"))
+    path = Path(entry.folder) / FOLDER / "scenario.yaml"
+    if not path.exists():  # it has not come so far
+        return ""
+    scenario = yaml.safe_load(path.read_text(encoding="utf-8"))
     events = scenario.get("events") or [{"at": "0 s", "uplink": next(iter(scenario["uplinks"])), "outage": "8 s"}]
     lines = (yaml.safe_dump(event, default_flow_style=True, sort_keys=False, width=1000) for event in events)
     return "events:\n" + "".join(f"  - {line}" for line in lines)

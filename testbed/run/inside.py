@@ -88,10 +88,12 @@ class Run:
         lender: Lender | None,
         held: Callable[[Rig, Record], None] | None = None,
         custodian: Custodian | None = None,
+        begins: Callable[[Rig, int], None] | None = None,
     ) -> None:
-        """``held`` has the lab as it was at the end, when all is written and told, as long as it does not return."""
+        """``held`` has the lab as it was at the end, when all is written and told, as long as it does not return;
+        ``begins`` is told when the scenario does (CLOCK_REALTIME ns)."""
         self._job, self._folder, self._lender = job, Path(placement.folder), lender
-        self._held, self._custodian = held, custodian
+        self._held, self._custodian, self._begins = held, custodian, begins
         self._lab: Rig | None = None
         self._alone, self._core, self._time = placement.alone, placement.core, placement.time
         folder, wish = self._folder, placement.capture
@@ -211,6 +213,8 @@ class Run:
         if self._core is not None:
             cores.dedicate(self._core)
         self._writer.update(started_ns=start_ns)
+        if self._begins is not None:
+            self._begins(lab, start_ns)
         before = cores.ticks()
         watch, roll = Watch(self._job, lab, start_ns, self._time == times.VIRTUAL), Roll(lab.parts, start_ns)
         faults = FaultPlayer(lab.actors, start_ns, time.time_ns)

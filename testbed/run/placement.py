@@ -15,12 +15,12 @@ END = "end"
 @dataclass(frozen=True)
 class Stay:
     """A lab that is there for hands, too: its ``name``, its control socket's file number, how long it stands by itself,
-    and, of a run that is held at its end, with which ``outcomes``."""
+    and, of a run that is held at its end, with which ``outcomes`` (none: all; None: it is looked at, and not held)."""
 
     name: str
     control: int
     for_ns: int
-    outcomes: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True)

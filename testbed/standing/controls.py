@@ -45,6 +45,8 @@ class Controls:
     until_ns: int
     over: bool = False
     """A run is over and judged, and its lab is held."""
+    hands: bool = True
+    """It can be touched; not so as long as a run that is judged goes on."""
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.job.schedules)
@@ -86,6 +88,7 @@ class Controls:
             "topology": self.job.scenario.topology,
             "started_ns": self.start_ns,
             "until_ns": self.until_ns,
+            "hands": self.hands,
             "nodes": {name: str(node.kind) for name, node in topology.nodes.items()},
             "objectives": [objective.title for objective in self.job.scenario.objectives],
             "by_hand": list(self.journal.titles(self.now_ns)),
@@ -252,7 +255,7 @@ class Controls:
                 }
                 for link in self.job.schedules
             }
-            traffic = {name: words(probe.poll()) for name, probe in self.lab.probes.items()}
+            traffic = {name: words(probe.poll()) for name, probe in list(self.lab.probes.items())}
             lasting = [event.title for event in self.journal.played if event.at <= now_ns < event.end_ns]
             return {
                 "t_ns": now_ns,

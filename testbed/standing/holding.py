@@ -24,14 +24,14 @@ WHEN: Mapping[str, Sequence[str]] = {"always": (), "fail": ("fail",), "invalid":
 
 
 @contextmanager
-def held(made: Plan, folder: Path, when: str | None) -> Iterator[Keeping | None]:
-    """Give how the lab of a run stays at its end; None where it is not to be held."""
-    if when is None:
+def held(made: Plan, folder: Path, when: str | None, *, seen: bool = False) -> Iterator[Keeping | None]:
+    """Give how the lab of a run stays at its end, and where it can be ``seen`` meanwhile; None where it is neither."""
+    if when is None and not seen:
         yield None
         return
     with registry.claimed(_name(made.name), exactly=False) as claim:
         entry = StandingLab(claim.name, made.name, str(folder), registry.user(), os.getpid(), time.time_ns())
-        yield Keeping(claim, entry, PROGRAM, MOST_NS, tuple(WHEN[when]))
+        yield Keeping(claim, entry, PROGRAM, MOST_NS, None if when is None else tuple(WHEN[when]))
 
 
 def noticing(

@@ -69,7 +69,7 @@ class Keeping:
     entry: StandingLab
     program: str
     for_ns: int
-    outcomes: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] | None = ()
 
     def __post_init__(self) -> None:
         self.claim.write(self.entry)

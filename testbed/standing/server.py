@@ -32,13 +32,24 @@ class ControlServer:
         self._listener, self._why_not_yet, self._down = listener, why_not_yet, down
         self._asks: Mapping[str, tuple[type, Answer]] = {}
         self._sample: Callable[[], Callable[[], Values]] | None = None
+        self._still = False
 
     def start(self) -> None:
         """Begin to answer."""
         threading.Thread(target=self._accept, name="control", daemon=True).start()
 
-    def serve(self, asks: Mapping[str, tuple[type, Answer]], sample: Callable[[], Callable[[], Values]]) -> None:
-        """Answer these from now on; ``sample()`` makes, for one who watches, what samples for him."""
+    def serve(
+        self,
+        asks: Mapping[str, tuple[type, Answer]],
+        sample: Callable[[], Callable[[], Values]],
+        *,
+        still: bool = False,
+    ) -> None:
+        """Answer these from now on; ``sample()`` makes, for one who watches, what samples for him.
+
+        With ``still`` all the others are refused as before.
+        """
+        self._still = still
         self._sample = sample
         self._asks = asks
 
@@ -79,7 +90,7 @@ class ControlServer:
     def _do(self, request: LabRequest) -> Values:
         if request.ask == "down":
             return {}
-        if not self._asks:
+        if not self._asks or (self._still and request.ask not in self._asks):
             raise RunError(self._why_not_yet)
         if request.ask not in self._asks:
             known = [*self._asks, "down", "watch"]

@@ -149,7 +149,8 @@ def _carrier(entry: StandingLab) -> str:
     hands = f", touched {touched} time{'s' * (touched != 1)}" if touched else ""
     ends = f", {len(state['ends'])} of its parts ended" if state["ends"] else ""
     ends += f", {len(state['troubles'])} events could not be played" if state["troubles"] else ""
-    return f"stands for {format_duration(round(max(state['t_ns'], 0), -9))}{hands}{ends}"
+    word = "stands for" if state["hands"] else "a run, at"
+    return f"{word} {format_duration(round(max(state['t_ns'], 0), -9))}{hands}{ends}"
 
 
 def _down(options: argparse.Namespace) -> int:

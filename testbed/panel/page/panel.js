@@ -25,7 +25,7 @@ async function ask(path, body) {
   const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const answer = await fetch(path, options);
   const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error || told.detail && told.detail[0].msg || answer.statusText);
+  if (!answer.ok) throw Object.assign(new Error(told.error || told.detail && told.detail[0].msg || answer.statusText), { status: answer.status });
   return told;
 }
 
@@ -86,9 +86,12 @@ asking("save", async () => {
   say(`${file}: 'testbed run ${file} --dry-run' shows it`);
 });
 
-let asked = "";
+let asked = "", until_ns = 0;
 async function look() {
   const state = await ask("/api/state");
+  until_ns = state.until_ns;
+  document.body.classList.toggle("judged", !state.hands);
+  at("what").textContent = state.hands ? "testbed lab" : "testbed run, to be judged: it can be looked at, and not be touched";
   if (asked !== String(state.objectives)) list(at("asked"), state.objectives, "none: it was made of a topology");
   asked = String(state.objectives);
   list(at("deeds"), state.by_hand, "nothing so far");
@@ -138,7 +141,7 @@ function does(way) {
 function show(sample) {
   const t = sample.t_ns / S;
   at("age").textContent = seconds(t);
-  at("left").textContent = document.body.dataset.until ? seconds(document.body.dataset.until / S - Date.now() / 1000) : "when its user ends it";
+  at("left").textContent = until_ns ? seconds(until_ns / S - Date.now() / 1000) : "–";
   at("carrier").textContent = sample.carrier || "nobody";
   for (const [name, now] of Object.entries(sample.links)) {
     const link = links.get(name) || card(name), last = link.last;
@@ -162,13 +165,33 @@ function show(sample) {
   }));
 }
 
-const stream = new EventSource("/api/stream");
-stream.onopen = () => say("live: ten samples a second");
-stream.onmessage = event => show(JSON.parse(event.data));
-stream.onerror = () => say("no connection; trying again", true);
-stream.addEventListener("end", () => {
-  stream.close();
+// A run is not there to be followed before it begins; what breaks off later an EventSource takes up again by itself.
+async function follow() {
+  try {
+    await look();
+  } catch (error) {
+    if (error.status === 410) return over();
+    say(error.message, true);
+    setTimeout(follow, 2000);
+    return;
+  }
+  const stream = new EventSource("/api/stream");
+  stream.onopen = () => say("live: ten samples a second");
+  stream.onmessage = event => show(JSON.parse(event.data));
+  stream.onerror = () => {
+    say("no connection; trying again", true);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
+  };
+  stream.addEventListener("end", () => {
+    stream.close();
+    over();
+  });
+}
+
+function over() {
   document.querySelector("header").classList.add("over");
   say("the lab has ended", true);
-});
-look().catch(error => say(error.message, true));
+}
+
+setInterval(() => links.size && look().catch(() => {}), 5000);
+follow();

@@ -46,6 +46,19 @@ def serve(server: ControlServer) -> None:
     server.serve(asks, lambda: lambda: {"number": next(numbers)})
 
 
+def test_a_run_that_goes_on_is_looked_at_and_not_touched(entry: Served, tmp_path: Path) -> None:
+    """What is not served yet is refused with the reason, and is there when the run is over."""
+    found, server, _ = entry
+    state = {"state": (protocol.AskState, lambda _: {"hands": False})}
+    server.serve(state, lambda: lambda: {"number": 1}, still=True)
+    with LabClient(found, tmp_path) as client:
+        assert {"hands": False} == client.ask("state")
+        with pytest.raises(RunError, match="lab lab is coming up"):
+            client.ask("outage", link="lte", duration="10s")
+        serve(server)
+        assert {"did": "lte 10s"} == client.ask("outage", link="lte", duration="10s")
+
+
 def test_an_answer_belongs_to_its_question(entry: Served, tmp_path: Path) -> None:
     """One connection asks as often as it likes; what is refused is raised as who asked should see it."""
     found, server, _ = entry
