@@ -26,6 +26,8 @@ from testbed.link.simulated import Packets, SimulatedBackend
 from testbed.metrics.evidence import Evidence
 from testbed.model.facts import Facts
 from testbed.model.link import Direction
+from testbed.model.scenario import Scenario
+from testbed.model.topology import Topology
 from testbed.probes import samples
 from testbed.result.compare import Word, compare
 from testbed.result.observed import Observed, Value
@@ -90,8 +92,22 @@ def run(made: plan.Plan, hub: Hub, chance: np.random.Generator | None, seed: int
 
     The losses are those of the plan's seed, or of another one.
     """
-    duration, seed = made.scenario.duration, made.scenario.seed if seed is None else seed
-    pairs = {name: changed(link.pair, hub) for name, link in made.links.items()}
+    pairs = {name: link.pair for name, link in made.links.items()}
+    evidence = played(made.scenario, made.topology, pairs, hub, chance, seed)
+    return {verdict.key: Value.of(verdict) for verdict in evaluate(made.scenario, evidence)}
+
+
+def played(
+    scenario: Scenario,
+    topology: Topology,
+    links: Mapping[str, LinkPair],
+    hub: Hub = BASE,
+    chance: np.random.Generator | None = None,
+    seed: int | None = None,
+) -> Evidence:
+    """Play a scenario of two uplinks with a paper hub, in simulated time, and return its evidence."""
+    duration, seed = scenario.duration, scenario.seed if seed is None else seed
+    pairs = {name: changed(pair, hub) for name, pair in links.items()}
     first = chance.integers(0, S) if chance else 0
     pings = np.arange(first, duration, S, dtype=np.int64)
     away = _away(pairs["starlink"], pings, hub.fall, seed)
@@ -100,7 +116,7 @@ def run(made: plan.Plan, hub: Hub, chance: np.random.Generator | None, seed: int
         return t_ns + (chance.exponential(mean_ns, len(t_ns)).astype(np.int64) if chance else 0)
 
     beats = late(np.arange(0, duration, 10 * MS, dtype=np.int64), 60_000)
-    asked = _asked(made, hub.lock, late)
+    asked = _asked(scenario, hub.lock, late)
     others = np.sort(chance.integers(0, duration, 40)) if chance else np.zeros(0, np.int64)
     backend = SimulatedBackend()
     backend.open([LinkSpec(n, "h", "n", p.up, p.down, seed=seed) for n, p in pairs.items()])
@@ -123,12 +139,12 @@ def run(made: plan.Plan, hub: Hub, chance: np.random.Generator | None, seed: int
             earliest = np.minimum.reduceat(landed, starts)
             first_byte[fetched] = np.where(earliest == np.iinfo(np.int64).max, -1, earliest)
     evidence = Evidence(
-        Facts.of(made.scenario, made.topology),
+        Facts.of(scenario, topology),
         {"heartbeat": _heartbeat(beats, beat_done), "lessons": _lessons(asked, first_byte)},
         backend.bins(),
     )
     backend.close()
-    return {verdict.key: Value.of(verdict) for verdict in evaluate(made.scenario, evidence)}
+    return evidence
 
 
 def _away(pair: LinkPair, pings: NDArray[np.int64], fall: int, seed: int) -> list[tuple[int, int]]:
@@ -186,10 +202,10 @@ class Asked:
         return len(self.due)
 
 
-def _asked(made: plan.Plan, lock: bool, late: Callable[[NDArray[np.int64], float], NDArray[np.int64]]) -> Asked:
+def _asked(scenario: Scenario, lock: bool, late: Callable[[NDArray[np.int64], float], NDArray[np.int64]]) -> Asked:
     """Classes of ten open the same object within 100 ms; with the lock the first fetches it for all."""
-    of_seed = np.random.default_rng(made.scenario.seed)
-    classes = np.sort(of_seed.integers(0, made.scenario.duration - 5 * S, 40))
+    of_seed = np.random.default_rng(scenario.seed)
+    classes = np.sort(of_seed.integers(0, scenario.duration - 5 * S, 40))
     due = np.sort((classes[:, None] + of_seed.integers(0, 100 * MS, (40, 10))).ravel())
     name = of_seed.zipf(1.3, 40)[np.searchsorted(classes, due, side="right") - 1] % 60
     size = (2000 + (name * 2654435761) % 120_000).astype(np.int64)

@@ -63,7 +63,7 @@ def lay_out(plans: Sequence[Plan], keys: tuple[str, ...], needs: Sequence[str], 
     for number, made in enumerate(plans, 1):
         name = f"{number:0{width}d}"
         job.pack(made, folder / FOLDER / name)
-        runs.append(AgendaRun(_order(name, made), tuple(map(str, made.changes)), made.scenario.duration))
+        runs.append(AgendaRun(_order(name, made, folder.name), tuple(map(str, made.changes)), made.scenario.duration))
     agenda = Agenda(plans[0].name, keys, tuple(needs), tuple(runs))
     partial = folder / FOLDER / f"{_FILE}.partial"
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(agenda), indent=1))
@@ -145,10 +145,10 @@ def over(folder: Path) -> None:
     shutil.rmtree(folder / FOLDER)
 
 
-def _order(name: str, made: Plan) -> Assignment:
+def _order(name: str, made: Plan, campaign: str) -> Assignment:
     seed = made.scenario.seed
     if made.chosen is None:
-        return Assignment(name, seed, made.time)
+        return Assignment(name, seed, made.time, campaign=campaign)
     chosen = made.chosen
-    return Assignment(name, seed, made.time, chosen.path.stem, chosen.hub, bench_hash(chosen))
+    return Assignment(name, seed, made.time, chosen.path.stem, chosen.hub, bench_hash(chosen), campaign)
 

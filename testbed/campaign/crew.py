@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +48,9 @@ class Crew(Protocol):
     def ended(self, timeout_s: float) -> Over | None:
         """Return a run that has come back; None: none did in that time."""
 
+    def heard(self) -> list[str]:
+        """Return what has been said since the last call: what a run waits for, and who has it."""
+
 
 class LocalCrew:
     """This host, with ``count`` runs at once."""
@@ -56,6 +60,7 @@ class LocalCrew:
         self._over: queue.SimpleQueue[Over] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._open = True
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def __enter__(self) -> LocalCrew:
         return self
@@ -86,12 +91,28 @@ class LocalCrew:
         except queue.Empty:
             return None
 
+    def heard(self) -> list[str]:
+        """See Crew."""
+        return emptied(self._said)
+
     def _play(self, assignment: Assignment, seat: Path) -> None:
+        def tell(said: str) -> None:
+            self._said.put(f"run {assignment.name}: {said}")
+
         try:
-            died = player.played(assignment, seat, lambda: self._open, self._command)
+            died = player.played(assignment, seat, lambda: self._open, self._command, tell)
         except PlayerLost as lost:
             self._over.put(Over(assignment.name, LOCAL, lost=str(lost)))
         except Stopped:
             return
         else:
             self._over.put(Over(assignment.name, LOCAL, died=died))
+
+
+def emptied(said: queue.SimpleQueue[str]) -> list[str]:
+    """Take all that is in a queue."""
+    found = []
+    with suppress(queue.Empty):
+        while True:
+            found.append(said.get_nowait())
+    return found

@@ -14,7 +14,8 @@ import msgspec
 
 from testbed.campaign import agenda, bundle, lab_worker
 from testbed.campaign import hosts as lab_hosts
-from testbed.campaign.crew import Over
+from testbed.campaign.bench_locks import BenchHolder
+from testbed.campaign.crew import Over, emptied
 from testbed.campaign.hosts import LabHost
 from testbed.campaign.player import COMMAND, Assignment
 from testbed.campaign.wire import Wire, quiet
@@ -30,8 +31,9 @@ class DaskCrew:
         self._wire, self._command = wire, tuple(command)
         self._over: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._runs: dict[Any, str] = {}
-        self._session = uuid.uuid4().hex
+        self._session = f"testbed-{uuid.uuid4().hex}"
         self._needs: tuple[str, ...] = ()
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._begun = 0
         self._stack = ExitStack()
 
@@ -48,6 +50,7 @@ class DaskCrew:
                 expected = "start one there: testbed scheduler"
                 raise HostError(f"no scheduler answers at {self._wire}; {expected}") from error
             stack.callback(self._client.close, timeout=5)
+            self._client.subscribe_topic(lab_worker.TOPIC, self._hear)
             self._stack = stack.pop_all()
         return self
 
@@ -83,7 +86,7 @@ class DaskCrew:
             msgspec.json.encode(assignment),
             bundle.pack(agenda.seat(folder, assignment.name)),
             self._command,
-            key=f"testbed-{self._session}-{assignment.name}-{self._begun}",
+            key=f"{self._session}-{assignment.name}-{self._begun}",
             resources=lab_hosts.asked(self._needs),
             pure=False,
         )
@@ -97,6 +100,22 @@ class DaskCrew:
         except queue.Empty:
             return None
         return self._told(self._runs.pop(future), future)
+
+    def heard(self) -> list[str]:
+        """See Crew."""
+        return emptied(self._said)
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        _, said = event
+        if said["key"].startswith(self._session):
+            self._said.put(said["said"])
+
+    def holders(self) -> list[BenchHolder]:
+        """Return which benches are in use on the hosts, and by whom. Raises HostError when the scheduler is gone."""
+        try:
+            return [BenchHolder(**held) for held in self._client.sync(self._client.scheduler.bench_holders)]
+        except (OSError, TimeoutError) as error:
+            raise HostError(f"the scheduler at {self._wire} is gone") from error
 
     def _told(self, name: str, future: Any) -> Over:
         from distributed import KilledWorker

@@ -21,7 +21,7 @@ from testbed.link.backends import BACKENDS
 from testbed.model.bench import BenchFile
 from testbed.yaml import load
 
-PROTOCOL = 1
+PROTOCOL = 2
 SAME = f"testbed {testbed.__version__}/{PROTOCOL}"
 HOST, ROOT, VIRTUAL_TIME = "host", "root", "virtual-time"
 _SHARE = 1 / 1024  # more than any host has processors

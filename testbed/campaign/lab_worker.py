@@ -8,20 +8,25 @@ import shutil
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from testbed.campaign import bundle, player
+from testbed.campaign import bench_locks, bundle, player
+from testbed.campaign.bench_locks import BenchHolder
 from testbed.campaign.player import Assignment, Stopped
 from testbed.campaign.wire import Wire, quiet
 from testbed.errors import HostError
 
+TOPIC = "testbed-waits"
+"""Under which a worker tells what a run waits for: its task's key, and a sentence."""
 _SCRATCH = "testbed-worker-"
-_LOCK = "testbed-bench-"
+_LOOK_S = 0.5
 
 
 def play(assignment: bytes, packed: bytes, command: Sequence[str]) -> tuple[str, str, bytes]:
@@ -38,30 +43,42 @@ def play(assignment: bytes, packed: bytes, command: Sequence[str]) -> tuple[str,
         task = worker.state.tasks.get(key)
         return task is not None and task.state != "cancelled" and str(worker.status.name) == "running"
 
+    def tell(said: str) -> None:
+        worker.log_event(TOPIC, {"key": key, "said": f"run {job.name} on {worker.name}: {said}"})
+
     with tempfile.TemporaryDirectory(prefix="run-", dir=worker.local_directory) as scratch:
         folder = Path(scratch) / job.name
         bundle.unpack(packed, folder)
-        with _sole(job.place, wanted):
-            died = player.played(job, folder, wanted, command)
+        mine = BenchHolder(job.place, str(worker.name), str(worker.address), str(key), job.what, time.time_ns())
+        with _sole(mine, wanted, tell):
+            died = player.played(job, folder, wanted, command, tell)
         return socket.gethostname(), died, bundle.pack(folder)
 
 
 @contextmanager
-def _sole(place: str, wanted: Callable[[], bool]) -> Iterator[None]:
-    """Have a bench to oneself among all hosts: the scheduler holds the lock, and frees it when this worker is dead."""
-    if not place:
+def _sole(mine: BenchHolder, wanted: Callable[[], bool], tell: Callable[[str], None]) -> Iterator[None]:
+    """Have a bench to oneself among all hosts; of the virtual one there are enough."""
+    if not mine.place:
         yield
         return
-    from distributed import Lock
+    from distributed import get_client
 
-    lock = Lock(f"{_LOCK}{place}")
-    while not lock.acquire(timeout=1):
+    client, told = get_client(), ""
+    while True:
+        mine = replace(mine, since_ns=time.time_ns())
+        holder = BenchHolder(**client.sync(client.scheduler.bench_take, wanted=asdict(mine)))
+        if (holder.address, holder.key) == (mine.address, mine.key):
+            break
+        if told != (told := f"bench {holder.bench} is in use by {holder}; waiting for it"):
+            tell(told)
         if not wanted():
             raise Stopped
+        time.sleep(_LOOK_S)
     try:
         yield
     finally:
-        lock.release()
+        with suppress(OSError):  # a scheduler that is gone has no locks any more
+            client.sync(client.scheduler.bench_give_back, holder=asdict(mine))
 
 
 def work(wire: Wire, has: Mapping[str, float], places: int, tell: Callable[[str], None]) -> None:
@@ -111,6 +128,7 @@ async def _schedule(wire: Wire, tell: Callable[[str], None]) -> None:
         dashboard=False,
         dashboard_address="127.0.0.1:0",
     )
+    bench_locks.install(scheduler)
     try:
         await scheduler
     except OSError as error:

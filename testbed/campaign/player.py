@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -39,7 +40,7 @@ class PlayerLost(TestbedError):
 @dataclass(frozen=True)
 class Assignment:
     """What there is to play: the run's name and the ``seed`` of its randomness, its ``time``, the ``bench`` of this
-    host by its name and the SHA-256 of its file, and which ``hub`` of it."""
+    host by its name and the SHA-256 of its file, and which ``hub`` of it; the ``campaign`` that it is of."""
 
     name: str
     seed: int = 0
@@ -47,6 +48,12 @@ class Assignment:
     bench: str = VIRTUAL
     hub: str = ""
     bench_hash: str = ""
+    campaign: str = ""
+
+    @property
+    def what(self) -> str:
+        """What it is, for those who wait for its bench."""
+        return f"run {self.name} of {self.campaign or 'a campaign'}"
 
     @property
     def place(self) -> str:
@@ -55,23 +62,34 @@ class Assignment:
 
 
 def played(
-    assignment: Assignment, folder: Path, wanted: Callable[[], bool], command: Sequence[str] = COMMAND
+    assignment: Assignment,
+    folder: Path,
+    wanted: Callable[[], bool],
+    command: Sequence[str] = COMMAND,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Play the job that lies in ``folder``; return why the run died, or nothing where it came to an end of its own.
 
+    What its player says meanwhile, such as whom it waits for, is told line by line.
     Raises Stopped when it is not ``wanted`` any more, PlayerLost where it has to be played again.
     """
     (folder / "logs").mkdir(exist_ok=True)
     log = folder / "logs" / "player.log"
-    line = ["setpriv", "--pdeathsig", "KILL", "--", *command, msgspec.json.encode(assignment).decode(), str(folder)]
+    started = ["setpriv", "--pdeathsig", "KILL", "--", *command, msgspec.json.encode(assignment).decode(), str(folder)]
     with log.open("wb") as said:
         process = subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            started, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
+        told = 0
         try:
             while process.poll() is None:
                 if not wanted():
                     raise Stopped
+                lines = log.read_text(errors="replace").splitlines(keepends=True)
+                for line in lines[told:]:
+                    if line.endswith("\n"):
+                        tell(line.strip())
+                        told += 1
                 try:
                     process.wait(_LOOK_S)
                 except subprocess.TimeoutExpired:
@@ -101,8 +119,8 @@ def _play(assignment: Assignment, folder: Path) -> None:
     chosen = benches.find(assignment.bench, assignment.hub)
     if chosen is not None and bench_hash(chosen) != assignment.bench_hash:
         raise InputError(str(chosen.path), "not the bench that was planned for", "copy the same file to each host")
-    what = f"run {assignment.name} of a campaign"
-    with hold.held(chosen, what, time.time_ns(), wait=True, tell=lambda _: None) as lock:
+    told = partial(print, flush=True)
+    with hold.held(chosen, assignment.what, time.time_ns(), wait=True, tell=told) as lock:
         launch.play(folder, chosen, lambda _: None, lock)
 
 

@@ -24,13 +24,14 @@ _LOOK_S = 1.0
 @dataclass(frozen=True)
 class Headway:
     """Where a campaign is: runs that are ``done`` of all, how many are ``at_work``, and what is ``left_s`` of it, once
-    that can be told; ``over`` is what has just come back."""
+    that can be told; ``over`` is what has just come back, ``said`` what was heard of runs that wait."""
 
     done: int
     of: int
     at_work: int
     left_s: float | None = None
     over: Over | None = None
+    said: tuple[str, ...] = ()
 
 
 def time_left_s(since_s: float, done: int, left: int) -> float | None:
@@ -68,9 +69,10 @@ def play(
             tries[assignment.name] += 1
             at_work.add(assignment.name)
             crew.begin(assignment, folder)
-        over = crew.ended(_LOOK_S)
+        over, said = crew.ended(_LOOK_S), tuple(crew.heard())
         if over is None or over.name not in at_work:
-            tell(Headway(known + done, len(todo.runs), len(at_work), _left_s(clock_s() - begun_s, done, tries)))
+            left_s = _left_s(clock_s() - begun_s, done, tries)
+            tell(Headway(known + done, len(todo.runs), len(at_work), left_s, said=said))
             continue
         at_work.remove(over.name)
         if over.lost and over.again and tries[over.name] < TRIES:
@@ -79,7 +81,7 @@ def play(
             campaign = _kept(campaign, folder, over)
             done += 1
         left_s = time_left_s(clock_s() - begun_s, done, len(waiting) + len(at_work))
-        tell(Headway(known + done, len(todo.runs), len(at_work), left_s, over))
+        tell(Headway(known + done, len(todo.runs), len(at_work), left_s, over, said))
     campaign = replace(campaign, runs=tuple(sorted(campaign.runs))).saved()  # they came back in any order
     if not any(name for name in campaign.died if not (folder / name).exists()):
         agenda.over(folder)

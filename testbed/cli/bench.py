@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from testbed import paths
+from testbed.campaign.dask_crew import DaskCrew
+from testbed.campaign.wire import Wire
 from testbed.checks.bench import check_bench
 from testbed.cli import doctor, screen
 from testbed.cli import options as cli_options
@@ -46,9 +48,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing = actions.add_parser(
         "list",
         help="the hubs of benches, and who has them",
-        description="List the hubs of bench files: how each is reached, by whom it is in use, since when and for what.",
+        description="List the hubs of bench files: how each is reached, by whom it is in use, since when and for what. "
+        "With --on: those that campaigns have in use on the hosts of a scheduler.",
     )
     listing.add_argument("files", metavar="FILE", nargs="*", type=Path, help="bench files (default: all in benches/)")
+    listing.add_argument("--on", metavar="dask://HOST:PORT", help="ask the scheduler of lab hosts")
+    cli_options.add_tls(listing)
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(func=_list)
 
@@ -84,6 +89,8 @@ def _rows(files: list[Path]) -> Iterator[_Row]:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.on:
+        return _list_among_hosts(options)
     rows = list(_rows(options.files or benches.listed()))
     if options.json:
         print(screen.as_json(list(map(asdict, rows))))
@@ -95,4 +102,21 @@ def _list(options: argparse.Namespace) -> int:
         used = (row.in_use.user, row.in_use.since, row.in_use.what) if row.in_use else ("–",) * 3
         table.add_row(row.bench, row.hub or "–", row.address or "closed", *used)
     Console(emoji=False, highlight=False, soft_wrap=True).print(table)
+    return 0
+
+
+def _list_among_hosts(options: argparse.Namespace) -> int:
+    if options.files:
+        raise InputError("--on", f"{options.files[0]} beside it", "files are of this host: leave one of the two away")
+    with DaskCrew(Wire.parse(options.on, options.tls, "--on")) as crew:
+        holders = crew.holders()
+    if options.json:
+        print(screen.as_json(list(map(asdict, holders))))
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("bench", "in use by", "since", "for"):
+        table.add_column(heading, no_wrap=True)
+    for holder in holders:
+        table.add_row(holder.bench, holder.worker, holder.since, holder.what)
+    Console(emoji=False, highlight=False, soft_wrap=True).print(table if holders else "no bench is in use")
     return 0

@@ -63,6 +63,8 @@ def shown(folder: Path, as_json: bool) -> Iterator[Callable[[Headway], None]]:
 
 
 def _print(folder: Path, standing: Headway, console: Console) -> None:
+    for said in standing.said:
+        console.print(said, style="dim", markup=False)
     over = standing.over
     if over is None:
         return
@@ -76,6 +78,8 @@ def _print(folder: Path, standing: Headway, console: Console) -> None:
 
 
 def _print_json(folder: Path, standing: Headway) -> None:
+    for said in standing.said:
+        print(json.dumps({"event": "waits", "said": said}), flush=True)
     over = standing.over
     if over is not None:
         word = "lost" if over.lost else _word(folder, over.name, over.died)

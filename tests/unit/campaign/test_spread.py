@@ -143,6 +143,9 @@ class _Twice:
     def ended(self, timeout_s: float) -> Over | None:
         return self._over.pop(0) if self._over else None
 
+    def heard(self) -> list[str]:
+        return []
+
 
 def test_a_second_result_is_dropped(folder: Path) -> None:
     """The first one is the run's."""
