@@ -9,6 +9,7 @@ AZURITE := $(VENV)/azurite
 REPORT := $(VENV)/report
 VM_HUB := build/vm-hub
 NETEM := build/netem
+LABGRID := build/labgrid
 VIRTUAL := build/virtual
 SCENARIO ?= starlink-blackout
 
@@ -46,6 +47,14 @@ test-vm: root setup $(VM_HUB)/hub.img ## a hub with a kernel of its own, in QEMU
 
 $(VM_HUB)/hub.img: tests/vm/image.sh
 	$(AS_ROOT) sh tests/vm/image.sh $(VM_HUB)
+
+test-labgrid: setup $(LABGRID)/.installed ## a bench that is a place of labgrid, at a real coordinator
+	$(BIN)/pytest -p no:cacheprovider tests/system/bench/test_labgrid.py
+
+$(LABGRID)/.installed: requirements-labgrid.txt
+	@sh setup/environment.sh $(LABGRID)
+	$(LABGRID)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-labgrid.txt
+	@touch $@
 
 test-netem: root setup $(NETEM)/programs.img ## the netem back end and Debian's kernel, in a virtual machine; minutes
 	$(AS_ROOT) sh setup/netem-run.sh $(VENV) $(NETEM) -v -k "netem or segments" tests/system/link/test_contract.py \
@@ -122,4 +131,4 @@ $(REPORT)/.installed: testbed/report/package.json testbed/report/package-lock.js
 	@sh setup/report.sh $(VENV)
 	@touch $@
 
-.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-report test-scenario suite mutations bench kill-matrix fuzz traces hashes clean core root
+.PHONY: help setup run test lint test-unit test-system test-netem test-vm test-labgrid test-report test-scenario suite mutations bench kill-matrix fuzz traces hashes clean core root

@@ -1,7 +1,8 @@
 """One run at a time on a hub: who has it, since when; and nobody has it when its last process is dead.
 
 The lock is the kernel's (flock), held by ``testbed`` and by the lender of the bench's NICs: it is free when both have
-ended, however they ended. What its file says is for people, and counts only while the lock is held.
+ended, however they ended. What its file says is for people, and counts only while the lock is held. Where the hub is
+a place of labgrid, that is had as well.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TextIO
 import msgspec
 
 from testbed.errors import HostError, InputError
-from testbed.lab import bench, nics
+from testbed.lab import bench, labgrid, nics
 from testbed.lab.bench import Chosen
 
 
@@ -61,12 +62,14 @@ def held(
                 raise HostError(f"{told}; add --wait to wait for it")
             tell(f"{told}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
-        if refused := list(nics.problems(bench.read(chosen), nics.read())):
+        read = bench.read(chosen)
+        if refused := list(nics.problems(read, nics.read())):
             raise InputError.of(refused)
         user = os.environ.get("SUDO_USER") or getpass.getuser()
         _write(file, msgspec.json.encode(Holder(user, os.getpid(), now_ns, what)).decode())
         try:
-            yield file.fileno()
+            with labgrid.acquired(read.labgrid, [name for name, _ in read.nics()], wait=wait, tell=tell):
+                yield file.fileno()
         finally:
             _write(file, "")
 

@@ -105,6 +105,27 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class Labgrid:
+    """The place of labgrid that the hub is: its ``name`` at the ``coordinator`` (HOST:PORT). ``client`` is
+    labgrid's program, a name or a path."""
+
+    name: str
+    coordinator: str = "127.0.0.1:20408"
+    client: str = "labgrid-client"
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def problems(self) -> Iterable[Problem]:
+        if not re.fullmatch(r"[\w.-]+", self.name):
+            yield Problem(self.place.at("name"), f"name is {self.name!r}", "write the name of a place of labgrid")
+        if not re.fullmatch(r"\S+:\d+", self.coordinator):
+            expected = "write HOST:PORT, such as lab-1:20408"
+            yield Problem(self.place.at("coordinator"), f"coordinator is {self.coordinator!r}", expected)
+
+    def __str__(self) -> str:
+        return f"labgrid's place {self.name} at {self.coordinator}"
+
+
+@dataclass(frozen=True)
 class Bench:
     """A hub on a shelf: its cables, by the port's name in the topology, and the way to it. Without ``ssh`` it is
     closed."""
@@ -113,6 +134,7 @@ class Bench:
     ssh: Ssh | None = None
     management: Management | None = None
     power: Switch | None = None
+    labgrid: Labgrid | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     name: str = load.of_key()
 
@@ -200,22 +222,28 @@ class Bench:
 
 @dataclass(frozen=True)
 class BenchFile:
-    """A bench's file: one hub (``ports``, ``ssh``, ``management``, ``power``), or several ``hubs`` by their names."""
+    """A bench's file: one hub (``ports``, ``ssh``, ``management``, ``power``, ``labgrid``), or several ``hubs`` by
+    their names."""
 
     ports: Mapping[str, Cable] = field(default_factory=dict)
     ssh: Ssh | None = None
     management: Management | None = None
     power: Switch | None = None
+    labgrid: Labgrid | None = None
     hubs: Mapping[str, Bench] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def benches(self) -> Mapping[str, Bench]:
         """The hubs by name; the only one of a file that names none is called ``""``."""
-        return self.hubs or {"": Bench(self.ports, self.ssh, self.management, self.power, self.place)}
+        return self.hubs or {"": self._only}
+
+    @property
+    def _only(self) -> Bench:
+        return Bench(self.ports, self.ssh, self.management, self.power, self.labgrid, self.place)
 
     def problems(self) -> Iterable[Problem]:
-        if self.hubs and (self.ports or self.ssh or self.management or self.power):
+        if self.hubs and (self.ports or self.ssh or self.management or self.power or self.labgrid):
             yield Problem(self.place.at("hubs"), "hubs beside a hub of the file's own", "give each a name below hubs")
         elif not self.hubs and not self.ports:
             yield Problem(self.place, "bench file has no 'ports'", "add 'ports: ...', or 'hubs: ...' for several")

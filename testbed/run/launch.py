@@ -19,7 +19,7 @@ from testbed import paths
 from testbed.capture import taps
 from testbed.capture.points import problems
 from testbed.errors import HostError, InputError, RunError
-from testbed.lab import bench, cores, lender, machine, sandbox
+from testbed.lab import bench, cores, labgrid, lender, machine, sandbox
 from testbed.lab.bench import Chosen
 from testbed.link.backends import BACKENDS
 from testbed.model import times
@@ -210,8 +210,11 @@ def _nics(chosen: Chosen | None) -> list[str]:
 
 def _switch(chosen: Chosen | None) -> Mapping[str, str]:
     """Return the commands that switch a hub's power."""
-    power = bench.read(chosen).power if chosen else None
-    return {"off": power.off, "on": power.on} if power else {}
+    read = bench.read(chosen) if chosen else None
+    if read is None or read.power is None:
+        return {}
+    given = labgrid.exported(read.labgrid) if read.labgrid else ""
+    return {"off": given + read.power.off, "on": given + read.power.on}
 
 
 class _Sandbox:
