@@ -18,11 +18,13 @@ class FleetUnit(StrEnum):
     RATE = "bit/s"
     TIME = "ns"
     PART = "share"
+    PACE = "/s"
 
 
 @dataclass(frozen=True)
 class FleetMetric:
-    """What a figure of the fleet is measured in and of; ``of_hub``: each hub has one of its own."""
+    """What a figure of the fleet is measured in and of: loads of these ``kinds``, or the leases of an uplink;
+    ``of_hub``: each hub has one of its own."""
 
     unit: FleetUnit
     kinds: tuple[str, ...]
@@ -30,6 +32,7 @@ class FleetMetric:
     of_hub: bool = True
     windowed: bool = True
     per_user: bool = False
+    of_leases: bool = False
 
 
 _ALL = ("beat", "flow", "fetch")
@@ -45,6 +48,10 @@ FLEET_METRICS: Mapping[str, FleetMetric] = {
         FleetUnit.PART, _ALL, "Jain's index of what the hubs were carried", of_hub=False, per_user=True
     ),
     "peak_load": FleetMetric(FleetUnit.RATE, _ALL, "most bit/s sent towards all hubs in any second", of_hub=False),
+    "lease_time": FleetMetric(FleetUnit.TIME, (), "how long a hub that came back asked for a lease", of_leases=True),
+    "lease_peak": FleetMetric(
+        FleetUnit.PACE, (), "most DHCP messages that reached the server in any second", of_hub=False, of_leases=True
+    ),
 }
 
 
@@ -52,7 +59,8 @@ FLEET_METRICS: Mapping[str, FleetMetric] = {
 class FleetObjective:
     """A bound on a figure of the fleet. Where each hub has one, ``hubs`` is the share of them that must keep it.
 
-    ``of`` names the load; ``per: user`` divides by the hub's users. ``window`` is [from, to].
+    ``of`` names the load, or the uplink whose leases are meant; ``per: user`` divides by the hub's users. ``window`` is
+    [from, to].
     """
 
     metric: str = field(metadata={"choices": FLEET_METRICS})
@@ -111,6 +119,8 @@ def parse_bound(text: str, unit: FleetUnit) -> float:
     """Read a bound in its metric's unit. Raises ValueError with what would be right."""
     if unit is FleetUnit.RATE:
         return float(units.parse_rate(text))
+    if unit is FleetUnit.PACE:
+        return units.parse_frequency(text)
     return float(units.parse_duration(text) if unit is FleetUnit.TIME else units.parse_share(text))
 
 
@@ -118,4 +128,6 @@ def write_value(value: float, unit: FleetUnit) -> str:
     """Write a figure of the fleet with its unit for people."""
     if unit is FleetUnit.RATE:
         return units.format_rate(value)
+    if unit is FleetUnit.PACE:
+        return f"{value:g}/s"
     return units.format_duration(value) if unit is FleetUnit.TIME else units.format_share(value)

@@ -15,6 +15,7 @@ from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.cell import Cell
 from testbed.model.fleet import Fleet
 from testbed.model.fleet_objective import FLEET_METRICS, FleetObjective
+from testbed.model.lease import LeaseServer
 from testbed.model.link import LinkSchedule
 from testbed.model.quantities import Duration, Rate, Size
 from testbed.model.scenario import Mutation
@@ -193,13 +194,15 @@ def _stream_problems(place: Place, size: int, pace: int, key: str) -> Iterator[P
 class Return:
     """How hubs leave an uplink that is out and come back: each within ``spread`` after ``detect`` and after ``wait``.
 
-    Back on its preferred uplink a hub fetches ``refill`` for its cache.
+    Back on its preferred uplink a hub fetches ``refill`` for its cache. On an uplink with ``leases`` it asks for a
+    lease first, of the one DHCP server of them all.
     """
 
     detect: Duration = 10**9
     wait: Duration = 5 * 10**9
     spread: Duration = 10**9
     refill: Size = 0
+    leases: Mapping[str, LeaseServer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -271,7 +274,12 @@ class FleetScenario:
     def _objective_problems(self, objective: FleetObjective) -> Iterator[Problem]:
         if objective.metric not in FLEET_METRICS:
             return  # the objective said so itself
-        if objective.of not in self.load:
+        if FLEET_METRICS[objective.metric].of_leases:
+            if objective.of not in self.back.leases:
+                found = f"{objective.metric} of {objective.of!r}, which has no leases"
+                expected = "write what answers there: 'back: {leases: {starlink: {rate: 50/s}}}'"
+                yield Problem(objective.place.at("of"), found, expected)
+        elif objective.of not in self.load:
             found = f"unknown load {objective.of!r}"
             yield Problem(objective.place.at("of"), found, did_you_mean(objective.of, self.load))
         elif self.load[objective.of].kind not in FLEET_METRICS[objective.metric].kinds:
@@ -290,6 +298,9 @@ class FleetScenario:
                 yield Problem(link.place, f"unknown uplink {name!r}", did_you_mean(name, known))
         for name in (name for name in known if name not in self.uplinks):
             yield Problem(self.place.at("uplinks"), f"uplink {name!r} has no values", f"add '{name}: {{fixed: ...}}'")
+        for name, server in self.back.leases.items():
+            if name not in known:
+                yield Problem(server.place, f"unknown uplink {name!r}", did_you_mean(name, known))
         cells = [cell for uplink in fleet.cells for cell in fleet.cell_names(uplink)]
         for name, profile in self.cells.items():
             if name not in cells and name not in fleet.cells:

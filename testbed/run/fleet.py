@@ -30,6 +30,7 @@ from testbed.model.catalogue import Catalogue
 from testbed.model.cell import Cell
 from testbed.model.fleet import Fleet, FleetHub
 from testbed.model.fleet_scenario import Beats, CellProfile, Fetches, FleetEvent, FleetScenario, Flood
+from testbed.model.lease import LeaseAsk, LeaseStorm, storm
 from testbed.model.link import Direction, LinkSchedule, QueueLimit
 from testbed.model.scenario import question
 from testbed.model.topology import Topology
@@ -65,6 +66,20 @@ class FleetPlan:
     def among(self) -> LightPlan:
         """What the engine plays where the first hubs are real."""
         return light(self, real=self.fleet.real)
+
+    @cached_property
+    def storms(self) -> Mapping[str, LeaseStorm]:
+        """What comes of all that ask for leases, by uplink."""
+        return storms(self)
+
+    @cached_property
+    def leased(self) -> Mapping[tuple[str, int, int], int]:
+        """When each has its lease, by uplink, hub (from 0) and when it asked; the scenario's end where it gets none."""
+        return {
+            (uplink, ask.client, ask.t_ns): leased if leased >= 0 else self.scenario.duration
+            for uplink, of in self.storms.items()
+            for ask, leased in zip(of.asks, of.leased_ns.tolist(), strict=True)
+        }
 
     def pair(self, hub: FleetHub, uplink: str) -> LinkPair:
         """Return what an uplink of a hub plays."""
@@ -164,21 +179,43 @@ def outages(plan: FleetPlan, hub: FleetHub) -> Iterator[tuple[FleetEvent, str]]:
                 yield event, name
 
 
-def moves(plan: FleetPlan, hub: FleetHub) -> list[HubMove]:
-    """Return which uplink a hub uses when: the preferred one of those that it does not believe to be out."""
-    back, order = plan.scenario.back, sorted(plan.topology.uplinks.values(), key=lambda uplink: uplink.metric)
-    names = list(plan.topology.uplinks)
-    drawn = random.Random(f"{plan.scenario.seed}/{hub.number}/moves")
+def returns(plan: FleetPlan, hub: FleetHub) -> list[tuple[int, int, str]]:
+    """Return when a hub leaves an uplink that is out, when it wants to be back on it, and which it is."""
+    back, drawn = plan.scenario.back, random.Random(f"{plan.scenario.seed}/{hub.number}/moves")
     away: list[tuple[int, int, str]] = []
     for event, uplink in outages(plan, hub):
         leaves = event.at + back.detect + int(drawn.random() * back.spread)
-        returns = event.end_ns + back.wait + int(drawn.random() * back.spread)
+        wants = event.end_ns + back.wait + int(drawn.random() * back.spread)
         if leaves < event.end_ns:  # a shorter one is over before the hub has noticed
-            away.append((leaves, returns, uplink))
+            away.append((leaves, wants, uplink))
+    return away
+
+
+def storms(plan: FleetPlan) -> dict[str, LeaseStorm]:
+    """Return what comes of all hubs that ask for leases when they want to be back, by uplink."""
+    asks: dict[str, list[LeaseAsk]] = {uplink: [] for uplink in plan.scenario.back.leases}
+    for i, hub in enumerate(plan.hubs):
+        for _, wants, uplink in returns(plan, hub):
+            if uplink in asks and wants < plan.scenario.duration:
+                rtt = round(sum(float(way.delay_ns.mean()) for way in plan.pair(hub, uplink)))
+                asks[uplink].append(LeaseAsk(i, wants, rtt))
+    servers, end_ns, seed = plan.scenario.back.leases, plan.scenario.duration, plan.scenario.seed
+    return {uplink: storm(asked, servers[uplink], end_ns, seed) for uplink, asked in asks.items()}
+
+
+def moves(plan: FleetPlan, hub: FleetHub) -> list[HubMove]:
+    """Return which uplink a hub uses when: the preferred one of those that it does not believe to be out, and that it
+    has a lease of."""
+    back, order = plan.scenario.back, sorted(plan.topology.uplinks.values(), key=lambda uplink: uplink.metric)
+    names = list(plan.topology.uplinks)
+    away = [
+        (leaves, plan.leased.get((uplink, hub.number - 1, wants), wants), uplink)
+        for leaves, wants, uplink in returns(plan, hub)
+    ]
     made: list[HubMove] = []
     used: str | None = ""
-    for t in sorted({0, *(edge for leaves, returns, _ in away for edge in (leaves, returns))}):
-        out = {uplink for leaves, returns, uplink in away if leaves <= t < returns}
+    for t in sorted({0, *(edge for leaves, again, _ in away for edge in (leaves, again))}):
+        out = {uplink for leaves, again, uplink in away if leaves <= t < again}
         best = next((uplink.name for uplink in order if uplink.name not in out), None)
         if best != used:
             home = made and best == order[0].name
@@ -269,4 +306,5 @@ def evidence(scenario: FleetScenario, hubs: Sequence[FleetHub], tallies: Tallies
         columns={name: tallies.bins[name].astype(np.int64) for name in tallies.bins.dtype.names or ()},
         delays=tallies.delays.astype(np.int64),
         edges_ns=bucket_edges(),
+        leases=plan.storms,
     )

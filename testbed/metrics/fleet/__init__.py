@@ -6,6 +6,7 @@ from testbed.metrics.fleet.delay import delay_mean, delay_p99
 from testbed.metrics.fleet.evidence import Figures, FleetEvidence
 from testbed.metrics.fleet.fairness import fairness
 from testbed.metrics.fleet.fetch_time import fetch_time
+from testbed.metrics.fleet.leases import lease_peak, lease_time
 from testbed.metrics.fleet.loss import loss
 from testbed.metrics.fleet.throughput import peak_load, throughput
 from testbed.metrics.window import Window
@@ -24,7 +25,8 @@ def of_hubs(evidence: FleetEvidence, objective: FleetObjective) -> Figures:
         return throughput(evidence, load, window, objective.per)
     if objective.metric == "delay_p99":
         return delay_p99(evidence, load)
-    return {"delay_mean": delay_mean, "loss": loss, "fetch_time": fetch_time}[objective.metric](evidence, load, window)
+    of_window = {"delay_mean": delay_mean, "loss": loss, "fetch_time": fetch_time, "lease_time": lease_time}
+    return of_window[objective.metric](evidence, load, window)
 
 
 def of_all(evidence: FleetEvidence, objective: FleetObjective) -> float | None:
@@ -32,4 +34,4 @@ def of_all(evidence: FleetEvidence, objective: FleetObjective) -> float | None:
     load, window = objective.of, window_of(evidence, objective)
     if objective.metric == "fairness":
         return fairness(evidence, load, window, objective.per)
-    return peak_load(evidence, load, window)
+    return {"peak_load": peak_load, "lease_peak": lease_peak}[objective.metric](evidence, load, window)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbed.metrics.window import Window
+from testbed.model.lease import LeaseStorm
 
 SECOND_NS = 10**9
 Figures = NDArray[np.float64]
@@ -22,7 +23,7 @@ class FleetEvidence:
     ``columns`` holds, each of shape (loads, seconds, hubs): offered, carried (bytes), packets, arrived, lost, delay_ns
     (the sum over those that arrived), delay_ns_max, done, done_ns (objects fetched, and the sum of their times).
     ``delays`` counts packets by delay over the whole run, shape (loads, hubs, buckets), whose lower edges are
-    ``edges_ns``.
+    ``edges_ns``. ``leases`` is what came of asking for one, by uplink; clients are hubs by their place in ``hubs``.
     """
 
     hubs: tuple[str, ...]
@@ -31,6 +32,7 @@ class FleetEvidence:
     columns: Mapping[str, NDArray[np.int64]]
     delays: NDArray[np.int64]
     edges_ns: NDArray[np.float64]
+    leases: Mapping[str, LeaseStorm] = field(default_factory=dict)
 
     @property
     def whole(self) -> Window:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from testbed.metrics.fleet.evidence import FleetEvidence
 from testbed.metrics.fleet.fairness import jain
 from testbed.metrics.fleet.share import kept
 from testbed.model.fleet_objective import FleetObjective
+from testbed.model.lease import LeaseAsk, LeaseStorm
 from testbed.result.fleet_verdict import judge
 from testbed.result.verdict import Outcome
 
@@ -111,3 +114,22 @@ def test_nothing_measured_is_no_verdict() -> None:
     verdicts = judge(evidence(), [ask("loss", at_most="5 %"), ask("fairness", at_least="90 %")])
 
     assert [(Outcome.INCONCLUSIVE, None)] * 2 == [(verdict.outcome, verdict.value) for verdict in verdicts]
+
+
+def test_lease_time_is_from_asking_to_the_lease() -> None:
+    """The longest of a hub in the window; without one, the time until the end; who did not ask has none."""
+    asks = [LeaseAsk(0, 0, 0), LeaseAsk(0, S, 0), LeaseAsk(1, S, 0)]
+    storm = LeaseStorm(asks, np.array([S // 2, S + S // 4, -1]), np.array([0, 1, S, S, S]), 1)
+    made = replace(evidence(), leases={"x": storm})
+
+    assert [S / 2, S, NAN, NAN] == pytest.approx(fleet.of_hubs(made, ask("lease_time")), nan_ok=True)
+    later = ask("lease_time", window=(S, 2 * S))
+    assert [S / 4, S, NAN, NAN] == pytest.approx(fleet.of_hubs(made, later), nan_ok=True)
+    assert 3.0 == fleet.of_all(made, ask("lease_peak", at_least="1/s"))
+    assert 2.0 == fleet.of_all(made, ask("lease_peak", at_least="1/s", window=(0, S)))
+    assert fleet.of_all(evidence_of_nobody(made), ask("lease_peak", at_least="1/s")) is None
+
+
+def evidence_of_nobody(made: FleetEvidence) -> FleetEvidence:
+    nothing = np.zeros(0, np.int64)
+    return replace(made, leases={"x": LeaseStorm((), nothing, nothing, 0)})
