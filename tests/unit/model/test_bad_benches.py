@@ -35,6 +35,16 @@ HOST = {
 }
 
 BAD = {
+    "a place of labgrid at no address": (
+        "ssh:",
+        "labgrid: {name: shelf-east, coordinator: lab-1}\nssh:",
+        "b.yaml:5: coordinator is 'lab-1'; write HOST:PORT, such as lab-1:20408",
+    ),
+    "a place of labgrid that could be several": (
+        "ssh:",
+        "labgrid: {name: shelf*}\nssh:",
+        "b.yaml:5: name is 'shelf*'; write the name of a place of labgrid",
+    ),
     "no cable for a port": (
         "  wan1: {nic: enp2s0, as: eth1}\n",
         "",

@@ -46,6 +46,11 @@ MISTAKES = {
     "share": ("at_least: 80 %,", "at_least: 80 %, hubs: 90 %,",
         "fairness is one figure of the fleet; leave 'hubs' away"),
     "window": ("[65 s, 120 s]", "[65 s, 130 s]", "the window ends at 130 s, after the scenario; end by 120 s"),
+    "leases of no uplink": ("leases: {starlink:", "leases: {starlnk:", "unknown uplink 'starlnk'; did you mean"),
+    "no leases": ("lease_time, of: starlink", "lease_time, of: lte",
+        "lease_time of 'lte', which has no leases; write what answers there: 'back:"),
+    "a server's rate": ("{rate: 250/s", "{rate: 0/s", "the server answers nothing; write a rate such as 50/s"),
+    "a server's queue": ("queue: 200}", "queue: 0}", "queue is 0; write 1 or more messages"),
     "mutation": ("fails: [fetch_time]", "fails: [fetch_tim]", "no objective is on 'fetch_tim', which the mutation"),
 }  # fmt: skip
 
@@ -77,7 +82,8 @@ def test_every_fleet_of_the_repository_can_be_made(name: str) -> None:
 
 
 def test_a_hub_leaves_after_it_has_noticed_and_comes_back_with_a_refill() -> None:
-    """Out 30 s to 55 s: away within two seconds after 31 s, back within two after 60 s, and the cache is filled."""
+    """Out 30 s to 55 s: away within two seconds after 31 s, asking for a lease within two after 60 s, back with it, and
+    the cache is filled."""
     made = fleet.make(SKY, (Override.parse("hubs=20"),))
     for hub in made.hubs:
         start, away, back = fleet.moves(made, hub)
@@ -86,7 +92,20 @@ def test_a_hub_leaves_after_it_has_noticed_and_comes_back_with_a_refill() -> Non
         assert (1, 0) == (away.uplink, away.refill)
         assert 31 * S <= away.t_ns < 33 * S
         assert (0, 2_000_000) == (back.uplink, back.refill)
-        assert 60 * S <= back.t_ns < 62 * S
+        ((_, wants, _),) = fleet.returns(made, hub)
+        assert 60 * S <= wants < 62 * S
+        assert wants < back.t_ns < wants + S
+
+
+def test_a_hub_without_a_lease_stays_where_it_is() -> None:
+    """One answer in ten seconds: of twenty hubs that ask from 60 s on, three have a lease by 120 s at most."""
+    made = fleet.make(SKY, (Override.parse("hubs=20"), Override.parse("back.leases.starlink.rate=0.1/s")))
+    ends = [fleet.moves(made, hub)[-1] for hub in made.hubs]
+
+    returned = [move for move in ends if 0 == move.uplink and move.t_ns < 120 * S]
+    assert 0 < len(returned) <= 3
+    leased = made.storms["starlink"].leased_ns
+    assert sorted(leased[leased >= 0].tolist()) == sorted(move.t_ns for move in returned)
 
 
 def test_what_is_over_before_it_is_noticed_moves_nobody() -> None:
