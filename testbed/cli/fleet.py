@@ -93,7 +93,7 @@ def _play(options: argparse.Namespace) -> int:
     began = time.monotonic()
     tallies = fleets.play(plan)
     took = time.monotonic() - began
-    evidence = fleets.evidence(plan.scenario, plan.hubs, tallies)
+    evidence = fleets.evidence(plan.scenario, plan.hubs, tallies, plan.storms)
     verdicts = judge(evidence, plan.scenario.objectives)
     if options.usage:
         usage.write(options.usage, fleets.usage(plan, tallies))

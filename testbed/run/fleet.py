@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -297,8 +298,13 @@ def usage(plan: FleetPlan, tallies: Tallies) -> list[UsageRow]:
     ]  # fmt: skip
 
 
-def evidence(scenario: FleetScenario, hubs: Sequence[FleetHub], tallies: Tallies) -> FleetEvidence:
-    """Return what was played as the metrics read it."""
+def evidence(
+    scenario: FleetScenario,
+    hubs: Sequence[FleetHub],
+    tallies: Tallies,
+    leases: Mapping[str, LeaseStorm] = MappingProxyType({}),
+) -> FleetEvidence:
+    """Return what was played as the metrics read it; ``leases`` is what came of asking for them, where it is known."""
     return FleetEvidence(
         hubs=tuple(hub.name for hub in hubs),
         users=np.array([hub.users for hub in hubs], np.int64),
@@ -306,5 +312,5 @@ def evidence(scenario: FleetScenario, hubs: Sequence[FleetHub], tallies: Tallies
         columns={name: tallies.bins[name].astype(np.int64) for name in tallies.bins.dtype.names or ()},
         delays=tallies.delays.astype(np.int64),
         edges_ns=bucket_edges(),
-        leases=plan.storms,
+        leases=leases,
     )
