@@ -103,6 +103,9 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
         print(f"  {name}: {where}{kind}, {len(link.pair.up.t_ns)}+{len(link.pair.down.t_ns)} segments")
     print(f"  hub: {made.bench.name if made.bench else VIRTUAL}, {_hub(made.scenario)}")
     print(f"  tenant: {_tenant(made)}")
+    if made.fleet is not None:
+        hubs, real = len(made.fleet.hubs), made.fleet.fleet.real
+        print(f"  fleet: {made.fleet.path.stem}: {real} real of {hubs} hubs, {made.fleet.scenario.timeline()}")
     for note in found:
         print(f"  note: {note}")
     print("\ntimeline")
@@ -111,6 +114,8 @@ def _print_timeline(made: plan.Plan, as_json: bool) -> None:
     print("\nobjectives")
     for objective in made.scenario.objectives:
         print(f"  {objective.title}")
+    for on_fleet in made.fleet.scenario.objectives if made.fleet is not None else ():
+        print(f"  fleet: {on_fleet.title}")
 
 
 def _tenant(made: plan.Plan) -> str:
