@@ -19,17 +19,17 @@ from testbed.metrics.window import Window
 from testbed.model.facts import Happening
 
 _LEAST_NS = 200_000_000  # a faster beat leaves little to chance, and cannot be told from other traffic
-_ONE_LOOK_NS = 3 * BIN_NS  # packets so near each other are one look: a ping to each of two targets
+_ONE_LOOK_NS = 10 * BIN_NS  # packets so near each other are one look: a ping to each of two targets, a busy host
 _LOOKS = 3
-_OFF_BEAT, _OFF_SHARE = 0.15, 0.2
+_OFF_BEAT, _OFF_SHARE = 0.2, 0.2  # of the beat; of the looks
 
 
 @dataclass(frozen=True)
 class Look:
     """The first look after an uplink had gone out: ``after_ns`` later, at a beat of ``every_ns``; 0 <= after < every.
 
-    A look that was under way when it went may have been answered or not. Within about a bin of that it is
-    ``unsure`` whether this look or the one before it was the first that failed.
+    A look that was under way when it went may have been answered or not. As near to that as the beat is known it
+    is ``unsure`` whether this look or the one before it was the first that failed.
     """
 
     after_ns: int
@@ -52,7 +52,7 @@ def first_look(evidence: Evidence, event: Happening) -> Look | None:
         return None
     half_ns = _round_trip(evidence, event.start_ns) / 2  # an answer is cut on its way, too
     after = (beat.first_ns - event.start_ns + half_ns) % beat.every_ns
-    unsure = min(after, beat.every_ns - after) < 1.5 * BIN_NS + half_ns / 2
+    unsure = min(after, beat.every_ns - after) < 1.5 * BIN_NS + half_ns / 2 + 2 * beat.off_ns
     return Look(round(after), round(beat.every_ns), bool(unsure))
 
 
@@ -61,6 +61,7 @@ class _Beat:
     first_ns: float
     every_ns: float
     looks: int
+    off_ns: float  # how far the looks are off it, in the mean
 
 
 def _arrivals(evidence: Evidence, uplink: str, window: Window) -> Iterator[NDArray[np.int64]]:
@@ -83,16 +84,18 @@ def _round_trip(evidence: Evidence, before_ns: int) -> float:
 
 
 def _beat(t_ns: NDArray[np.int64]) -> _Beat | None:
-    """Return the beat that times (ascending) keep; None: none. By medians, so that one late look moves nothing."""
+    """Return the beat that times (ascending) keep; None: none. By medians, so that one late look moves little."""
     t = t_ns[np.diff(t_ns, prepend=np.iinfo(np.int32).min) > _ONE_LOOK_NS].astype(np.float64)
     if len(t) < _LOOKS:
         return None
-    every = float(np.median(np.diff(t)))
-    strokes = np.cumsum(np.concatenate(([0], np.diff(t) / every)))
-    number = np.rint(strokes)
-    off = np.abs(np.diff(strokes) - np.rint(np.diff(strokes))) > _OFF_BEAT
-    if every < _LEAST_NS or off.mean() > _OFF_SHARE or len(np.unique(number)) < len(number):
+    strokes = np.rint(np.diff(t) / np.median(np.diff(t)))
+    if strokes.min() < 1:
         return None
+    number = np.concatenate(([0], np.cumsum(strokes)))
     i, j = np.triu_indices(len(t), 1)
     every = float(np.median((t[j] - t[i]) / (number[j] - number[i])))
-    return _Beat(float(np.median(t - number * every)), every, len(t))
+    first = float(np.median(t - number * every))
+    off = np.abs(t - number * every - first)
+    if every < _LEAST_NS or np.mean(off > _OFF_BEAT * every) > _OFF_SHARE:
+        return None
+    return _Beat(first, every, len(t), float(off.mean()))
