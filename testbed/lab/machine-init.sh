@@ -24,14 +24,16 @@ find var/log -xdev -type f -delete 2> /dev/null || :
 for folder in dev/shm run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
 mkdir -p dev/testbed
 mount -t tmpfs tmpfs dev/testbed
-mkdir dev/testbed/old dev/testbed/out dev/testbed/run dev/testbed/project dev/testbed/python
-# So that what the machine does is the same wherever the project and its Python lie: programs look at each folder of a path.
-mount --bind ".$ROOT" dev/testbed/project
-mount --bind ".$PREFIX" dev/testbed/python
-sed -i '1s|^#!/.*python.*|#!/dev/testbed/python/bin/python3|' dev/testbed/python/bin/ansible* 2> /dev/null || :
+mkdir dev/testbed/old dev/testbed/out dev/testbed/run
 # By names that are the same each time: they stand in /proc/mounts, which programs read in pieces.
 mount -t hostfs none dev/testbed/out -o sync,/proc/self/cwd/out
 cp "$shared"/given/* dev/testbed/
+for name in project python; do  # wherever they lie on the host
+    mkdir -p dev/testbed/$name dev/testbed/host/$name dev/testbed/upper/$name dev/testbed/work/$name
+    mount -t hostfs none dev/testbed/host/$name -o ro,/proc/self/cwd/$name/.
+    ( cd dev/testbed && mount -t overlay overlay $name -o lowerdir=host/$name,upperdir=upper/$name,workdir=work/$name )
+done
+sed -i '1s|^#!/.*python.*|#!/dev/testbed/python/bin/python3|' dev/testbed/python/bin/ansible* 2> /dev/null || :
 mount -t hostfs none dev/testbed/run -o /proc/self/cwd/run/.
 pivot_root . dev/testbed/old
 cd /dev/testbed/project

@@ -130,10 +130,11 @@ def running(
         (shared / "given").mkdir()
         (shared / "out" / "stdout").touch()
         (shared / "run").symlink_to(folder.resolve())
+        (shared / "project").symlink_to(paths.ROOT)
+        (shared / "python").symlink_to(Path(sys.prefix).resolve())
         for file, content in files.items():
             (shared / "given" / file).write_bytes(content)
-        words = {"ROOT": str(paths.ROOT), "PREFIX": str(Path(sys.prefix).resolve()), "COMMAND": shlex.join(command)}
-        (shared / "job").write_text("".join(f"{key}={shlex.quote(word)}\n" for key, word in words.items()))
+        (shared / "job").write_text(f"COMMAND={shlex.quote(shlex.join(command))}\n")
         process = subprocess.Popen(
             _chain(),
             cwd=shared,
