@@ -14,7 +14,7 @@ from typing import Any
 from testbed.errors import InputError, RunError, did_you_mean
 from testbed.lab.network import written_logs
 from testbed.link import bridge
-from testbed.link.backend import Change, LinkEvent, Restore
+from testbed.link.backend import Change, Counters, LinkEvent, Restore
 from testbed.link.backend import outage as an_outage
 from testbed.model.ends import End
 from testbed.model.link import Direction, LinkState
@@ -53,6 +53,7 @@ class Controls:
         self.ends: tuple[End, ...] = ()
         self.troubles: tuple[str, ...] = ()
         self.players = Players(self.lab, self.job.schedules, self.start_ns, self.inject)
+        self._marked: deque[Mapping[str, int]] = deque(maxlen=2)
         self._told: dict[tuple[str, Direction], dict[str, tuple[Any, int]]] = {}
         self._hands = threading.Lock()  # one thing is done at a time
         self._links = threading.Lock()  # of the engine's one control connection
@@ -95,6 +96,7 @@ class Controls:
             "ends": list(map(str, self.ends)),
             "troubles": list(self.troubles),
             **self.sampler()(),
+            "carrier": _carrier([*self._marked, self._marks()]),
         }
 
     def command(self, asked: protocol.AskCommand) -> Values:
@@ -196,7 +198,8 @@ class Controls:
         }
 
     def look(self) -> None:
-        """Take note of events that could not be played."""
+        """Take note of who carries, and of events that could not be played."""
+        self._marked.append(self._marks())
         for said in self.players.look():
             self._trouble(said)
 
@@ -246,8 +249,7 @@ class Controls:
         def sample() -> Values:
             now_ns = self.now_ns
             counters = self.lab.links.read()
-            marked = {link: counters[link, Direction.UP].marked_out for link in self.job.schedules}
-            seen.append(marked)
+            seen.append(self._marks(counters))
             links = {
                 link: {
                     str(direction): {**asdict(counters[link, direction]), **self._does(link, direction, now_ns)}
@@ -266,6 +268,11 @@ class Controls:
             }
 
         return sample
+
+    def _marks(self, counters: Counters | None = None) -> Mapping[str, int]:
+        """Return how many of the heartbeat's packets each link has carried."""
+        counters = counters or self.lab.links.read()
+        return {link: counters[link, Direction.UP].marked_out for link in self.job.schedules}
 
     def _does(self, link: str, direction: Direction, t_ns: int) -> Values:
         """Return what a direction of a link is told to do at a time, by its schedule and by hand."""
