@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import asdict, replace
 
-from testbed.campaign.bench_locks import BenchHolder, BenchLocks
+import pytest
+
+from testbed.campaign.bench_locks import BenchHolder, BenchLocks, install
+from testbed.campaign.wire import quiet
 
 SINCE_NS = 1_800_000_000 * 10**9
 FIRST = BenchHolder("shelf/east-00ff", "lab-1-345", "tls://10.0.0.1:4000", "run-1", "run 1 of smoke", SINCE_NS)
@@ -57,3 +61,40 @@ def test_a_holder_is_told_by_worker_time_and_run() -> None:
     assert "shelf/east" == FIRST.bench
     assert "shelf" == replace(FIRST, place="shelf/-00ff").bench
     assert f"lab-1-345 since {FIRST.since} (run 1 of smoke)" == str(FIRST)
+
+
+@pytest.mark.timeout(60)
+def test_a_scheduler_frees_what_a_worker_had_that_is_gone() -> None:
+    """By its own words, over its wire: who asks is told who has it; a worker that it has lost takes nothing more."""
+    pytest.importorskip("distributed", reason="requirements-campaign.txt is not installed")
+    with quiet():
+        asyncio.run(_lose_a_worker())
+
+
+async def _lose_a_worker() -> None:
+    from distributed import Scheduler, Worker
+    from distributed.core import rpc
+
+    scheduler = Scheduler(host="127.0.0.1", port=0, protocol="tcp://", dashboard=False, dashboard_address="127.0.0.1:0")
+    install(scheduler)
+    async with scheduler, rpc(scheduler.address) as asked:
+        workers = [
+            await Worker(scheduler.address, name=name, nthreads=1, memory_limit=0, dashboard_address="127.0.0.1:0")
+            for name in ("lab-1", "lab-2")
+        ]
+        first, second = (replace(FIRST, worker=str(w.name), address=str(w.address)) for w in workers)
+
+        assert first == BenchHolder(**await asked.bench_take(wanted=asdict(first)))
+        assert first == BenchHolder(**await asked.bench_take(wanted=asdict(second)))
+        await workers[0].close()
+        while first.address in scheduler.workers:  # it hears of that by the end of a connection
+            await asyncio.sleep(0.01)
+        assert not await asked.bench_holders()
+        assert second == BenchHolder(**await asked.bench_take(wanted=asdict(second)))
+        with pytest.raises(RuntimeError, match="does not know lab-1 any more"):
+            await asked.bench_take(wanted=asdict(first))
+        await asked.bench_give_back(holder=asdict(first))
+        assert [asdict(second)] == list(await asked.bench_holders())
+        await asked.bench_give_back(holder=asdict(second))
+        assert not await asked.bench_holders()
+        await workers[1].close()
