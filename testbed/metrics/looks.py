@@ -22,6 +22,7 @@ _LEAST_NS = 200_000_000  # a faster beat leaves little to chance, and cannot be 
 _ONE_LOOK_NS = 10 * BIN_NS  # packets so near each other are one look: a ping to each of two targets, a busy host
 _LOOKS = 3
 _OFF_BEAT, _OFF_SHARE = 0.2, 0.2  # of the beat; of the looks
+_FILLED = 0.75  # of the strokes have a look
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ def first_look(evidence: Evidence, event: Happening) -> Look | None:
     away = next((change.t_ns for change in changes if change.uplink != event.uplink), None)
     if away is None:
         return None
-    beats = (_beat(t_ns) for t_ns in _arrivals(evidence, event.uplink, Window(away, event.end_ns)))
-    beat = max((beat for beat in beats if beat), key=lambda beat: beat.looks, default=None)
+    window = Window(away, event.end_ns)
+    beats = (_beat(t_ns, window) for t_ns in _arrivals(evidence, event.uplink, window))
+    beat = min((beat for beat in beats if beat), key=lambda beat: beat.off_ns / beat.every_ns, default=None)
     if beat is None:
         return None
     half_ns = _round_trip(evidence, event.start_ns) / 2  # an answer is cut on its way, too
@@ -60,7 +62,6 @@ def first_look(evidence: Evidence, event: Happening) -> Look | None:
 class _Beat:
     first_ns: float
     every_ns: float
-    looks: int
     off_ns: float  # how far the looks are off it, in the mean
 
 
@@ -83,8 +84,8 @@ def _round_trip(evidence: Evidence, before_ns: int) -> float:
     return float(np.median(rtt)) if len(rtt) else 0.0
 
 
-def _beat(t_ns: NDArray[np.int64]) -> _Beat | None:
-    """Return the beat that times (ascending) keep; None: none. By medians, so that one late look moves little."""
+def _beat(t_ns: NDArray[np.int64], window: Window) -> _Beat | None:
+    """Return the beat that times (ascending) keep all through the window; None: none. One late look moves little."""
     t = t_ns[np.diff(t_ns, prepend=np.iinfo(np.int32).min) > _ONE_LOOK_NS].astype(np.float64)
     if len(t) < _LOOKS:
         return None
@@ -96,6 +97,7 @@ def _beat(t_ns: NDArray[np.int64]) -> _Beat | None:
     every = float(np.median((t[j] - t[i]) / (number[j] - number[i])))
     first = float(np.median(t - number * every))
     off = np.abs(t - number * every - first)
-    if every < _LEAST_NS or np.mean(off > _OFF_BEAT * every) > _OFF_SHARE:
+    silent = max(t[0] - window.start_ns, window.end_ns - t[-1])
+    if every < _LEAST_NS or silent > 2.2 * every or len(t) < _FILLED * (number[-1] + 1):
         return None
-    return _Beat(first, every, len(t), float(off.mean()))
+    return None if np.mean(off > _OFF_BEAT * every) > _OFF_SHARE else _Beat(first, every, float(off.mean()))
