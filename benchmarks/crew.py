@@ -59,9 +59,8 @@ def play(notes: Path, order: str, folder: Path) -> None:
         given = job.unpack(folder)
         writer = ResultWriter(folder, inside.record_of(given, VIRTUAL))
         evidence = compare.played(given.scenario, given.topology, given.schedules)
-        for name, table in evidence.traffic.items():
-            writer.keep(name, table)
-        writer.update(fidelity=Fidelity(True, backend="simulated"), verdicts=evaluate(given.scenario, evidence))
+        writer.keep("heartbeat", evidence.samples["heartbeat"])
+        writer.update(fidelity=Fidelity(True, backend="simulated"), verdicts=tuple(evaluate(given.scenario, evidence)))
         writer.finish(State.COMPLETE, time.time_ns())
 
 
