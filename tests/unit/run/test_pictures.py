@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from testbed import plots, report
+from testbed.report import assets
 from testbed.result.store import Result, ResultWriter
 from testbed.run import pictures
 from testbed.run.progress import Event, Step
@@ -12,6 +15,12 @@ from tests.unit.plots.blackout import Story
 from tests.unit.report.made import made_in
 
 FIGURE = f"{plots.STEM}.png"
+
+
+@pytest.fixture(autouse=True)
+def uplot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for what draws in the report: ``make setup`` alone installs it."""
+    monkeypatch.setattr(assets, "uplot", lambda: assets.Uplot("0", "", "", ""))
 
 
 def test_a_run_gets_its_figure_and_its_report(tmp_path: Path) -> None:
