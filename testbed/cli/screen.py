@@ -25,7 +25,7 @@ _STYLES = {
     "failing": "yellow",
 }
 MARKS = {"pass": "✔", "fail": "✘", "invalid": "!", "inconclusive": "?", "running": "·", "failing": "▾"}
-_PLAIN_EVERY_NS = 5 * 10**9
+_PLAIN_EVERY_NS, _PLAIN_LINES = 5 * 10**9, 100  # hours of virtual time pass in minutes
 
 
 class Screen(Protocol):
@@ -51,12 +51,12 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line a step, a line every five seconds, a line a verdict."""
+    """A line a step, a line every five seconds and some hundred of them at most, a line a verdict."""
 
     def __init__(self, name: str, console: Console | None = None) -> None:
         self._name = name
         self._console = console or Console(emoji=False, soft_wrap=True, highlight=False)
-        self._shown_ns = -_PLAIN_EVERY_NS
+        self._shown_ns = -sys.maxsize
 
     def __enter__(self) -> PlainLines:
         return self
@@ -72,7 +72,7 @@ class PlainLines:
         match event:
             case Step(name, seconds) if seconds is not None:
                 return [Text(f"{self._name}: {name} ({seconds:.1f} s)")]
-            case Tick() if event.t_ns >= self._shown_ns + _PLAIN_EVERY_NS:
+            case Tick() if event.t_ns >= self._shown_ns + max(_PLAIN_EVERY_NS, event.end_ns // _PLAIN_LINES):
                 self._shown_ns = event.t_ns
                 return [Text(f"{self._name}: {_tick_line(event)}")]
             case Note(text, error):

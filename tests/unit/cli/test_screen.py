@@ -55,6 +55,13 @@ def test_without_a_terminal_the_run_is_a_line_every_five_seconds() -> None:
     ] == shown(TICK, soon)
 
 
+def test_hours_are_a_hundred_lines() -> None:
+    """In virtual time they pass in minutes: a line for each hundredth."""
+    ticks = [Tick(t * 10**9, 7200 * 10**9, UPLINKS, {}, ()) for t in range(0, 7200, 5)]
+
+    assert 96 == len(shown(*ticks))  # one in 75 s: the first tick that is 72 s later
+
+
 def test_what_goes_wrong_is_said_while_it_lasts() -> None:
     """The events under way stand behind the time."""
     (line,) = shown(FAULTY)
