@@ -23,6 +23,9 @@ BAR = 0.62  # of a row's height
 STALL_NS = 500_000_000  # shorter pauses than this, or three usual intervals, are not drawn
 _LOOKS = {"up": (style.BLUE, "-"), "down": (style.ORANGE, (0, (4, 2)))}
 
+LEAST_S = 0.03
+"""The axis of times to an acknowledgement begins there, and what took less stands on it."""
+
 
 def sessions(axes: Axes, result: Result) -> None:
     """Draw a row for each flow: its sessions as bars, stalls as gaps in them, ends as crosses."""
@@ -121,7 +124,7 @@ def stored(axes: Axes, result: Result, name: str) -> None:
     style.prepare(axes, f"{name}: time to\nacknowledgement (s)")
     axes.set_yscale("log")
     asked = uploads(result.evidence, Ask(name, Window(0, result.record.duration_ns)))
-    took_s = asked.took_ns / 1e9
+    took_s = np.maximum(asked.took_ns / 1e9, LEAST_S)
     lost = asked.acknowledged & (asked.durable == 0)
     kept, never = asked.acknowledged & ~lost, ~asked.acknowledged
     top = max([10.0, *took_s])
@@ -141,6 +144,6 @@ def stored(axes: Axes, result: Result, name: str) -> None:
                 markeredgewidth=0,
                 label=f"{label} ({int(chosen.sum())})",
             )
-    axes.set_ylim(0.02, top * 4)
+    axes.set_ylim(LEAST_S / 1.5, top * 4)
     axes.yaxis.set_major_formatter("{x:g}")
     style.legend(axes)

@@ -207,12 +207,16 @@ ANSWERS = (
 )
 
 
+LEAST_MS = 0.75
+"""The axis of times to a first byte begins there, and what took less stands on it, as in virtual time."""
+
+
 def requests(axes: Axes, result: Result, name: str, table: pa.Table) -> None:
     """Draw each request's time to first byte (log axis) by how it was answered; crosses: failed."""
     style.prepare(axes, f"{name}: time to\nfirst byte (ms)")
     axes.set_yscale("log")
     asked = Requests.of(table)
-    t_s, ttfb_ms = seconds(asked.t_ns), asked.ttfb_ns / 1e6
+    t_s, ttfb_ms = seconds(asked.t_ns), np.where(asked.ttfb_ns > 0, np.maximum(asked.ttfb_ns / 1e6, LEAST_MS), 0)
     for kind in ANSWERS:
         mine = asked.whole & np.isin(asked.cache, kind.statuses) & (ttfb_ms > 0)
         if mine.any():
@@ -224,6 +228,6 @@ def requests(axes: Axes, result: Result, name: str, table: pa.Table) -> None:
     height = np.where(ttfb_ms > 0, ttfb_ms, top)[failed]
     label = f"failed ({int(failed.sum())})"
     axes.plot(t_s[failed], height, "x", color=style.VERMILLION, markersize=4, label=label)
-    axes.set_ylim(0.5, top * 2)
+    axes.set_ylim(LEAST_MS / 1.5, top * 2)
     axes.yaxis.set_major_formatter("{x:g}")
     style.legend(axes)
