@@ -12,6 +12,7 @@ NETEM := build/netem
 LABGRID := build/labgrid
 VIRTUAL := build/virtual
 SCENARIO ?= starlink-blackout
+AT_ONCE ?= 3
 
 # Root is needed for namespaces and packages, for nothing else.
 ROOT_ENV = env "PATH=$(CURDIR)/$(BIN):$$PATH" "TESTBED_TRACES=$$TESTBED_TRACES" PYTHONDONTWRITEBYTECODE=1
@@ -72,8 +73,8 @@ $(VIRTUAL)/linux: setup/virtual-kernel.py setup/virtual-kernel.config
 test-scenario: root setup ## the scenarios tagged ci, from end to end
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 -m ci scenarios
 
-suite: root setup ## every scenario, two at a time: about half an hour
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n 2 -v -rs --testbed-retry-invalid 2 scenarios
+suite: root setup ## every scenario, AT_ONCE (3) at a time: about 20 minutes
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(AT_ONCE) -v -rs --testbed-retry-invalid 2 scenarios
 
 kill-matrix: root setup ## end each process of a run in each phase, by each signal; about two hours
 	$(AS_ROOT) $(SANDBOX) $(BIN)/python -m tests.system.run.kill_matrix
@@ -81,8 +82,8 @@ kill-matrix: root setup ## end each process of a run in each phase, by each sign
 fuzz: ## let libFuzzer loose on the C parts that read what others wrote, a minute each; needs clang
 	@sh setup/fuzz.sh
 
-mutations: root setup ## every scenario with what must break it, two at a time
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n 2 -v -rs --testbed-retry-invalid 2 --testbed-mutated scenarios
+mutations: root setup ## every scenario with what must break it, AT_ONCE (3) at a time
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(AT_ONCE) -v -rs --testbed-retry-invalid 2 --testbed-mutated scenarios
 
 bench: root setup ## the benchmarks behind docs/performance.md
 	$(AS_ROOT) $(BIN)/python -m benchmarks
