@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +40,7 @@ def test_following_is_reading_it_whole(tmp_path_factory, written: list[list[tupl
         assert _rows(follower.table()) == _rows(read_bins(path))
 
 
-def _rows(table) -> list[tuple[object, ...]]:  # type: ignore[no-untyped-def]
+def _rows(table: pa.Table) -> list[tuple[object, ...]]:
     """Return the rows; those of one time, link and direction in any order."""
     rows = [tuple(row.values()) for row in table.to_pylist()]
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
