@@ -80,9 +80,8 @@ class Heartbeat(Probe):
             name = self._traffic.name
             yield Part(f"irtt of {name}", self._process, self._last_words, name, due_ns=self._end_ns)
 
-    def so_far(self) -> pa.Table:
-        with self._lines.open(encoding="utf-8") as lines:
-            packets = irtt.salvage(lines, self._started_ns)
+    def so_far(self, since_ns: int = 0) -> pa.Table:
+        packets = irtt.salvage_since(self._lines, self._started_ns, since_ns)
         return samples.table([p.row() for p in (*packets, *self._unanswered(packets))], samples.HEARTBEAT)
 
     def finish(self) -> Path:

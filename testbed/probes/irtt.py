@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,7 @@ import numpy as np
 from testbed.traces.formats.irtt_reply import parse_reply
 
 Lost = Literal["none", "up", "down", "unknown"]
+_PAGE = 4096
 _LOST: Mapping[str, Lost] = {"false": "none", "true_up": "up", "true_down": "down", "true": "unknown"}
 
 
@@ -81,12 +83,31 @@ def answered_in_time(packets: list[Echo], wait_ns: int) -> list[Echo]:
     return [p for p in packets if p.lost == "none" or p.t_ns <= last - wait_ns]
 
 
-def salvage(stamped_lines: Iterable[str], started_ns: int) -> list[Echo]:
+def salvage_since(log: Path, started_ns: int, since_ns: int) -> list[Echo]:
+    """Return what ``salvage`` would of the replies since ``since_ns``, and of few before; it reads no more."""
+    with log.open("rb") as lines:
+        before, after = 0, log.stat().st_size if since_ns > 0 else 0
+        while after - before > _PAGE:
+            lines.seek(middle := (before + after) // 2)
+            lines.readline()  # the rest of a line
+            stamp = lines.readline().partition(b" ")[0]
+            if stamp.isdigit() and int(stamp) < started_ns + since_ns:
+                before = middle
+            else:
+                after = middle
+        lines.seek(before)
+        if before:
+            lines.readline()
+        return salvage((line.decode() for line in lines), started_ns, whole=not before)
+
+
+def salvage(stamped_lines: Iterable[str], started_ns: int, *, whole: bool = True) -> list[Echo]:
     """Reconstruct the packets from the log of stamped lines, where irtt died before it wrote its JSON.
 
     RTTs have irtt's three digits. A packet's sending time is its reply's arrival less the RTT, late by
     the time that reading the line took; that of a packet without a reply lies between its neighbours'.
-    Packets after the last reply left no trace; the direction of a loss is not known.
+    Packets after the last reply left no trace; the direction of a loss is not known. Where the lines are not the
+    ``whole`` log, they begin with their first reply.
     """
     replies: dict[int, tuple[int, int]] = {}
     for line in stamped_lines:
@@ -98,10 +119,11 @@ def salvage(stamped_lines: Iterable[str], started_ns: int) -> list[Echo]:
     known = sorted(replies)
     if not known:
         return []
-    sent = np.interp(range(known[-1] + 1), known, [replies[seq][0] for seq in known])
+    sequence = range(0 if whole else known[0], known[-1] + 1)
+    sent = np.interp(sequence, known, [replies[seq][0] for seq in known])
     return [
         Echo(seq, int(t_ns), replies[seq][1], "none")
         if seq in replies
         else Echo(seq, int(t_ns), None, "unknown")
-        for seq, t_ns in enumerate(sent)
+        for seq, t_ns in zip(sequence, sent, strict=True)
     ]

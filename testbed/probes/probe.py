@@ -121,8 +121,11 @@ class Probe(ABC):
         """Return its processes, at both ends, that must live until ``finish``."""
 
     @abstractmethod
-    def so_far(self) -> pa.Table:
-        """Return the samples so far, as exact as the live output is; ``finish`` writes the final ones."""
+    def so_far(self, since_ns: int = 0) -> pa.Table:
+        """Return the samples so far, as exact as the live output is; ``finish`` writes the final ones.
+
+        Those of before ``since_ns`` may be left out.
+        """
 
     @abstractmethod
     def finish(self) -> Path:

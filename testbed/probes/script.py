@@ -169,7 +169,7 @@ class ScriptedProbe(Probe):
         """From when, in ns since the start, the client's script may have done all it has to."""
         return self._site.duration_ns
 
-    def so_far(self) -> pa.Table:
+    def so_far(self, since_ns: int = 0) -> pa.Table:
         return samples.table(self.rows(), self.schema)
 
     def finish(self) -> Path:

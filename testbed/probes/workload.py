@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
+from testbed.errors import RunError
 from testbed.model.traffic import HttpGet
 from testbed.probes import samples
 from testbed.probes.demand import Request, draw, seek
@@ -16,6 +17,9 @@ from testbed.tenant.content import content
 
 REQUESTS_AT_ONCE = 256
 """More in flight than this are refused: a client's own ports and memory are finite too."""
+
+LATE_NS, LATE_SHARE = SECOND_NS, 0.05
+"""With more than this share of the requests sent later than this, the hub was not asked what the scenario asks."""
 
 
 class Workload(ScriptedProbe):
@@ -53,6 +57,12 @@ class Workload(ScriptedProbe):
             return None
         self._last_ns = row.get("ttfb_ns", self._last_ns)
         return row["error"] is None and row["status"] in (200, 206, 304)
+
+    def checked(self, rows: list[Row]) -> list[Row]:
+        late = sum(row["started_ns_late"] > LATE_NS for row in rows)
+        if late > LATE_SHARE * len(rows):
+            raise RunError(f"{self._name}: a busy client sent {late} of {len(rows)} requests more than 1 s late")
+        return rows
 
     def cut_short(self, rows: Sequence[Row]) -> str:
         return f"the HTTP client ended after {len(rows)} of {len(self._requests)} requests"

@@ -79,11 +79,11 @@ class Rig:
     watch: EgressWatch | None = None
     _follower: BinsFollower | None = None
 
-    def bins(self) -> pa.Table:
-        """Return the links' 10 ms records so far."""
+    def bins(self, since_ns: int = 0) -> pa.Table:
+        """Return the links' 10 ms records so far; those of before ``since_ns`` may be left out."""
         if self._follower is None:
             self._follower = BinsFollower(self.links.records)
-        return of_links(self._follower.table(), self.uplinks)
+        return of_links(self._follower.table(since_ns), self.uplinks)
 
     def parts(self) -> Iterator[Part]:
         """Yield the processes that must live at the moment."""

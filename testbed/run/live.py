@@ -13,9 +13,10 @@ from testbed.model.ends import End
 from testbed.model.event import Event
 from testbed.model.facts import Facts
 from testbed.model.link import Direction, LinkSchedule, LinkState
+from testbed.model.objective import Objective
 from testbed.probes.probe import Live, ProbeState
 from testbed.result import grounds
-from testbed.result.verdict import Outcome, evaluate
+from testbed.result.verdict import Outcome, Verdict, evaluate
 from testbed.run.bringup import Rig
 from testbed.run.job import Job
 from testbed.run.progress import ObjectiveNow, Tick, UplinkNow
@@ -28,6 +29,10 @@ CARRIES_PACKETS = 3
 JUDGE_EVERY_S = 2.0
 JUDGE_SHARE = 0.05
 """Judging what there is takes longer the longer a run lasts; it may take this share of the time."""
+
+LOOKED_BACK_NS = 600 * 10**9
+"""A run that lasts longer is judged so far over its last ten minutes: what it holds to judge does not grow."""
+_BEFORE_NS = 10 * 10**9  # a metric may ask what came just before its window
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,17 @@ class Watch:
         """Return the objectives as they stood a moment ago."""
         began_s = time.monotonic()
         if t_ns > 0 and began_s >= self._judge_at_s:
-            samples = {name: probe.so_far() for name, probe in self._lab.probes.items()}
+            since_ns = max(0, t_ns - LOOKED_BACK_NS)
+            kept_ns = max(0, since_ns - _BEFORE_NS)
+            samples = {name: probe.so_far(kept_ns) for name, probe in self._lab.probes.items()}
             facts = replace(Facts.of(self._job.scenario, self._job.topology), duration_ns=t_ns)
-            evidence = Evidence(facts, samples, self._lab.bins())
-            verdicts = evaluate(self._job.scenario, evidence, grounds.invalid(ends), ends)
-            states = {Outcome.FAIL: "failing"}
+            evidence = Evidence(facts, samples, self._lab.bins(kept_ns))
+            asked = recent(self._job.scenario.objectives, since_ns, t_ns)
+            scenario = replace(self._job.scenario, objectives=tuple(filter(None, asked)))
+            verdicts = iter(evaluate(scenario, evidence, grounds.invalid(ends), ends))
             self._objectives = tuple(
-                ObjectiveNow(v.title, v.measured, states.get(v.outcome, "running")) for v in verdicts
+                before if objective is None else _now(next(verdicts), before.title)
+                for objective, before in zip(asked, self._objectives, strict=True)
             )
             now_s = time.monotonic()
             spent_s = t_ns / 1e9 * JUDGE_SHARE**2 if self._simulated else now_s - began_s
@@ -94,6 +103,24 @@ class Watch:
         now, before = counters.get(key), self._before.counters.get(key)
         fields = ("marked_out", "bytes_out")
         return {f: (getattr(now, f) if now else 0) - (getattr(before, f) if before else 0) for f in fields}
+
+
+def recent(objectives: Sequence[Objective], since_ns: int, until_ns: int) -> list[Objective | None]:
+    """Return the objectives as they can be judged of the time since ``since_ns``; None: its window was earlier."""
+    if not since_ns:
+        return list(objectives)
+    whole = (since_ns, until_ns)
+    return [
+        (one if one.window[0] >= since_ns else None) if one.window else replace(one, window=whole)
+        for one in objectives
+    ]
+
+
+def _now(verdict: Verdict, title: str) -> ObjectiveNow:
+    """Return how an objective stands, by its own title."""
+    over = " in the last 10 min" if verdict.title != title else ""
+    state = "failing" if verdict.outcome is Outcome.FAIL else "running"
+    return ObjectiveNow(title, f"{verdict.measured}{over}", state)
 
 
 def _state(schedule: LinkSchedule, t_ns: int) -> str:

@@ -40,6 +40,25 @@ def test_following_is_reading_it_whole(tmp_path_factory, written: list[list[tupl
         assert _rows(follower.table()) == _rows(read_bins(path))
 
 
+def test_what_nobody_asks_for_any_more_is_forgotten(tmp_path: Path) -> None:
+    """A look at the last seconds holds them and little more, however long it goes on; one at all of it has all."""
+    (tmp_path / "linkd.conf").write_text("link starlink a b 1 x y\n")
+    path = tmp_path / "links.bins"
+    follower, held = BinsFollower(path), []
+    for second in range(60):
+        bins = np.zeros(100, BIN)
+        bins["t_ns"] = second * S + np.arange(100) * 10 * MS
+        with path.open("ab") as file:
+            file.write(bins.tobytes())
+        since_ns = max(0, second - 5) * S
+        table = follower.table(since_ns)
+        held.append(table.num_rows)
+        assert set(range(since_ns, (second + 1) * S, 10 * MS)) <= set(table["t_ns"].to_pylist())
+
+    assert max(held[20:]) == max(held[:20]) < 1000
+    assert 6000 == follower.table().num_rows == read_bins(path).num_rows
+
+
 def _rows(table: pa.Table) -> list[tuple[object, ...]]:
     """Return the rows; those of one time, link and direction in any order."""
     rows = [tuple(row.values()) for row in table.to_pylist()]

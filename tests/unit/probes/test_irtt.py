@@ -8,10 +8,11 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 
 import pytest
 
-from testbed.probes.irtt import Echo, answered_in_time, echoes, salvage
+from testbed.probes.irtt import Echo, answered_in_time, echoes, salvage, salvage_since
 from testbed.traces.formats.irtt_reply import parse_duration, parse_reply
 
 CLIENT = ["-4", "-i", "10ms", "-d", "500ms", "--wait=200ms", "--timeouts=1s,2s,4s", "-o", "-"]
@@ -165,3 +166,30 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 def test_a_line_that_is_no_reply_is_none(line: str) -> None:
     """irtt's other lines are not replies."""
     assert parse_reply(line) is None
+
+
+def test_the_last_replies_are_found_without_reading_all(tmp_path: Path) -> None:
+    """From the middle of a long log on it is as if all of it had been read, less what was before."""
+    log, began_ns, every_ns = tmp_path / "heartbeat.txt", 10**18, 10**7
+    answered = [seq for seq in range(6000) if seq % 7]
+    log.write_text(
+        "1000000000000000000 [Connecting] connecting\n"
+        + "".join(
+            f"{began_ns + seq * every_ns + 20_000_000} seq={seq} rtt=20ms rd=10ms sd=10ms ipdv=1ms\n"
+            for seq in answered
+        )
+    )
+    with log.open() as lines:
+        whole = salvage(lines, began_ns)
+
+    for since_ns in (0, 3 * 10**9, 45 * 10**9, 59 * 10**9):
+        found = salvage_since(log, began_ns, since_ns)
+        assert found == [packet for packet in whole if packet.seq >= found[0].seq]
+        assert found[0].t_ns <= since_ns + every_ns and len(found) <= (60 * 10**9 - since_ns) / every_ns + 200
+
+
+def test_a_log_of_a_moment_is_read_whole(tmp_path: Path) -> None:
+    """Also where nothing has come yet."""
+    (tmp_path / "none.txt").write_text("")
+
+    assert [] == salvage_since(tmp_path / "none.txt", 0, 10**9)
