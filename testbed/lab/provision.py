@@ -22,6 +22,10 @@ from testbed.lab.devices import DeviceAccess
 TIMEOUT_S = 900.0
 """A hub is ready in seconds; a real one that must fetch its packages over an emulated link takes minutes."""
 
+class Secret(str):
+    """A variable that is kept out of the inventory: it has a file of its own, which Ansible reads where it is used."""
+
+
 Groups = Mapping[str, Sequence[DeviceAccess]]
 """An inventory: devices by the group that the plays name (hubs, edges)."""
 
@@ -62,8 +66,8 @@ def provision(
 ) -> None:
     """Run a playbook on devices, given by the inventory's groups; ``on_event`` hears of every task that ended.
 
-    ``variables`` are those of each device, by its name. They may hold secrets: they are written into the
-    inventory, which only this user can read, in ``private_data_dir``, which ought to lie on a tmpfs, and
+    ``variables`` are those of each device, by its name; each ``Secret`` among them goes to a file of its own. Inventory
+    and secrets, which only this user can read, lie in ``private_data_dir``, which ought to be on a tmpfs, and are
     removed at the end. What stays there is ``ansible.log``. Raises RunError naming device, role and task
     with what the command said, or the tasks that were not over after ``timeout_s``.
     """
@@ -163,16 +167,18 @@ def _state(kind: str, data: Mapping[str, Any]) -> TaskState | None:
 
 @contextmanager
 def _workspace(parent: Path, groups: Groups, variables: Mapping[str, Mapping[str, Any]]) -> Iterator[Path]:
-    """A folder for Ansible with the inventory, in it the devices' variables; removed at the end."""
+    """A folder for Ansible with the inventory, in it the devices' variables, and their secrets; removed at the end."""
     folder = parent / "ansible"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     folder.chmod(0o700)
-    inventory = {
-        group: {"hosts": {d.name: {**d.host_vars(), **variables.get(d.name, {})} for d in devices}}
-        for group, devices in groups.items()
+    devices = {device.name: device for group in groups.values() for device in group}
+    hosts = {
+        name: {**device.host_vars(), **_open(folder / name, variables.get(name, {}))}
+        for name, device in devices.items()
     }
-    _write_private(folder / "inventory" / "hosts.json", inventory)
+    inventory = {group: {"hosts": {d.name: hosts[d.name] for d in found}} for group, found in groups.items()}
+    _write_private(folder / "inventory" / "hosts.json", json.dumps(inventory))
     try:
         yield folder
     finally:
@@ -189,10 +195,20 @@ def _environment(playbook: Path, folder: Path) -> dict[str, str]:
     }
 
 
-def _write_private(path: Path, content: Mapping[str, Any]) -> None:
+def _open(folder: Path, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a device's variables as anybody may read them; each secret is in a file of ``folder``."""
+    shown = dict(variables)
+    for name, value in variables.items():
+        if isinstance(value, Secret) and value:
+            _write_private(folder / name, value)
+            shown[name] = f"{{{{ lookup('file', '{folder / name}') }}}}"
+    return shown
+
+
+def _write_private(path: Path, content: str) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file)
+        file.write(content)
 
 
 def _tail(text: str, lines: int = 15) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.lab.network import Network
-from testbed.lab.provision import Groups
+from testbed.lab.provision import Groups, Secret
 from testbed.model.dish import ADDRESS, PORT
 from testbed.model.hub import HubProfile
 from testbed.model.scenario import Scenario
@@ -68,9 +68,9 @@ def hub_variables(
         "cache_origin_port": origin.port,
         "cache_origin_container": origin.container,
         "cache_origin_ca": origin.authority.read_text() if origin.authority else "",
-        "cache_origin_sas": tokens[Access.READ],
+        "cache_origin_sas": Secret(tokens[Access.READ]),
         "cache_uploads_container": origin.uploads,
-        "cache_upload_sas": tokens[Access.UPLOAD],
+        "cache_upload_sas": Secret(tokens[Access.UPLOAD]),
         "cache_identity": identity,
     }
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from testbed.lab.devices import PRIVATE_FILES, NamespaceAccess
-from testbed.lab.provision import TaskResult, provision
+from testbed.lab.provision import Secret, TaskResult, provision
 from testbed.tenant.certificates import issue
 
 PLAYBOOK = Path(__file__).parents[3] / "playbooks" / "hub.yml"
@@ -154,8 +154,8 @@ class Lab:
             "cache_origin_host": HOST,
             "cache_origin_container": "content",
             "cache_origin_ca": authority,
-            "cache_origin_sas": SAS,
-            "cache_upload_sas": UPLOAD_SAS,
+            "cache_origin_sas": Secret(SAS),
+            "cache_upload_sas": Secret(UPLOAD_SAS),
         }
         groups = {"hubs": [self["hub"]], "edges": [self["edge"]]}
         each = dict.fromkeys(("hub", "edge"), given | variables)
