@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +94,9 @@ def nics() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
-def hardware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardware]:
-    """A hub that nobody has provisioned yet."""
-    if "TESTBED_SANDBOX" not in os.environ:
-        pytest.skip("plays a lab host with NICs: 'make test-system' runs it in a sandbox")
-    if shutil.which("sshd", path=f"{os.defpath}:/usr/sbin") is None:
-        pytest.skip("needs sshd, of the package openssh-server")
-    folder = tmp_path_factory.mktemp("hardware")
+@contextmanager
+def booted(folder: Path, host: Callable[[Sequence[str]], object]) -> Iterator[Hardware]:
+    """A hub that nobody has provisioned yet; ``host`` runs a command at the lab host, whose NICs its cables end in."""
     for key in ("client", "host"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(folder / key)]
         subprocess.run(command, check=True)
@@ -122,17 +118,30 @@ def hardware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardware]:
         assert process.stdout and "booted\n" == process.stdout.readline()
         hardware = Hardware(folder, NamespaceAccess("hardware", process.pid))
         for nic, port in CABLES.values():
-            subprocess.run(
-                f"ip link add {nic} type veth peer name {port} netns {process.pid}".split(), check=True
-            )
+            host(f"ip link add {nic} type veth peer name {port} netns {process.pid}".split())
         hardware.sh(
             f"ip address add {LAN}/24 dev eth2; for port in eth0 eth1 eth2; do ip link set $port up; done"
         )
-        # The lab host uses one of its NICs for something of its own, which it must get back.
-        for command in ("address add 10.9.0.1/24 dev nicA", "link set nicA mtu 1400 alias mine up"):
-            subprocess.run(["ip", *command.split()], check=True)
         hardware.write_bench()
         yield hardware
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def hardware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardware]:
+    """A hub that nobody has provisioned yet."""
+    if "TESTBED_SANDBOX" not in os.environ:
+        pytest.skip("plays a lab host with NICs: 'make test-system' runs it in a sandbox")
+    if shutil.which("sshd", path=f"{os.defpath}:/usr/sbin") is None:
+        pytest.skip("needs sshd, of the package openssh-server")
+
+    def here(command: Sequence[str]) -> object:
+        return subprocess.run(command, check=True)
+
+    with booted(tmp_path_factory.mktemp("hardware"), here) as hardware:
+        # The lab host uses one of its NICs for something of its own, which it must get back.
+        for command in ("address add 10.9.0.1/24 dev nicA", "link set nicA mtu 1400 alias mine up"):
+            here(["ip", *command.split()])
+        yield hardware

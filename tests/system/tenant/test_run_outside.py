@@ -5,10 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from testbed.lab.sandbox import SHARED
+from tests.system.bench.conftest import booted
 from tests.system.tenant.outside import Outside
 
 CATALOGUE = """\
@@ -40,6 +49,10 @@ SECRET = re.compile(r"sig=(?!\*\*\*)[\w%+/=-]+|\beyJ[\w-]{10,}\.")
 """A signature that is not masked, a bearer token."""
 
 
+INVENTORY = SHARED / "secrets" / "ansible" / "inventory" / "hosts.json"
+LOOK_S = 0.1
+
+
 @pytest.mark.skipif(not os.environ.get("TESTBED_OUTSIDE"), reason="takes a minute; TESTBED_OUTSIDE=1 plays it")
 @pytest.mark.parametrize("hub_identity", ["", "managed"])
 def test_a_run_goes_to_an_account_and_leaves_nothing(outside: Outside, tmp_path: Path, hub_identity: str) -> None:
@@ -48,24 +61,11 @@ def test_a_run_goes_to_an_account_and_leaves_nothing(outside: Outside, tmp_path:
     if hub_identity:
         file = tmp_path / "mine.yaml"
         file.write_text(f"{outside.file.read_text()}hub_identity: {hub_identity}\n")
-    (tmp_path / "few.yaml").write_text(CATALOGUE)
-    (tmp_path / "s.yaml").write_text(SCENARIO)
     before, host = outside.owner(), outside.state_of_host()
-    process = outside.start(
-        *("-m", "testbed", "run", str(tmp_path / "s.yaml"), "--json"),
-        *("--tenant", str(file), "--results", str(tmp_path / "results")),
-    )
-    assert process.stdout
-    told, seen = list[str](), set[str]()
-    for line in process.stdout:  # each step and each half second of the scenario
-        told.append(line)
-        seen |= set(_command_lines())
-    assert process.stderr
-    said = "".join(told) + process.stderr.read()
-    status = process.wait(timeout=60)
 
-    assert status in (0, 3), said  # a host that is too busy for the emulation cannot tell
-    (folder,) = (tmp_path / "results").iterdir()
+    with _looked_at() as seen:
+        folder, told = _finished(_begun(outside, tmp_path, file), tmp_path)
+
     result = json.loads((folder / "result.json").read_text())
     tenant = result["tenant"]
     expected = ("account", outside.tenant.endpoint.account, "here", "testbed-lab")
@@ -79,7 +79,69 @@ def test_a_run_goes_to_an_account_and_leaves_nothing(outside: Outside, tmp_path:
     assert {} == {path.name: found[0] for path, text in kept.items() if (found := SECRET.search(text))}
     for secret in (outside.key, "BEGIN PRIVATE KEY"):
         assert [] == [path.name for path, text in kept.items() if secret in text]
-    assert [] == [words for words in (*seen, said) if SECRET.search(words) or outside.key in words]
+    assert [True] == [words.startswith('{"hubs":') for words in seen if "cache_origin_sas" in words]  # an inventory
+    assert [] == [words for words in (*seen, told) if SECRET.search(words) or outside.key in words]
+
+
+@pytest.mark.skipif(not shutil.which("sshd", path=f"{os.defpath}:/usr/sbin"), reason="needs sshd")
+def test_a_hub_on_a_bench_needs_no_other_option(outside: Outside, tmp_path: Path) -> None:
+    """``--bench FILE --tenant FILE``: the hub over its cables has content and uploads there, and its NICs come back."""
+
+    def at_the_host(command: Any) -> None:
+        done = outside.host.run(command)
+        assert 0 == done.returncode, done.stderr
+
+    (keys := tmp_path / "hardware").mkdir()
+    with booted(keys, at_the_host) as hardware:
+        before, host = outside.owner(), outside.state_of_host()
+        process = _begun(outside, tmp_path, outside.file, "--bench", str(hardware.bench))
+        folder, _ = _finished(process, tmp_path)
+
+        assert before == outside.owner()
+        assert host == outside.state_of_host()
+    result = json.loads((folder / "result.json").read_text())
+    assert ("shelf", "account", "complete") == (result["bench"], result["tenant"]["kind"], result["state"])
+    assert [] == [v for v in result["verdicts"] if v["outcome"] == "fail"]
+
+
+def _is(step: str, over: bool) -> Callable[[dict[str, Any]], bool]:
+    return lambda told: "step" == told["event"] and step == told["name"] and over == (told["seconds"] is not None)
+
+
+@pytest.mark.parametrize(
+    ("when", "left"),
+    [
+        pytest.param(_is("network", False), 0, id="network"),
+        pytest.param(_is("links and services", True), 2, id="links and services"),
+        pytest.param(_is("hub", False), 2, id="hub"),
+        pytest.param(_is("probes", False), 2, id="probes"),
+        pytest.param(
+            lambda told: "tick" == told["event"] and told["t_ns"] >= 0.9 * told["end_ns"], 2, id="late in the scenario"
+        ),
+        pytest.param(_is("samples", False), 2, id="samples"),
+        pytest.param(_is("verdicts", False), 2, id="verdicts"),
+    ],
+)
+def test_what_a_killed_run_has_left_is_cleaned(
+    outside: Outside, tmp_path: Path, when: Callable[[dict[str, Any]], bool], left: int
+) -> None:
+    """Killed with its custodian at a step, or late in its scenario: two containers are there, then none."""
+    before = outside.owner()
+    process = _begun(outside, tmp_path, outside.file)
+    assert process.stdout
+    reached = next((told for line in process.stdout if when(told := json.loads(line))), None)
+    keepers = _custodians(process.pid)
+    for pid in (*keepers, process.pid):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    found = sorted(set(outside.owner()) - set(before))
+    cleaned = json.loads(outside.testbed("tenant", "clean", str(outside.file), "--all", "--json").stdout)
+
+    assert reached is not None
+    assert 1 == len(keepers)
+    assert left == len(found)
+    assert found == sorted(cleaned["removed"])
+    assert before == outside.owner()
 
 
 def test_a_standing_lab_has_its_content_in_an_account(outside: Outside, tmp_path: Path) -> None:
@@ -108,11 +170,46 @@ def test_a_standing_lab_has_its_content_in_an_account(outside: Outside, tmp_path
     assert host == outside.state_of_host()
 
 
-def _command_lines() -> list[str]:
+def _begun(outside: Outside, folder: Path, tenant: Path, *options: str) -> subprocess.Popen[str]:
+    (folder / "few.yaml").write_text(CATALOGUE)
+    (folder / "s.yaml").write_text(SCENARIO)
+    words = ("-m", "testbed", "run", str(folder / "s.yaml"), "--json", "--results", str(folder / "results"))
+    return outside.start(*words, "--tenant", str(tenant), *options)
+
+
+def _finished(process: subprocess.Popen[str], place: Path) -> tuple[Path, str]:
+    """Return the folder of the one run, and all that it said."""
+    told = "".join(process.communicate(timeout=240))
+    assert process.returncode in (0, 3), told  # a host that is too busy for the emulation cannot tell
+    (folder,) = (place / "results").iterdir()
+    return folder, told
+
+
+@contextmanager
+def _looked_at() -> Iterator[set[str]]:
+    """Have all command lines and inventories seen, again and again."""
+    seen, over = set[str](), threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_S):
+            for process in Path("/proc").glob("[0-9]*"):
+                for file in (process / "cmdline", process / "root" / INVENTORY.relative_to("/")):
+                    with suppress(OSError):  # it ended meanwhile, or has none
+                        seen.add(file.read_bytes().decode("latin-1"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        looking.join()
+
+
+def _custodians(parent: int) -> list[int]:
+    """Return the custodians that a run has started."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(path.read_bytes().decode("latin-1"))
-        except OSError:
-            continue  # it ended meanwhile
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if b"testbed.tenant.custodian" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            found.append(int(pid))
     return found
