@@ -134,9 +134,9 @@ class DishAware:
     """
 
     interval: Duration = 500 * MS
-    fall: int = 2
+    fall: int = 3
     rise: int = 4
-    drop: Share = 0.5
+    drop: Share = 1.0
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def promise(self, pings: Promise) -> Promise:

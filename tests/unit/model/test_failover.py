@@ -21,7 +21,7 @@ from testbed.yaml import load
         (HubProfile(), Promise(2 * S, 3 * S)),
         (HubProfile(timers=PingTracking(interval=5 * S, timeout=2 * S, fall=3)), Promise(12 * S, 17 * S)),
         (HubProfile(failover="overflow"), Promise(2 * S, 3 * S)),
-        (HubProfile(failover="dish-aware"), Promise(500 * MS, 3 * S)),
+        (HubProfile(failover="dish-aware"), Promise(S, 3 * S)),
         (HubProfile(failover="bgp-bfd"), Promise(600 * MS, 900 * MS)),
         (
             HubProfile(failover="bgp-bfd", bfd=Bfd(interval=50 * MS, multiplier=5)),

@@ -15,6 +15,7 @@ from testbed.dish.sky import Sky
 from testbed.dish.terminal import Terminal
 from testbed.model.dish import Dish
 from testbed.model.event import Event
+from testbed.model.failover import DishAware
 from testbed.paths import SCENARIOS
 from testbed.traces import store
 from testbed.traces.compile import compile_link
@@ -101,7 +102,8 @@ def _phases(name: str) -> Iterator[tuple[int, list[tuple[int, bool, float]]]]:
         ("starlink-isl", 1, 0.5, 195, 0.5),
         ("starlink-isl", 2, 0.5, 195, 1.0),
         ("starlink-isl", 2, 1.0, 39, 1.0),
-        ("starlink-isl", 3, 1.0, 0, 1.5),
+        ("starlink-isl", 3, 0.5, 38, 1.5),
+        ("starlink-isl", DishAware.fall, DishAware.drop, 0, 1.5),
         ("starlink-bent-pipe", 2, 0.5, 0, 1.0),
     ],
 )
