@@ -11,6 +11,7 @@ from testbed.checks.tenant import check_tenant
 from testbed.cli import doctor
 from testbed.cli import options as cli_options
 from testbed.errors import InputError
+from testbed.lab import way_out
 from testbed.model.tenant import TenantAccount
 from testbed.run import plan
 from testbed.tenant import account as accounts
@@ -44,7 +45,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "clean",
         help="remove what killed runs have left in an account",
         description="Remove the containers PREFIX-... that the testbed made and whose time has come. Others are "
-        "neither listed nor touched; an account that is not marked as a test tenant is refused.",
+        "neither listed nor touched; an account that is not marked as a test tenant is refused. A way out that they "
+        "have left on this host is taken back.",
     )
     _file(clean)
     clean.add_argument("--all", action="store_true", help="also those of runs that may still go on")
@@ -75,6 +77,7 @@ def _clean(options: argparse.Namespace) -> int:
     client = accounts.service(account, accounts.credential_of(account))
     done = dict(accounts.clean(account, client, datetime.now(UTC), options.all))
     kept = accounts.still_kept(account, client)
+    way_out.sweep()
     if options.json:
         removed, left = ([name for name, gone in done.items() if gone is way] for way in (True, False))
         print(json.dumps({"removed": removed, "left": left, "kept": kept}))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from testbed.errors import HostError
 from testbed.lab.devices import DeviceAccess
@@ -38,6 +40,7 @@ class Gate:
 
 def open_gate(there: int) -> Gate:
     """Make a way out of the network namespace of the open file ``there``. Raises HostError."""
+    sweep()
     towards = _default_interface()
     for number, network in enumerate(_POOL.subnets(new_prefix=30)):
         via, address = map(str, network.hosts())
@@ -49,13 +52,14 @@ def open_gate(there: int) -> Gate:
             raise HostError(f"no way out of the sandbox: {made}")
     else:
         raise HostError("no way out of the sandbox: too many runs have one")
-    gate = Gate(name, f"{address}/30", via, towards, _forwarding(towards).read_text().strip())
+    before = (forwarded for _, interface, forwarded in _tables() if interface == towards)
+    gate = Gate(name, f"{address}/30", via, towards, next(before, _forwarding(towards).read_text().strip()))
     try:
         _do("ip", "address", "add", f"{via}/30", "dev", name)
         _do("ip", "link", "set", name, "up")
         table = (
             f"table ip {name} {{ chain out {{ type nat hook postrouting priority srcnat; "
-            f"ip saddr {address} oifname != {name} masquerade; }}; }}"
+            f'ip saddr {address} oifname != {name} masquerade comment "{towards} {gate.forwarded}"; }}; }}'
         )
         _do("nft", f"add {table}")
         for interface in (name, towards):
@@ -73,6 +77,14 @@ def close_gate(gate: Gate) -> None:
     if not any(path.name.startswith(_NAME) for path in Path("/sys/class/net").iterdir()):
         with suppress(OSError):  # the interface itself may be gone
             _forwarding(gate.towards).write_text(gate.forwarded)
+
+
+def sweep() -> None:
+    """Take back what of the host is still changed for ways out whose sandbox and custodian were killed: the interface
+    goes with the sandbox."""
+    for name, towards, forwarded in _tables():
+        if not Path("/sys/class/net", name).exists():
+            close_gate(Gate(name, "", "", towards, forwarded))
 
 
 def lead_on(gate: Gate, node: DeviceAccess, pid: int) -> None:
@@ -119,6 +131,25 @@ def _masquerade(port: str) -> str:
     return (
         f"table ip out {{ chain out {{ type nat hook postrouting priority srcnat; oifname {port} masquerade; }}; }}"
     )
+
+
+def _tables() -> Iterator[tuple[str, str, str]]:
+    """Yield each way out that the host has a table for: its name, where it leads, what was forwarded there before."""
+    for table in _listed("tables", "ip"):
+        name = table.get("table", {}).get("name", "")
+        if name.startswith(_NAME):
+            for part in _listed("table", "ip", name):
+                towards, _, forwarded = part.get("rule", {}).get("comment", "").rpartition(" ")
+                if towards:
+                    yield name, towards, forwarded
+
+
+def _listed(*what: str) -> list[dict[str, Any]]:
+    if shutil.which("nft") is None:
+        return []
+    done = subprocess.run(["nft", "-j", "list", *what], capture_output=True, text=True, check=False, timeout=60)
+    found: list[dict[str, Any]] = json.loads(done.stdout or "{}").get("nftables", [])
+    return found
 
 
 def _default_interface() -> str:

@@ -125,8 +125,8 @@ def _is(step: str, over: bool) -> Callable[[dict[str, Any]], bool]:
 def test_what_a_killed_run_has_left_is_cleaned(
     outside: Outside, tmp_path: Path, when: Callable[[dict[str, Any]], bool], left: int
 ) -> None:
-    """Killed with its custodian at a step, or late in its scenario: two containers are there, then none."""
-    before = outside.owner()
+    """Killed with its custodian at a step, or late in its scenario: two containers are there, then none, and no way."""
+    before, host = outside.owner(), outside.state_of_host()
     process = _begun(outside, tmp_path, outside.file)
     assert process.stdout
     reached = next((told for line in process.stdout if when(told := json.loads(line))), None)
@@ -142,6 +142,7 @@ def test_what_a_killed_run_has_left_is_cleaned(
     assert left == len(found)
     assert found == sorted(cleaned["removed"])
     assert before == outside.owner()
+    assert host == outside.state_of_host()
 
 
 def test_a_standing_lab_has_its_content_in_an_account(outside: Outside, tmp_path: Path) -> None:
