@@ -22,7 +22,7 @@ HEADER = np.dtype(
     [("magic", "S8"), ("seed", "<u8"), ("bin_ns", "<i8")]
     + [(name, "<u4") for name in ("n_hubs", "n_uplinks", "n_stations", "n_streams")]
     + [(name, "<u8") for name in ("n_bins", "n_actions", "n_sizes")]
-    + [(name, "<u8") for name in ("stations", "lanes", "streams", "hubs", "sizes", "actions")]
+    + [(name, "<u8") for name in ("stations", "lanes", "streams", "hubs", "sizes", "actions", "shares")]
 )
 STATION = np.dtype([("schedule", "<u8"), ("classes", "<u8"), ("admits", "<u8")])
 LANE = np.dtype([("schedule", "<u8"), ("phase_ns", "<i8"), ("station", "<u4"), ("unused", "<u4")])
@@ -157,11 +157,12 @@ def plan(
     duration_ns: int,
     seed: int = 1,
     admits: Mapping[str, int] | None = None,
+    shares: NDArray[np.float64] | None = None,
 ) -> LightPlan:
     """Return the plan of a fleet; without hubs, that of its cells alone.
 
-    ``admits``: how many hubs a cell takes at once, of those that do not take all. Raises KeyError for a cell that is
-    not there.
+    ``admits``: how many hubs a cell takes at once, of those that do not take all; ``shares``: how much of what is
+    random (flows, users' questions) there is in each second, 0 to 1. Raises KeyError for a cell that is not there.
     """
     block = _Block()
     uplinks = len(hubs[0].lanes) if hubs else 0
@@ -180,6 +181,9 @@ def plan(
     rows = zip(users, firsts, hubs, strict=True)
     header["hubs"] = block.add(np.array([(n, first, len(h.sizes), h.real) for n, first, h in rows], HUB))
     header["sizes"], header["actions"] = block.add(sizes), block.add(played)
+    if shares is not None:
+        assert len(shares) == header["n_bins"][0]
+        header["shares"] = block.add(shares)
     return LightPlan(block.whole(header), tuple(cells))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from testbed import units
 from testbed.errors import NOWHERE, Place, Problem, did_you_mean
 from testbed.model.cell import Cell
+from testbed.model.day import Day
 from testbed.model.fleet import Fleet
 from testbed.model.fleet_objective import FLEET_METRICS, FleetObjective
 from testbed.model.lease import LeaseServer
@@ -231,7 +232,8 @@ class FleetScenario:
     """A question to a fleet as its YAML file describes it. All times count from its start.
 
     ``cells`` has a profile for the cells of an uplink by its name (``starlink``), or for one by its own
-    (``starlink-3``); ``hubs`` plays with another number of hubs than the topology's.
+    (``starlink-3``); ``hubs`` plays with another number of hubs than the topology's. ``day``: how much of its flows and
+    fetches, and of its cells, there is by time of day.
     """
 
     topology: str
@@ -244,6 +246,7 @@ class FleetScenario:
     seed: int = 1
     back: Return = Return()
     events: tuple[FleetEvent, ...] = ()
+    day: Day | None = None
     mutation: Mutation | None = None
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
@@ -263,6 +266,10 @@ class FleetScenario:
             if event.end_ns > self.duration:
                 found = f"the outage ends at {units.format_duration(event.end_ns)}, after the scenario"
                 yield Problem(event.place.at("at"), found, f"end by {units.format_duration(self.duration)}")
+        for profile in self.cells.values() if self.day and self.day.shares_cells else ():
+            if profile.trace:
+                found = f"the cells {profile.name!r} have a trace, and the day has a share of them"
+                yield Problem(profile.place.at("trace"), found, "write rates, or leave the day's 'cells' out")
         for objective in self.objectives:
             yield from self._objective_problems(objective)
         for metric in self.mutation.fails if self.mutation else ():

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testbed import paths
 from testbed.errors import InputError, Problem
@@ -242,7 +243,8 @@ def light(plan: FleetPlan, real: int = 0) -> LightPlan:
         profile = scenario.cell_profile(uplink, name)
         up, down = plan.capacities.get(profile.name, (None, None))
         goes_up = station.endswith(Direction.UP)
-        cells[station] = profile.cell(name, "up", up) if goes_up else profile.cell(name, "down", down)
+        cell = profile.cell(name, "up", up) if goes_up else profile.cell(name, "down", down)
+        cells[station] = _by_day(cell, scenario)
         admits[station] = 0 if goes_up else profile.admits
     actions: list[HubMove | LaneCut] = []
     for hub in plan.hubs:
@@ -254,8 +256,20 @@ def light(plan: FleetPlan, real: int = 0) -> LightPlan:
     return light_plan.plan(
         [_light(plan, hub, hub.number <= real) for hub in plan.hubs],
         cells, [_stream(s) for s in scenario.load.values()], actions,
-        duration_ns=scenario.duration, seed=scenario.seed, admits=admits,
+        duration_ns=scenario.duration, seed=scenario.seed, admits=admits, shares=_shares(scenario),
     )  # fmt: skip
+
+
+def _by_day(cell: Cell, scenario: FleetScenario) -> Cell:
+    if scenario.day is None:
+        return cell
+    return replace(cell, schedule=scenario.day.left_of(cell.schedule, scenario.duration))
+
+
+def _shares(scenario: FleetScenario) -> NDArray[np.float64] | None:
+    if scenario.day is None:
+        return None
+    return scenario.day.load_at(np.arange(0, scenario.duration, light_plan.BIN_NS, dtype=np.int64))
 
 
 def play(plan: FleetPlan) -> Tallies:

@@ -24,6 +24,14 @@ static int64_t draw_pause(struct fleet *f, uint32_t hub, int64_t mean)
 	return (int64_t)(-log(1 - draw(f, hub)) * (double)mean) + 1;
 }
 
+/* Whether what a hub would do at random now is done: always, or as often as the plan has it for this bin. */
+static bool is_done(struct fleet *f, uint32_t hub, int64_t now)
+{
+	const double *shares = f->plan->shares;
+
+	return !shares || draw(f, hub) < shares[(now - f->epoch_ns) / f->plan->bin_ns];
+}
+
 static void note_delay(struct fleet *f, const struct parcel *p, int64_t t)
 {
 	struct tally *y = fleet_tally(f, p->stream, p->hub, t);
@@ -87,6 +95,13 @@ static void begin(struct fleet *f, uint32_t i, uint32_t size, int64_t now)
 	send_request(f, i, now);
 }
 
+static void rest(struct fleet *f, uint32_t i, int64_t now)
+{
+	struct user *u = &f->users[i];
+
+	fleet_add(f, now + draw_pause(f, u->hub, f->plan->streams[u->stream].every_ns), ASK, i, PLAIN);
+}
+
 static void ask(struct fleet *f, uint32_t i, int64_t now)
 {
 	struct user *u = &f->users[i];
@@ -94,6 +109,8 @@ static void ask(struct fleet *f, uint32_t i, int64_t now)
 
 	if (f->hubs[u->hub].uplink == NONE)
 		fleet_add(f, now + SECOND, ASK, i, PLAIN);
+	else if (!is_done(f, u->hub, now))
+		rest(f, i, now);
 	else
 		begin(f, i, f->plan->sizes[h->first_size + (uint32_t)(draw(f, u->hub) * h->n_sizes)], now);
 }
@@ -109,7 +126,7 @@ static void finish(struct fleet *f, uint32_t i, int64_t now)
 		return;
 	y->done++;
 	y->done_ns += now - u->begun_ns;
-	fleet_add(f, now + draw_pause(f, u->hub, f->plan->streams[u->stream].every_ns), ASK, i, PLAIN);
+	rest(f, i, now);
 }
 
 static void acknowledged(struct fleet *f, const struct entry *e)
@@ -179,10 +196,12 @@ static void send_beat(struct fleet *f, uint32_t index, int64_t now)
 	struct parcel p = { .packet.size = s->size, .hub = hub, .stream = stream, .uplink = uplink,
 			    .kind = s->kind == BEAT ? THE_BEAT : THE_FLOW, .since_ns = now };
 
-	y->packets++;
-	y->offered += s->size;
-	if (uplink == NONE || fleet_send(f, p, s->kind == FLOW, now) != ACCEPTED)
-		y->lost++;
+	if (s->kind == BEAT || is_done(f, hub, now)) {
+		y->packets++;
+		y->offered += s->size;
+		if (uplink == NONE || fleet_send(f, p, s->kind == FLOW, now) != ACCEPTED)
+			y->lost++;
+	}
 	if (s->kind == BEAT)
 		fleet_add(f, now + s->every_ns, SEND_BEAT, index, PLAIN);
 	else

@@ -48,6 +48,8 @@ static bool find_arrays(const struct block *b, struct fleet_plan *p)
 	p->hubs = find(b, p->hubs, p->n_hubs, sizeof *p->hubs);
 	p->sizes = find(b, p->sizes, p->n_sizes, sizeof *p->sizes);
 	p->actions = find(b, p->actions, p->n_actions, sizeof *p->actions);
+	if (p->shares && !(p->shares = find(b, p->shares, p->n_bins, sizeof *p->shares)))
+		return false;
 	return p->stations && p->lanes && p->streams && p->hubs && p->sizes && p->actions && n_lanes < NONE;
 }
 

@@ -32,6 +32,7 @@ struct lane_plan {
  * FLOW: packets down at random, one in `every_ns` on average; it does not yield.
  * FETCH: each user asks for an object, gets it by a window that grows and yields as TCP's (Reno), rests for
  * `every_ns` on average and asks again.
+ * Of FLOW and FETCH there may be less at a time: a packet is left out, a user rests once more.
  */
 enum stream_kind { BEAT, FLOW, FETCH };
 
@@ -66,6 +67,7 @@ struct fleet_plan {
 	const struct hub_plan *hubs;
 	const uint32_t *sizes;
 	const struct action *actions;	/* in order of time */
+	const double *shares;		/* [bin]: how much there is of what is random; NULL: all of it */
 };
 
 /* Makes a plan of a block of this many bytes, in place; NULL: `fault` says what is wrong with it. */

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from testbed.link import light_plan
 from testbed.link.light import LightFleet
@@ -39,11 +40,14 @@ def played(
     seconds: int = 10,
     seed: int = 1,
     admits: dict[str, int] | None = None,
+    shares: NDArray[np.float64] | None = None,
 ) -> Tallies:
     """Play a fleet whose hubs are all on their first uplink from the start."""
     first: list[HubMove | LaneCut] = [HubMove(0, hub, 0) for hub in range(len(hubs))]
     moves = [*first, *actions]
-    plan = light_plan.plan(hubs, cells or {}, streams, moves, duration_ns=seconds * S, seed=seed, admits=admits)
+    plan = light_plan.plan(
+        hubs, cells or {}, streams, moves, duration_ns=seconds * S, seed=seed, admits=admits, shares=shares
+    )
     fleet = LightFleet(plan)
     fleet.run(seconds * S - 1)
     try:
@@ -176,3 +180,27 @@ def test_a_refill_is_fetched_on_return() -> None:
     tallies = played([hub], [LightStream(LoadKind.FETCH, S)], [HubMove(2 * S, 0, 1), HubMove(5 * S, 0, 0, 1_000_000)])
 
     assert 1_000_000 == tallies.bins[0]["carried"].sum() == tallies.bins[0]["carried"][5:7].sum()
+
+
+def test_a_day_leaves_out_packets_and_questions_but_no_beat() -> None:
+    """Hour by hour 0 %, 20 % and 100 % of 10 packets/s and of 20 users who ask each half minute; beats go on."""
+    hours, n = np.repeat([0.0, 0.2, 1.0], 3600), 3 * 3600
+    streams = [
+        LightStream(LoadKind.BEAT, S, 100), LightStream(LoadKind.FLOW, S // 10, 100),
+        LightStream(LoadKind.FETCH, 30 * S),
+    ]  # fmt: skip
+    bins = played([LightHub([lanes(MS)], 20, (1000,))], streams, seconds=n, shares=hours).bins
+    beats, flow, _ = bins["packets"].reshape(3, 3, 3600).sum(axis=2).tolist()
+    asked = bins["done"][2].reshape(3, 3600).sum(axis=1).tolist()
+
+    assert [3600, 3600, 3600] == beats
+    assert [0, 7200, 36000] == pytest.approx(flow, rel=0.05)  # four standard deviations of the 7200
+    assert [0, 480, 2400] == pytest.approx(asked, rel=0.2)
+
+
+def test_a_whole_share_is_the_load_of_a_plan_without_a_day() -> None:
+    """With all of it at all times as many packets come as without a day, within chance."""
+    hubs, flow = [LightHub([lanes(MS)])], LightStream(LoadKind.FLOW, S // 100, 100)
+    whole = played(hubs, [flow], seconds=100, shares=np.ones(100))
+
+    assert 10_000 == pytest.approx(int(whole.bins["packets"].sum()), rel=0.05)

@@ -51,6 +51,14 @@ MISTAKES = {
         "lease_time of 'lte', which has no leases; write what answers there: 'back:"),
     "a server's rate": ("{rate: 250/s", "{rate: 0/s", "the server answers nothing; write a rate such as 50/s"),
     "a server's queue": ("queue: 200}", "queue: 0}", "queue is 0; write 1 or more messages"),
+    "a day without points": ("seed: 7", "seed: 7\nday: {points: []}", "a day without points; write {at: 20 h, load"),
+    "a day's order": ("seed: 7", "seed: 7\nday: {points: [{at: 9 h}, {at: 8 h}]}",
+        "the points' times do not increase; write them in order"),
+    "a day's hour": ("seed: 7", "seed: 7\nday: {points: [{at: 24 h}]}", "24 h of a day; write 0 h to 23.9 h"),
+    "a day's beginning": ("seed: 7", "seed: 7\nday: {begins: 25 h, points: [{at: 2 h}]}", "25 h; write 0 h to 23.9 h"),
+    "a day's load": ("seed: 7", "seed: 7\nday: {points: [{at: 2 h, load: 120 %}]}", "a share from 0 % to 100 %"),
+    "a day's cells": ("seed: 7", "seed: 7\nday: {points: [{at: 2 h, cells: 0 %}]}",
+        "nothing is left of the cells; write an outage as an event"),
     "mutation": ("fails: [fetch_time]", "fails: [fetch_tim]", "no objective is on 'fetch_tim', which the mutation"),
 }  # fmt: skip
 
@@ -185,3 +193,29 @@ def test_a_mutation_fails_what_it_names(capsys: pytest.CaptureFixture[str]) -> N
 
     assert 1 == status
     assert {"loss", "throughput"} <= {v["metric"] for v in told["verdicts"] if v["outcome"] == "fail"}
+
+
+def test_a_day_has_its_evening(tmp_path: Path) -> None:
+    """Of what flows at random at eight in the evening a fifth flows at four in the morning; the beats are the same."""
+    day = "day: {points: [{at: 4 h, load: 20 %}, {at: 20 h, cells: 50 %}]}"
+    path = tmp_path / "day.yaml"
+    path.write_text((paths.FLEETS / "evening-in-the-cell.yaml").read_text(encoding="utf-8") + day, encoding="utf-8")
+    sent = {}
+    for hour in ("4 h", "20 h"):
+        changes = [Override.parse(text) for text in ("hubs=20", f"day.begins={hour}")]
+        bins = fleet.play(fleet.make(path, changes)).bins["packets"].sum(axis=(1, 2))
+        sent[hour] = dict(zip(("records", "calls", "lessons"), bins.tolist(), strict=True))
+
+    assert 0.2 == pytest.approx(sent["4 h"]["records"] / sent["20 h"]["records"], rel=0.05)
+    assert sent["4 h"]["calls"] == sent["20 h"]["calls"]
+
+
+def test_a_day_that_has_a_share_of_a_trace_is_refused(tmp_path: Path) -> None:
+    """Cells that play a recording have its rates alone."""
+    path = tmp_path / "day.yaml"
+    day = "\nday: {points: [{at: 4 h}, {at: 20 h, cells: 50 %}]}"
+    text = TEXT.replace("lte: {up: 5 Mbit/s, down: 10 Mbit/s,", "lte: {trace: lte-rural,", 1)
+    path.write_text(text + day, encoding="utf-8")
+
+    with pytest.raises(InputError, match="the cells 'lte' have a trace, and the day has a share of them"):
+        fleet.make(path)
