@@ -28,13 +28,15 @@ class FidelityBudget:
     """How exact the emulation must have been for the verdicts to count; beyond it the run is invalid.
 
     ``late_share`` of the packets may leave a link more than 1 ms late, none more than ``late_max``;
-    the engine may be without a CPU for ``away_share`` of the time it was needed. Packets lost or
-    reordered that nobody asked for: none.
+    the engine may be without a CPU for ``away_share`` of the time it was needed, and no process of the lab that
+    makes no pause may wait for one longer than ``wait_max`` in all. Packets lost or reordered that nobody asked
+    for: none.
     """
 
     late_share: Share = 0.02
     late_max: Duration = 100 * 10**6
     away_share: Share = 0.05
+    wait_max: Duration = 10**9
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from testbed.metrics import METRICS
 from testbed.metrics.decomposition import Decomposition
 from testbed.model.objective import Unit, format_value
 from testbed.result.fleet_verdict import FleetVerdict
-from testbed.result.record import Record, State, iso
+from testbed.result.record import Fidelity, Record, State, iso
 from testbed.result.verdict import Outcome, Verdict
 from testbed.units import format_duration, format_rate, format_share
 
@@ -219,6 +219,7 @@ def certificate(record: Record) -> list[tuple[str, str]]:
         ("back end", found.backend),
         ("RTT against the schedule (p95)", _maybe(found.rtt_error_p95_ns, format_duration)),
         ("taken by the hypervisor", _maybe(found.stolen_share, format_share)),
+        ("longest wait for a processor", _waited(found)),
     ]
     if found.missing:
         told.append(("not told by this back end", ", ".join(found.missing)))
@@ -248,6 +249,10 @@ def _link(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
     lost, moved = figures.get("unasked_losses"), figures.get("unasked_reorderings")
     unasked = f"{_maybe(lost, '{:,}'.format)} lost, {_maybe(moved, '{:,}'.format)} reordered"
     return (name, _maybe(figures.get("packets"), "{:,}".format), *late, *loss, *rate, unasked)
+
+
+def _waited(found: Fidelity) -> str:
+    return f"{_maybe(found.waited_ns_max, format_duration)} {found.waited}".strip()
 
 
 def _maybe(value: Any, write: Any) -> str:

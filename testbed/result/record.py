@@ -73,7 +73,9 @@ class Fidelity:
     ``stolen_share`` what the hypervisor took of the processors' time during the scenario;
     ``links`` the back end's own figures, one mapping for each link and direction; ``missing`` what
     this back end cannot tell, so that it was not held against the budget; ``calibrated_ns`` what this host
-    adds to a round trip (p99 over a plain veth), None where it was not calibrated and is assumed.
+    adds to a round trip (p99 over a plain veth), None where it was not calibrated and is assumed;
+    ``waited_ns_max`` how long at most a thread of the lab that made no pause waited for a processor, and ``waited``
+    whose it was; None where nobody looked.
     """
 
     valid: bool
@@ -84,6 +86,8 @@ class Fidelity:
     backend: str = "native"
     missing: tuple[str, ...] = ()
     calibrated_ns: float | None = None
+    waited_ns_max: int | None = None
+    waited: str = ""
 
     @property
     def band_ns(self) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from testbed.lab import bench
+from testbed.lab.waits import Wait
 from testbed.link import calibration
 from testbed.link.fidelity import Budget
 from testbed.link.fidelity import Certificate as Certificate
@@ -21,9 +22,18 @@ from testbed.run.bringup import Rig
 from testbed.run.job import Job
 
 
-def collect(
-    lab: Rig, job: Job, account: Account, stolen_share: float | None, *, stays: bool = False
-) -> None:
+@dataclass(frozen=True)
+class Meanwhile:
+    """What the host did to a run while it lasted; None: not known.
+
+    ``stolen_share`` of the processors' time was the hypervisor's; ``longest`` is the longest wait for a processor.
+    """
+
+    stolen_share: float | None
+    longest: Wait | None
+
+
+def collect(lab: Rig, job: Job, account: Account, meanwhile: Meanwhile, *, stays: bool = False) -> None:
     """Write all samples there are, evidence first; what fails here is told, and the rest is still written.
 
     Where the lab ``stays``, its links and services go on.
@@ -37,8 +47,8 @@ def collect(
         host = calibration.kept()
     with account.guard("the links' records", of=EVERYTHING):
         certificate = lab.links.certificate_so_far() if stays else lab.links.close()
-        fidelity = fidelity_of(certificate, job.scenario.fidelity, host)
-        account.writer.update(fidelity=replace(fidelity, stolen_share=stolen_share))
+        fidelity = fidelity_of(certificate, job.scenario.fidelity, host, meanwhile.longest)
+        account.writer.update(fidelity=replace(fidelity, stolen_share=meanwhile.stolen_share))
         account.writer.keep("links", of_links(read_bins(lab.links.records), tuple(job.topology.uplinks)))
     if job.bench is not None and not job.scenario.hub.closed:  # a virtual hub's are here already
         with account.guard("the hub's logs"):
@@ -63,12 +73,17 @@ def keep_engine_log(folder: Path) -> None:
 
 
 def fidelity_of(
-    certificate: Certificate, budget: FidelityBudget, host: calibration.Calibration | None
+    certificate: Certificate,
+    budget: FidelityBudget,
+    host: calibration.Calibration | None,
+    longest: Wait | None = None,
 ) -> Fidelity:
     """Return the certificate in short, held against a scenario's budget, with what this host adds where it is known."""
     faults = certificate.faults_against(
         Budget(late_share=budget.late_share, late_ns_max=budget.late_max, away_share=budget.away_share)
     )
+    if longest is not None and longest.waited_ns > budget.wait_max:
+        faults = (*faults, str(longest))
     links = {f"{d.link} {d.direction}": asdict(d) for d in certificate.directions}
     return Fidelity(
         valid=not faults,
@@ -77,4 +92,6 @@ def fidelity_of(
         backend=certificate.backend,
         missing=certificate.missing,
         calibrated_ns=host.rtt_p99_ns if host else None,
+        waited_ns_max=longest.waited_ns if longest else None,
+        waited=longest.name if longest else "",
     )

@@ -21,17 +21,15 @@ from pathlib import Path
 
 import msgspec
 
-import testbed
 from testbed import paths
-from testbed.capture.causes import Causes
 from testbed.capture.points import points
 from testbed.capture.taps import Taps
-from testbed.capture.weave import Story, weave
 from testbed.faults.player import FaultPlayer
 from testbed.lab import cores, machine
 from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
+from testbed.lab.waits import Waits
 from testbed.link.light_plan import Tallies
 from testbed.link.native import Spin
 from testbed.metrics import throttled
@@ -41,33 +39,29 @@ from testbed.metrics.rtt_fidelity import rtt_error
 from testbed.metrics.schedule import schedule_table
 from testbed.model import times
 from testbed.model.bench import VIRTUAL
-from testbed.model.capture import Capture
 from testbed.model.ends import EVERYTHING
 from testbed.model.facts import Facts
 from testbed.model.tenant import TenantFacts
 from testbed.result import fleet_verdict, junit, provenance
 from testbed.result.digest import evidence_sha256
-from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.provenance import Versions
 from testbed.result.record import Fidelity, Record, State
 from testbed.result.store import Result, ResultWriter
-from testbed.result.verdict import Verdict, evaluate
-from testbed.run import closed, notes, pictures, progress, tenancy
+from testbed.result.verdict import evaluate
+from testbed.run import captured, closed, ended, notes, pictures, progress, tenancy
 from testbed.run.account import Account
 from testbed.run.bringup import Rig, bring_up, destinations
-from testbed.run.collect import collect, keep_engine_log
+from testbed.run.collect import Meanwhile, collect, keep_engine_log
 from testbed.run.guard import carry_on, trace, words
 from testbed.run.job import Job, unpack
 from testbed.run.live import Watch
 from testbed.run.placement import END, Placement
-from testbed.run.progress import Ended, Event, Note, ObjectiveNow, Step
+from testbed.run.progress import Ended, Event, Note, Step
 from testbed.run.roll import Roll
 from testbed.tenant.held import Custodian
-from testbed.units import format_duration, format_share
+from testbed.units import format_duration
 
-CAPTURE = "capture.pcapng"
 _LEAD_NS = 1_200_000_000  # from the decision to start until the start: irtt opens its session meanwhile
-_STEAL = 0.01  # of the processors' time: more taken by the hypervisor is worth telling
 _TICK_S = {times.REAL: 0.5, times.VIRTUAL: 5.0}
 """From one look at the lab to the next: in virtual time, which nobody watches pass, looks are what a run costs."""
 
@@ -101,6 +95,7 @@ class Run:
         self._writer = ResultWriter(folder, record_of(job, self._time, placement.versions))
         self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
+        self._waits = Waits()
         self._tallies: Tallies | None = None
         self._error = ""
 
@@ -167,7 +162,8 @@ class Run:
                     signal.signal(wish, signal.SIG_IGN)  # what follows is what the wish to end asks for
         finally:
             with self._step("samples"):
-                collect(lab, self._job, self._account, self._stolen_share, stays=self._held is not None)
+                meanwhile = Meanwhile(self._stolen_share, self._waits.longest)
+                collect(lab, self._job, self._account, meanwhile, stays=self._held is not None)
                 if self._job.among is not None:
                     with self._account.guard("the light hubs' figures", of=EVERYTHING):
                         self._tallies = lab.links.tallies()
@@ -227,6 +223,7 @@ class Run:
                 with self._account.guard("the live screen"):
                     tell(watch.look(now_ns, self._writer.record.ends))
                 self._look_after_capture(now_ns)
+                self._look_at_waits()
                 time.sleep(min(_TICK_S[self._time], (end_ns - now_ns) / 1e9))
         finally:
             with self._account.guard("the capture"):
@@ -242,6 +239,11 @@ class Run:
         with self._account.guard("the capture"):
             if self._taps is not None and (reason := self._taps.watch(now_ns)):
                 self._account.remark(f"the capture ends, the run goes on: {reason}")
+
+    def _look_at_waits(self) -> None:
+        with self._account.guard("who waits for a processor"):
+            if self._time == times.REAL:  # in virtual time nobody does
+                self._waits.look(time.time_ns())
 
     def _fail(self, error: Exception) -> None:
         trace(error)
@@ -280,39 +282,12 @@ class Run:
         if self._taps is not None and record.started_ns is not None:
             tell(Step("capture"))
             with self._account.guard("the capture"):
-                self._writer.update(capture=self._woven(self._taps, record.started_ns))
+                evidence = Result(self._folder, record).evidence
+                held = captured.woven(self._taps, record, evidence.links, self._folder, _DRAIN_NS)
+                self._writer.update(capture=held)
         with self._account.guard("the list of files"):
             self._writer.list_files()
-        tell(
-            Ended(
-                folder=paths.shown(self._folder),
-                state=word_of(record),
-                exit_status=record.exit_status,
-                verdicts=(*map(_shown, record.verdicts), *map(_shown, record.fleet)),
-                fidelity=_certified(record.fidelity),
-            )
-        )
-
-    def _woven(self, taps: Taps, started_ns: int) -> Capture:
-        """Write one file of what was captured, and return what it holds."""
-        record, raws, wish = self._writer.record, taps.raws(), taps.wish
-        stopped_ns = taps.stopped_ns
-        evidence = Result(self._folder, record).evidence
-        until_ns = stopped_ns or started_ns + record.duration_ns + _DRAIN_NS
-        story = Story(record.title, started_ns, until_ns, record.facts.events, Causes.of(evidence.links))
-        with (self._folder / CAPTURE).open("wb") as stream:
-            held = weave(raws, story, wish.snap, stream, f"testbed {testbed.__version__}")
-        taps.clear()
-        dropped = [raw.dropped for raw in raws]
-        return Capture(
-            file=CAPTURE,
-            snap=wish.snap,
-            limit=wish.limit,
-            interfaces=held,
-            dropped=None if None in dropped else sum(filter(None, dropped)),
-            stopped_ns=None if stopped_ns is None else stopped_ns - started_ns,
-            reason=taps.reason,
-        )
+        tell(ended.told(record, self._folder))
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -353,41 +328,6 @@ def tell(event: Event) -> None:
     """Tell the screen; where nobody listens any more, the result says the same."""
     with suppress(BrokenPipeError):
         progress.write(event, sys.stdout)
-
-
-def _shown(verdict: Verdict | FleetVerdict) -> ObjectiveNow:
-    return ObjectiveNow(verdict.title, verdict.measured, str(verdict.outcome), verdict.reason)
-
-
-def _certified(fidelity: Fidelity | None) -> str:
-    """Return the certificate in a line."""
-    if fidelity is None:
-        return ""
-    stolen = fidelity.stolen_share or 0.0
-    if not fidelity.valid:
-        blame = (
-            f"; the hypervisor took {format_share(stolen)} of the processors' time" if stolen > _STEAL else ""
-        )
-        return f"missed its budget: {fidelity.reason}{blame}"
-    told = []
-    late = [late for figures in fidelity.links.values() if (late := figures["late_p99_ns"]) is not None]
-    if late:
-        told.append(f"departures late by at most {format_duration(max(late))} (p99)")
-    if (error := fidelity.rtt_error_p95_ns) is not None:
-        told.append(f"heartbeat RTT within {format_duration(error)} of the trace (p95)")
-    budget = "within its budget"
-    if fidelity.missing:
-        budget = f"within what could be checked of its budget, which is not {', '.join(fidelity.missing)}"
-    return "; ".join([budget, ", ".join(told)] if told else [budget])
-
-
-def word_of(record: Record) -> str:
-    """Return the run's outcome in one word."""
-    if record.state is not State.COMPLETE:
-        return str(record.state)
-    judged: tuple[Verdict | FleetVerdict, ...] = (*record.verdicts, *record.fleet)
-    outcomes = {str(verdict.outcome) for verdict in judged}
-    return next((word for word in ("invalid", "fail", "inconclusive") if word in outcomes), "pass")
 
 
 def hear_the_wish_to_end() -> None:

@@ -19,7 +19,8 @@ from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.result.record import Record
 from testbed.run.bringup import Rig
-from testbed.run.inside import Run, hear_the_wish_to_end, word_of
+from testbed.run.ended import word_of
+from testbed.run.inside import Run, hear_the_wish_to_end
 from testbed.run.job import Job, unpack
 from testbed.run.placement import Placement, Stay
 from testbed.standing.controls import Controls
