@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from testbed.lab import bench
-from testbed.lab.waits import Wait
+from testbed.lab.starvation import Wait
 from testbed.link import calibration
 from testbed.link.fidelity import Budget
 from testbed.link.fidelity import Certificate as Certificate

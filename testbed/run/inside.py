@@ -29,7 +29,7 @@ from testbed.lab import cores, machine
 from testbed.lab.bench import Chosen
 from testbed.lab.lender import Lender
 from testbed.lab.network import keep_logs
-from testbed.lab.waits import Waits
+from testbed.lab.starvation import Starvation
 from testbed.link.light_plan import Tallies
 from testbed.link.native import Spin
 from testbed.metrics import throttled
@@ -95,7 +95,7 @@ class Run:
         self._writer = ResultWriter(folder, record_of(job, self._time, placement.versions))
         self._account = Account(self._writer, tell)
         self._stolen_share: float | None = None
-        self._waits = Waits()
+        self._starvation = Starvation()
         self._tallies: Tallies | None = None
         self._error = ""
 
@@ -162,7 +162,7 @@ class Run:
                     signal.signal(wish, signal.SIG_IGN)  # what follows is what the wish to end asks for
         finally:
             with self._step("samples"):
-                meanwhile = Meanwhile(self._stolen_share, self._waits.longest)
+                meanwhile = Meanwhile(self._stolen_share, self._starvation.longest)
                 collect(lab, self._job, self._account, meanwhile, stays=self._held is not None)
                 if self._job.among is not None:
                     with self._account.guard("the light hubs' figures", of=EVERYTHING):
@@ -223,7 +223,7 @@ class Run:
                 with self._account.guard("the live screen"):
                     tell(watch.look(now_ns, self._writer.record.ends))
                 self._look_after_capture(now_ns)
-                self._look_at_waits()
+                self._look_at_starvation()
                 time.sleep(min(_TICK_S[self._time], (end_ns - now_ns) / 1e9))
         finally:
             with self._account.guard("the capture"):
@@ -240,10 +240,10 @@ class Run:
             if self._taps is not None and (reason := self._taps.watch(now_ns)):
                 self._account.remark(f"the capture ends, the run goes on: {reason}")
 
-    def _look_at_waits(self) -> None:
+    def _look_at_starvation(self) -> None:
         with self._account.guard("who waits for a processor"):
             if self._time == times.REAL:  # in virtual time nobody does
-                self._waits.look(time.time_ns())
+                self._starvation.look(time.time_ns())
 
     def _fail(self, error: Exception) -> None:
         trace(error)

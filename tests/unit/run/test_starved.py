@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.lab.waits import Wait
+from testbed.lab.starvation import Wait
 from testbed.link.simulated import SimulatedBackend
 from testbed.model.scenario import FidelityBudget
 from testbed.run.collect import fidelity_of

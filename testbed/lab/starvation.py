@@ -40,7 +40,7 @@ class _Account:
     in_a_row_ns: int = 0
 
 
-class Waits:
+class Starvation:
     """Looks at all threads of a sandbox but the one that looks, in which no other process can be seen."""
 
     def __init__(self, proc: Path = Path("/proc")) -> None:

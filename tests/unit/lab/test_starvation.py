@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.lab.waits import Wait, Waits
+from testbed.lab.starvation import Starvation, Wait
 
 MS = 10**6
 AZURITE = 7
@@ -27,7 +27,7 @@ class Kernel:
         (self._process / "cmdline").write_text("node\0azurite\0")
         (self._process / "comm").write_text("node\n")
         (proc / "meminfo").touch()
-        self.waits, self._t_ns, self._ran_ns, self._waited_ns = Waits(proc), 0, 0, 0
+        self.starvation, self._t_ns, self._ran_ns, self._waited_ns = Starvation(proc), 0, 0, 0
         self.then(0, 0)
 
     def then(self, ran_ms: int, waited_ms: int) -> Wait | None:
@@ -36,8 +36,8 @@ class Kernel:
         self._ran_ns += ran_ms * MS
         self._waited_ns += waited_ms * MS
         (self._task / "schedstat").write_text(f"{self._ran_ns} {self._waited_ns} 12\n")
-        self.waits.look(self._t_ns)
-        return self.waits.longest
+        self.starvation.look(self._t_ns)
+        return self.starvation.longest
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def test_the_kernel_tells_who_waits(rivals: list[int], tmp_path: Path) -> None:
         pytest.skip("this kernel keeps no account of waits (CONFIG_SCHED_INFO)")
     for pid in rivals:
         (tmp_path / str(pid)).symlink_to(f"/proc/{pid}")
-    waits = Waits(tmp_path)
+    found = Starvation(tmp_path)
 
-    while waits.longest is None or waits.longest.waited_ns < 20 * MS:
-        waits.look(time.time_ns())
+    while found.longest is None or found.longest.waited_ns < 20 * MS:
+        found.look(time.time_ns())
 
-    assert waits.longest.name.startswith("python")
+    assert found.longest.name.startswith("python")
