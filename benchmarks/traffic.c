@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define BATCH 64
+#define MOST_FLOWS 128
 
 struct sample {
 	uint64_t sequence;
@@ -162,7 +163,7 @@ static int stream(const char *address, const char *port, size_t size, double rat
 static int swallow(const char *port, int flows)
 {
 	static char data[1 << 18];
-	struct pollfd polls[64];
+	struct pollfd polls[MOST_FLOWS];
 	int fd = bound(SOCK_STREAM, port), open = 0;
 	uint64_t bytes = 0;
 	int64_t first_ns = 0, last_ns = 0;
@@ -195,7 +196,7 @@ static int push(const char *address, const char *port, double seconds, int flows
 {
 	struct sockaddr_in to = address_of(address, port);
 	static char data[1 << 16];
-	struct pollfd polls[64];
+	struct pollfd polls[MOST_FLOWS];
 	int64_t end = clock_ns(CLOCK_MONOTONIC) + (int64_t)(seconds * 1e9);
 	uint64_t again = 0;
 
