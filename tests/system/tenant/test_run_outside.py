@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from testbed.lab.sandbox import SHARED
 from tests.system.bench.conftest import booted
+from tests.system.run.host import ENDS_S
 from tests.system.tenant.outside import Outside
 
 CATALOGUE = """\
@@ -134,6 +136,9 @@ def test_what_a_killed_run_has_left_is_cleaned(
     for pid in (*keepers, process.pid):
         os.kill(pid, signal.SIGKILL)
     process.communicate()
+    deadline_s = time.monotonic() + ENDS_S
+    while "testbed-out" in outside.host.run(["ip", "-brief", "link"]).stdout and time.monotonic() < deadline_s:
+        time.sleep(0.05)  # the kernel is ending the sandbox
     found = sorted(set(outside.owner()) - set(before))
     cleaned = json.loads(outside.testbed("tenant", "clean", str(outside.file), "--all", "--json").stdout)
 
