@@ -13,6 +13,7 @@ LABGRID := build/labgrid
 VIRTUAL := build/virtual
 SCENARIO ?= starlink-blackout
 AT_ONCE ?= 3
+TESTBED_TIME ?= real
 
 # Root is needed for namespaces and packages, for nothing else.
 ROOT_ENV = env "PATH=$(CURDIR)/$(BIN):$$PATH" "TESTBED_TRACES=$$TESTBED_TRACES" PYTHONDONTWRITEBYTECODE=1
@@ -70,11 +71,11 @@ virtual: $(VIRTUAL)/linux ## build the kernel of virtual time; about 15 minutes 
 $(VIRTUAL)/linux: setup/virtual-kernel.py setup/virtual-kernel.config
 	python3 setup/virtual-kernel.py $(VIRTUAL)
 
-test-scenario: root setup ## the scenarios tagged ci, from end to end
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-retry-invalid 2 -m ci scenarios
+test-scenario: root setup ## the scenarios tagged ci, from end to end; TESTBED_TIME=virtual after make virtual
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-time $(TESTBED_TIME) --testbed-retry-invalid 2 -m ci scenarios
 
 suite: root setup ## every scenario, AT_ONCE (3) at a time: about 20 minutes
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(AT_ONCE) -v -rs --testbed-retry-invalid 2 scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(AT_ONCE) -v -rs --testbed-time $(TESTBED_TIME) --testbed-retry-invalid 2 scenarios
 
 kill-matrix: root setup ## end each process of a run in each phase, by each signal; about two hours
 	$(AS_ROOT) $(SANDBOX) $(BIN)/python -m tests.system.run.kill_matrix
@@ -83,7 +84,7 @@ fuzz: ## let libFuzzer loose on the C parts that read what others wrote, a minut
 	@sh setup/fuzz.sh
 
 mutations: root setup ## every scenario with what must break it, AT_ONCE (3) at a time
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(AT_ONCE) -v -rs --testbed-retry-invalid 2 --testbed-mutated scenarios
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(AT_ONCE) -v -rs --testbed-time $(TESTBED_TIME) --testbed-retry-invalid 2 --testbed-mutated scenarios
 
 bench: root setup ## the benchmarks behind docs/performance.md
 	$(AS_ROOT) $(BIN)/python -m benchmarks

@@ -31,7 +31,9 @@ JITTER = np.arange(75, 101) / 100
 """What share of the interval FRR waits before it sends a packet: 75 to 100 %, in whole percents (RFC 5880, 6.8.7)."""
 
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-_DOWN = re.compile(r"^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+) .*%ADJCHANGE: neighbor 10\.255\..* Down BFD", re.M)
+_DOWN = re.compile(
+    r"^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+) BGP: .*%NOTIFICATION.* neighbor 10\.255\.101\.\d .*BFD Down", re.M
+)
 
 
 def scenario(cuts: int) -> str:
@@ -72,14 +74,20 @@ def promised(after_ms: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def measured_ms(log: str, started_ns: int, cuts: int) -> NDArray[np.float64]:
-    """Return how long after each cut the hub's log says that BFD took a neighbour down. Raises SystemExit."""
+    """Return how long after each cut the hub's log says that BFD took Starlink's neighbour down. Raises SystemExit.
+
+    A session that is up again before BFD is falls once more: the first time after a cut is what counts.
+    """
     stamps = [datetime.strptime(found, "%Y/%m/%d %H:%M:%S.%f").replace(tzinfo=UTC) for found in _DOWN.findall(log)]
-    downs_ms = np.array([stamp.timestamp() * 1000 for stamp in stamps])
-    cuts_ms = (started_ns + np.array([at_ns(cut) for cut in range(cuts)])) / 1e6
-    if len(downs_ms) != cuts:
-        raise SystemExit(f"{cuts} cuts, and BFD took a neighbour down {len(downs_ms)} times")
-    after: NDArray[np.float64] = downs_ms - cuts_ms
-    return after
+    downs_ms = [stamp.timestamp() * 1000 for stamp in stamps]
+    after = []
+    for cut in range(cuts):
+        cut_ms = (started_ns + at_ns(cut)) / 1e6
+        seen = [down_ms - cut_ms for down_ms in downs_ms if 0 < down_ms - cut_ms < DARK_S * 1000]
+        if not seen:
+            raise SystemExit(f"cut {cut + 1} of {cuts}: BFD took nothing down while it lasted")
+        after.append(seen[0])
+    return np.array(after)
 
 
 def played(cuts: int, folder: Path) -> NDArray[np.float64]:
