@@ -28,6 +28,7 @@ from testbed.model.bench import Labgrid
 _ANSWER_S = 60.0
 _LOOK_S = 1.0
 _TAKEN = "already acquired"
+_CHANGES = 3  # of hands, between being refused and asking who has it
 _TRIES, _AGAIN_S = 24, 5.0  # for a coordinator that does not answer at the end of a run
 _NOTHING = "nothing"  # there is to give back
 
@@ -97,13 +98,17 @@ def _kept(order: _Order) -> Iterator[IO[str]]:
 
 def _refusal(place: Labgrid) -> str:
     """Try to have a place; return why not, where somebody has it."""
-    done = _client(place, user(), "acquire")
-    if done.returncode == 0:
-        return ""
-    said = done.stderr.strip().splitlines()[-1:] or [f"its client ended with status {done.returncode}"]
-    if _TAKEN not in said[0]:
-        raise HostError(f"{place} cannot be had: {said[0]}")
-    holder, since = _holder(place)
+    holder = since = ""
+    for _ in range(_CHANGES):
+        done = _client(place, user(), "acquire")
+        if done.returncode == 0:
+            return ""
+        said = done.stderr.strip().splitlines()[-1:] or [f"its client ended with status {done.returncode}"]
+        if _TAKEN not in said[0]:
+            raise HostError(f"{place} cannot be had: {said[0]}")
+        holder, since = _holder(place)
+        if holder:
+            break
     return f"{place} is in use by {holder or 'somebody'}{since and f' since {since}'}"
 
 

@@ -105,5 +105,7 @@ def test_an_interruption_keeps_the_look_of_its_event():
     whole = METRICS["interruption"].measure(kept, ask())
     later = METRICS["interruption"].measure(kept, ask(start_ns=50 * S))
 
-    assert S == whole.details["look"]["every_ns"]  # type: ignore[index]
+    look = whole.details["look"]
+    assert isinstance(look, dict)
+    assert S == look["every_ns"]
     assert later.details["look"] is None

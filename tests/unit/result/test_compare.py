@@ -192,11 +192,11 @@ WAITED_MS = ((100, 900), (700, 200), (450, 500), (850, 300), (300, 650))
 """How long after the outage the two hubs of each pair next looked."""
 
 
-def looking(side: int, reaction_ms: Sequence[float], **more: object) -> list[Observed]:
+def looking(side: int, reaction_ms: Sequence[float], **more: int) -> list[Observed]:
     """Runs whose interruption is the wait until the hub's next look, and its reaction."""
     runs = []
     for n, (waits, reaction) in enumerate(zip(WAITED_MS, reaction_ms, strict=True)):
-        look = Look(waits[side] * MS, **{"every_ns": S} | more)  # type: ignore[arg-type]
+        look = Look(waits[side] * MS, **{"every_ns": S} | more)
         value = replace(observed().values[KEY], value=(waits[side] + reaction) * MS, look=look)
         runs.append(replace(observed(), values={KEY: value}, created_ns=n))
     return runs

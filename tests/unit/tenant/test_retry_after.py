@@ -101,9 +101,9 @@ def test_a_busy_service_is_asked_again_when_it_says(
     answers: list[tuple[int, dict[str, str]]], waited: list[float], status: int, throttled: int
 ) -> None:
     """Each wait is the one that was asked for; what the service itself refused is counted."""
-    service, patience = Service(list(answers)), RetryAfter()
+    service: Any = Service(list(answers))  # stands for a transport, without being one
+    patience = RetryAfter()
 
-    pipeline: Any = Pipeline(service, [patience])  # type: ignore[arg-type]
-    found = pipeline.run(HttpRequest("PUT", "https://mine.blob.core.windows.net/a"))
+    found = Pipeline(service, [patience]).run(HttpRequest("PUT", "https://mine.blob.core.windows.net/a"))
 
     assert (waited, status, throttled) == (service.waited, found.http_response.status_code, patience.throttled)
