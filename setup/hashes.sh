@@ -15,3 +15,4 @@ hashed() { # hashed OUTPUT REQUIREMENTS...: the first lines of OUTPUT that are c
 hashed requirements-hashes.txt requirements.txt requirements-dev.txt requirements-campaign.txt
 hashed requirements-node.txt requirements-node.txt
 hashed requirements-vm.txt requirements-vm.txt
+hashed requirements-labgrid.txt requirements-labgrid.txt

@@ -15,19 +15,25 @@ _INSTALLED = (
     ("requirements-hashes.txt", ("requirements.txt", "requirements-dev.txt", "requirements-campaign.txt")),
     ("requirements-node.txt", ("requirements-node.txt",)),
     ("requirements-vm.txt", ("requirements-vm.txt",)),
+    ("requirements-labgrid.txt", ("requirements-labgrid.txt",)),
 )
 _ROW = re.compile(r"^\| (\S+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 
+def normal(name: str) -> str:
+    """One name, however it is spelt (PEP 503)."""
+    return name.lower().replace("_", "-")
+
+
 def listed() -> dict[str, tuple[str, str]]:
     text = (paths.ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    rows = {name: (licence.strip(), what.strip()) for name, licence, what in _ROW.findall(text)}
+    rows = {normal(name): (licence.strip(), what.strip()) for name, licence, what in _ROW.findall(text)}
     return {name: row for name, row in rows.items() if name not in {"package", "---"}}
 
 
 def pinned() -> Iterator[str]:
     for file in set(paths.ROOT.glob("requirements*.txt")) - {paths.ROOT / "requirements-hashes.txt"}:
-        yield from re.findall(r"^([\w.-]+)==", file.read_text(encoding="utf-8"), re.MULTILINE)
+        yield from map(normal, re.findall(r"^([\w.-]+)==", file.read_text(encoding="utf-8"), re.MULTILINE))
     for file in (paths.ROOT / "testbed").glob("*/package.json"):
         package = json.loads(file.read_text(encoding="utf-8"))
         yield from package.get("dependencies", {})
