@@ -45,8 +45,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "clean",
         help="remove what killed runs have left in an account",
         description="Remove the containers PREFIX-... that the testbed made and whose time has come. Others are "
-        "neither listed nor touched; an account that is not marked as a test tenant is refused. A way out that they "
-        "have left on this host is taken back.",
+        "neither listed nor touched; an account that is not marked as a test tenant is refused. What "
+        "killed runs have left on this host of their way out is taken back.",
     )
     _file(clean)
     clean.add_argument("--all", action="store_true", help="also those of runs that may still go on")
