@@ -23,7 +23,7 @@ uplinks:
 hub: {failover: none}
 traffic:
   heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
-fidelity: {late_share: 100 %, late_max: 2 s, away_share: 100 %}
+fidelity: {late_share: 100 %, late_max: 2 s, away_share: 100 %, wait_max: 60 s}
 objectives:
   - {metric: interruption, of: heartbeat, at_most: 5 s}
 """

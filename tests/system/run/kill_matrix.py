@@ -46,7 +46,7 @@ hub: {failover: ping-tracked, cache: on}
 traffic:
   heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
   lessons: {kind: http-get, from: client2, catalogue: school-day, rate: 20/s}
-fidelity: {late_share: 100 %, late_max: 60 s, away_share: 100 %}
+fidelity: {late_share: 100 %, late_max: 60 s, away_share: 100 %, wait_max: 60 s}
 objectives:
   - {metric: packets_lost, of: heartbeat, at_most: 100000}
   - {metric: availability, of: lessons, at_least: 0 %}

@@ -27,7 +27,7 @@ hub: {failover: ping-tracked, cache: on}
 traffic:
   heartbeat: {kind: udp-echo, from: client, to: tenant, every: 20 ms}
   lessons: {kind: http-get, from: client2, catalogue: school-day, rate: 5/s}
-fidelity: {late_share: 100 %, late_max: 1 s, away_share: 50 %}
+fidelity: {late_share: 100 %, late_max: 1 s, away_share: 50 %, wait_max: 60 s}
 objectives:
   - {metric: interruption, of: heartbeat, at_most: 5 s}
   - {metric: availability, of: lessons, at_least: 1 %}

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from testbed.result.store import Result
@@ -265,30 +267,37 @@ uplinks:
 hub: {failover: none}
 traffic:
   heartbeat: {kind: udp-echo, from: client, to: tenant, every: 50 ms}
-fidelity: {late_share: 100 %, late_max: 10 s, away_share: 100 %}
+fidelity: {late_share: 100 %, late_max: 10 s, away_share: 100 %, wait_max: 60 s}
 objectives:
   - {metric: interruption, of: heartbeat, at_most: 60 s}
 """
 
 
 def test_a_run_can_be_held(tmp_path: Path) -> None:
-    """Its result is written before anybody gets in; it ends when its lab is ended, and leaves nothing."""
+    """Its result is written before anybody gets in; it ends when its lab is ended, and leaves nothing.
+
+    Its panel shows it as it goes on, and has hands when it is over.
+    """
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
     before = look()
     scenario = tmp_path / f"held-{os.getpid()}.yaml"
     scenario.write_text(SHORT)
-    command = [sys.executable, "-m", "testbed", "run", str(scenario), "--hold", "--json"]
+    command = [sys.executable, "-m", "testbed", "run", str(scenario), "--hold", "--panel", "--json"]
     command += ["--results", str(tmp_path / "results")]
     run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    told = []
+    assert run.stdout is not None and run.stderr is not None
+    told, hands = [], []
+    panel = urlsplit(next(line for line in run.stderr if "http://127.0.0.1:" in line).split()[-1])
     for line in run.stdout:
         told.append(json.loads(line))
+        if told[-1]["event"] in ("tick", "standing"):
+            hands.append(_shown(panel)["hands"])
         if "standing" == told[-1]["event"]:
             break
     else:
         pytest.fail(f"the run ended: {told[-3:]}")
+    assert (False, True) == (hands[0], hands[-1])
     (folder,) = (tmp_path / "results").iterdir()
     record = Result.load(folder).record
     assert ("complete", ()) == (record.state, record.touched)
@@ -303,3 +312,10 @@ def test_a_run_can_be_held(tmp_path: Path) -> None:
     assert (record.verdicts, record.evidence_sha256) == (left.verdicts, left.evidence_sha256)
     assert [] == [name for name in left.files if not (folder / name).is_file()]
     assert {} == left_on_the_host(before)
+
+
+def _shown(panel: SplitResult) -> dict[str, Any]:
+    """Return the state that a panel shows to who has its token."""
+    bearer = {"Authorization": f"Bearer {parse_qs(panel.query)['token'][0]}"}
+    answer = httpx.get(f"http://{panel.netloc}/api/state", headers=bearer, timeout=60, trust_env=False)
+    return dict(answer.raise_for_status().json())
