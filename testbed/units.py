@@ -129,7 +129,13 @@ def parse_frequency(text: str) -> float:
 def _largest(value: float, units: Mapping[str, int]) -> str:
     fitting = [(scale, unit) for unit, scale in units.items() if abs(value) >= scale]
     scale, unit = max(fitting, default=(1, next(iter(units))))
-    return f"{value / scale:.4g} {unit}"
+    return f"{_plain(value / scale)} {unit}"
+
+
+def _plain(value: float) -> str:
+    """Return four digits of a number, without an exponent."""
+    text = f"{value:.4g}"
+    return f"{Decimal(text):f}" if "e" in text else text
 
 
 def format_duration(ns: float) -> str:
@@ -161,9 +167,9 @@ def format_size(size: float) -> str:
 
 def format_money(value: float) -> str:
     """Write USD for people: ``"0.0512 USD"``."""
-    return f"{value:.4g} USD"
+    return f"{_plain(value)} USD"
 
 
 def format_share(share: float) -> str:
     """Write a share for people: ``"60 %"``."""
-    return f"{share * 100:.4g} %"
+    return f"{_plain(share * 100)} %"

@@ -24,12 +24,13 @@ def draw(results: Sequence[Result]) -> Figure:
     The darker a cell, the nearer to the bound (or beyond it): readable in grey; the sign and the words say the rest.
     """
     sheet.groups(results)  # some are complete
-    columns = list(dict.fromkeys(sheet.configuration(result) for result in results))
+    configured = sheet.configurations(results)
+    columns = list(dict.fromkeys(configured.values()))
     cells: dict[tuple[str, str], dict[str, list[Verdict]]] = {}
     for result in results:
         for verdict in result.record.verdicts:
             row = cells.setdefault((result.record.scenario, verdict.key or verdict.title), {})
-            row.setdefault(sheet.configuration(result), []).append(verdict)
+            row.setdefault(configured[result.folder], []).append(verdict)
     titles = {key: next(iter(row.values()))[0].title for key, row in cells.items()}
     figure = sheet.sheet(
         "Verdicts by scenario and configuration",

@@ -27,8 +27,25 @@ _REPETITION = ("seed", "shift")  # changes that make another run of the same con
 FOOTER_LETTERS = 165
 
 
-def configuration(result: Result) -> str:
-    """Return what was changed in a run, but for seeds and phases; ``as written`` where nothing was."""
+def configurations(results: Sequence[Result]) -> dict[Path, str]:
+    """Return by each run's folder what was changed in it, but for seeds and phases; ``as written``: nothing was.
+
+    Runs of a scenario of which that is the same, and what was under test is not, are told apart by their commits.
+    """
+    tested: dict[tuple[str, str], set[tuple[tuple[str, str], ...]]] = {}
+    for result in results:
+        key = (result.record.scenario, _changed(result))
+        tested.setdefault(key, set()).add(tuple(sorted(result.record.under_test.items())))
+    return {
+        result.folder: f"{name}, {result.record.versions.source}"
+        if len(tested[result.record.scenario, name]) > 1
+        else name
+        for result in results
+        for name in [_changed(result)]
+    }
+
+
+def _changed(result: Result) -> str:
     kept = [change for change in result.record.changes if change.partition("=")[0] not in _REPETITION]
     return ", ".join(kept) or "as written"
 
@@ -40,10 +57,11 @@ def groups(results: Sequence[Result]) -> dict[str, list[Result]]:
         raise InputError(
             str(results[0].folder) if results else "results", "no complete run", "name some that ended"
         )
-    several = len({result.record.scenario for result in complete}) > 1
+    several, configured = len({result.record.scenario for result in complete}) > 1, configurations(complete)
     found: dict[str, list[Result]] = {}
     for result in complete:
-        name = f"{result.record.scenario}: {configuration(result)}" if several else configuration(result)
+        name = configured[result.folder]
+        name = f"{result.record.scenario}: {name}" if several else name
         found.setdefault(name, []).append(result)
     return found
 
@@ -52,7 +70,7 @@ def sheet(title: str, told: str, results: Sequence[Result], height: float) -> Fi
     """Return an empty figure with its title, a line below it, and the footer that says where it comes from."""
     figure = Figure(figsize=(WIDTH_INCHES, height))
     FigureCanvasAgg(figure)
-    figure.text(0.015, 1 - 0.10 / height, title, fontsize=12.5, weight="bold", va="top")
+    style.fit(figure.text(0.015, 1 - 0.10 / height, title, fontsize=12.5, weight="bold", va="top"), figure)
     figure.text(0.015, 1 - 0.36 / height, told, fontsize=9, va="top", color=style.GREY)
     figure.text(0.015, 0.07 / height, footer(results), fontsize=6.5, va="bottom", color=style.GREY)
     return figure

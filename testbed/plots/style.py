@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -43,6 +45,13 @@ RC: Mapping[Any, Any] = {
 def colours(uplinks: Sequence[str]) -> dict[str, str]:
     """Return each uplink's colour; the same uplinks have the same colours in every figure of a scenario."""
     return {name: UPLINK_COLOURS[i % len(UPLINK_COLOURS)] for i, name in enumerate(uplinks)}
+
+
+def fit(text: Text, figure: Figure) -> None:
+    """Let a line be no wider than its figure, by smaller letters."""
+    box, end = text.get_window_extent(), 0.92 * figure.bbox.width  # at other resolutions letters are a little wider
+    if box.x1 > end:
+        text.set_fontsize(text.get_fontsize() * (end - box.x0) / box.width)
 
 
 def seconds(t_ns: NDArray[np.int64] | int) -> NDArray[np.float64]:

@@ -19,10 +19,17 @@ from testbed.result.store import Result
 from testbed.result.verdict import Outcome, Verdict
 from testbed.units import parse_duration
 
-WIDTH_INCHES, PANEL_INCHES, EDGE_INCHES = 9.5, 1.75, 1.15
+WIDTH_INCHES, PANEL_INCHES, BOTTOM_INCHES, TOP_INCHES = 9.5, 1.75, 0.8, 0.62
 DPI = 160
 STEM = "campaign"
-_SCALES = {Unit.DURATION: (1e9, "s"), Unit.SHARE: (0.01, "%")}
+_SCALES = {
+    Unit.DURATION: (1e9, "s"),
+    Unit.SHARE: (0.01, "%"),
+    Unit.SIZE: (1e6, "MB"),
+    Unit.MONEY: (1.0, "USD"),
+    Unit.MOS: (1.0, "MOS"),
+    Unit.COUNT: (1.0, "count"),
+}
 
 
 def write(campaign: Campaign) -> Path:
@@ -36,14 +43,13 @@ def write(campaign: Campaign) -> Path:
 def draw(campaign: Campaign) -> Figure:
     """Return a panel for each objective; runs stand along the axis by the key that varies in time, or by name."""
     titles = campaign.titles
-    height = EDGE_INCHES + PANEL_INCHES * max(1, len(titles))
+    height = BOTTOM_INCHES + TOP_INCHES + PANEL_INCHES * max(1, len(titles))
     figure = Figure(figsize=(WIDTH_INCHES, height))
     FigureCanvasAgg(figure)
-    bottom, top = 0.62 / height, 1 - 0.62 / height
-    grid = figure.add_gridspec(
-        max(1, len(titles)), 1, left=0.1, right=0.8, bottom=bottom, top=top, hspace=0.45
-    )
     key, groups = _groups(campaign)
+    edges = {"left": 0.1, "right": 0.8 if len(groups) > 1 else 0.975}
+    edges |= {"bottom": BOTTOM_INCHES / height, "top": 1 - TOP_INCHES / height}
+    grid = figure.add_gridspec(max(1, len(titles)), 1, hspace=0.45, **edges)
     first = figure.add_subplot(grid[0])
     panels = [first, *(figure.add_subplot(grid[row], sharex=first) for row in range(1, len(titles)))]
     for axes, (objective, title) in zip(panels, titles.items(), strict=False):
@@ -103,12 +109,11 @@ def _panel(axes: Axes, groups: Mapping[str, Sequence[tuple[float | str, Verdict]
             continue
         unit = found[0][1].unit
         places, values = [at for at, _ in found], [_scaled(verdict, verdict.value) for _, verdict in found]
-        joined = (
-            "-" if all(isinstance(at, float) for at in places) and len(set(places)) == len(places) else ""
-        )
+        in_order = all(isinstance(at, float) for at in places) and len(set(places)) == len(places)
         axes.plot(
-            places, values, joined, color=colour, linewidth=0.9, marker=shape, markersize=3.5, label=name
-        )
+            places, values, linestyle="-" if in_order else "", color=colour, linewidth=0.9, marker=shape,
+            markersize=3.5, label=name,
+        )  # fmt: skip
         bad = [(at, verdict) for at, verdict in found if verdict.outcome is not Outcome.PASS]
         for at, verdict in bad:
             mark = style.OUTCOME_COLOURS[verdict.outcome]
@@ -118,7 +123,7 @@ def _panel(axes: Axes, groups: Mapping[str, Sequence[tuple[float | str, Verdict]
         axes.axhline(
             _scaled(found[0][1], found[0][1].bound), color=style.VERMILLION, linewidth=0.8, linestyle="--"
         )
-    style.prepare(axes, _SCALES[unit][1] if unit in _SCALES else "count")
+    style.prepare(axes, _SCALES[unit][1])
     axes.margins(y=0.25)
     axes.set_ylim(bottom=0)  # after the margins: a difference of a tenth must not look like a cliff
     if unit is Unit.COUNT:
@@ -128,8 +133,7 @@ def _panel(axes: Axes, groups: Mapping[str, Sequence[tuple[float | str, Verdict]
 
 
 def _scaled(verdict: Verdict, value: float | None) -> float:
-    scale, _ = _SCALES.get(verdict.unit, (1.0, ""))
-    return (value or 0.0) / scale
+    return (value or 0.0) / _SCALES[verdict.unit][0]
 
 
 def _words(figure: Figure, campaign: Campaign, height: float) -> None:

@@ -82,6 +82,8 @@ def test_what_is_no_quantity_is_refused(parse: Callable[[str], float], text: str
         (units.format_rate(138_000_000), "138 Mbit/s"),
         (units.format_size(8_000_000), "8 MB"),
         (units.format_share(0.605), "60.5 %"),
+        (units.format_size(4.098e13), "40980 GB"),
+        (units.format_money(4.0142e-5), "0.00004014 USD"),
     ],
 )
 def test_a_quantity_is_written_in_the_largest_fitting_unit(text: str, expected: str) -> None:

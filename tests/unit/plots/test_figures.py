@@ -154,3 +154,23 @@ def test_an_unknown_ending_is_refused(runs: list[Result], capsys: pytest.Capture
 def test_a_figure_of_one_run_takes_one(runs: list[Result]) -> None:
     with pytest.raises(InputError, match="3 results; name one"):
         drawn("delays", runs)
+
+
+def test_two_programs_are_two_configurations(runs: list[Result]) -> None:
+    """What was changed is the same, and what was tested is not: the commit tells them apart."""
+    record = runs[0].record
+    records = [
+        replace(record, under_test={"program": program}, versions=replace(record.versions, commit=commit))
+        for program, commit in (("a", "1" * 40), ("b", "2" * 40))
+    ]
+    two = [Result(run.folder, record) for run, record in zip(runs, records, strict=False)]
+
+    assert {"as written, 1111111": 1, "as written, 2222222": 1} == {
+        name: len(found) for name, found in sheet.groups(two).items()
+    }
+
+
+def test_a_long_title_has_smaller_letters(runs: list[Result]) -> None:
+    figure = sheet.sheet("recorded-handovers with hub.failover=bgp-bfd, " * 3, "told", runs, 5)
+
+    assert figure.texts[0].get_window_extent().x1 <= figure.bbox.width
