@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from testbed.units import format_duration
@@ -32,12 +32,18 @@ class Wait:
         return f"{self.name} waited {format_duration(self.waited_ns)} for a processor"
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Account:
     t_ns: int
     ran_ns: int
     waited_ns: int
     in_a_row_ns: int = 0
+
+    def waited_since(self, before: _Account) -> int:
+        """Return how long it has waited in a row, where it made no pause since then; 0 where it did."""
+        waited_ns = self.waited_ns - before.waited_ns
+        busy = self.ran_ns - before.ran_ns + waited_ns >= _BUSY * (self.t_ns - before.t_ns)
+        return before.in_a_row_ns + waited_ns if busy else 0
 
 
 class Starvation:
@@ -45,24 +51,22 @@ class Starvation:
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = proc
-        self._accounts: dict[tuple[str, str], _Account] = {}
+        self._accounts: dict[tuple[str, str], tuple[_Account, ...]] = {}  # of the last two looks
         self.longest: Wait | None = None
         """The longest so far; None before the second look."""
 
     def look(self, now_ns: int) -> None:
         """Bring the accounts up to date; the shorter the time since the last look, the less is missed."""
-        found: dict[tuple[str, str], _Account] = {}
+        found: dict[tuple[str, str], tuple[_Account, ...]] = {}
         for thread, ran_ns, waited_ns in self._threads():
-            account = found[thread] = _Account(now_ns, ran_ns, waited_ns)
-            if (before := self._accounts.get(thread)) is None:
-                continue
-            ran_ns, waited_ns = ran_ns - before.ran_ns, waited_ns - before.waited_ns
-            # A wait is booked when it is over: one that began before the last look is seen whole, and longer than that.
-            if ran_ns + waited_ns >= _BUSY * (now_ns - before.t_ns):
-                account.in_a_row_ns = before.in_a_row_ns + waited_ns
-            self.longest = self.longest or Wait("", 0, now_ns)
-            if account.in_a_row_ns > self.longest.waited_ns:
-                self.longest = Wait(_name(self._proc / thread[0]), account.in_a_row_ns, now_ns)
+            now, before = _Account(now_ns, ran_ns, waited_ns), self._accounts.get(thread, ())
+            # A wait is booked when it is over: what is missing at one look may come with the next.
+            in_a_row_ns = max((now.waited_since(account) for account in before), default=0)
+            found[thread] = (*before[-1:], replace(now, in_a_row_ns=in_a_row_ns))
+            if before:
+                self.longest = self.longest or Wait("", 0, now_ns)
+            if self.longest is not None and in_a_row_ns > self.longest.waited_ns:
+                self.longest = Wait(_name(self._proc / thread[0]), in_a_row_ns, now_ns)
         self._accounts = found
 
     def _threads(self) -> Iterator[tuple[tuple[str, str], int, int]]:
