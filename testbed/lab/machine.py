@@ -54,7 +54,7 @@ _LOOK_S = 0.1
 _ABSOLUTE = 1  # TIMER_ABSTIME
 _SHARED = "/dev/shm"
 _WARDEN = 'read -r _; until rm -rf -- "$1"; do sleep 0.1; done'
-"""Starvation for the end of who started it, however it comes; the machine may still be writing then."""
+"""Waits for the end of who started it, however it comes; the machine may still be writing then."""
 
 
 def fault_of_host() -> str:

@@ -49,7 +49,7 @@ class EchoServer(QuicConnectionProtocol):
 
 
 class EchoClient(QuicConnectionProtocol):
-    """Starvation for echoes, and for the connection's end."""
+    """Waits for echoes, and for the connection's end."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
