@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,19 +30,24 @@ class Host:
     settings: frozenset[str]
     shm: frozenset[str]
     run: frozenset[str]
+    apart: frozenset[str]
+    """The PID namespaces that others have on the host: what they start and end in them is theirs."""
 
     @classmethod
-    def look(cls) -> Host:
-        """Return the host's state as it is now."""
+    def look(cls, apart: frozenset[str] = frozenset()) -> Host:
+        """Return the host's state as it is now, without what lives in the PID namespaces ``apart``."""
+        own = os.readlink("/proc/self/ns/pid")
+        processes = [process for process in Path("/proc").glob("[0-9]*") if _namespace(process, "pid") not in apart]
         return cls(
             links=frozenset(os.listdir("/sys/class/net")),
             mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
-            namespaces=frozenset(_namespaces()),
+            namespaces=frozenset(_namespaces(processes)),
             firewall=frozenset(_said("nft", "list", "ruleset").splitlines()),
-            processes=frozenset(_ours()),
+            processes=frozenset(_ours(processes)),
             settings=frozenset(_settings()),
             shm=frozenset(_own("/dev/shm")),
             run=frozenset(_own("/run")),
+            apart=frozenset(_namespace(process, "pid") for process in processes) - {own, ""},
         )
 
     def left(self, later: Host) -> dict[str, Any]:
@@ -57,7 +62,7 @@ class Host:
 def settled(before: Host) -> Host:
     """Return the host's state when it is as before, or a minute later: the kernel takes seconds to end a sandbox."""
     deadline = time.monotonic() + ENDS_S
-    while any(before.left(later := Host.look()).values()) and time.monotonic() < deadline:
+    while any(before.left(later := Host.look(before.apart)).values()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return later
 
@@ -83,22 +88,26 @@ def _own(folder: str) -> set[str]:
     return set(os.listdir(folder)) - MOUNT_S if "TESTBED_SANDBOX" in os.environ and mounts.count(folder) else set()
 
 
-def _namespaces() -> Iterator[str]:
-    for process in Path("/proc").glob("[0-9]*"):
-        for kind in ("net", "mnt", "pid"):
-            try:
-                yield os.readlink(process / "ns" / kind)
-            except OSError:
-                continue  # it ended meanwhile, or is the kernel's
+def _namespace(process: Path, kind: str) -> str:
+    """Return the namespace of this kind that a process is in; "" where it ended meanwhile, or is the kernel's."""
+    try:
+        return os.readlink(process / "ns" / kind)
+    except OSError:
+        return ""
 
 
-def _ours() -> Iterator[str]:
+def _namespaces(processes: Iterable[Path]) -> Iterator[str]:
+    for process in processes:
+        yield from filter(None, (_namespace(process, kind) for kind in ("net", "mnt", "pid")))
+
+
+def _ours(processes: Iterable[Path]) -> Iterator[str]:
     """Yield the command lines of processes such as a run starts."""
     names = (
         *("linkd", "anchor", "irtt", "nginx", "keepalived", "dnsmasq", "udhcpc", "azurite", "mininet:", "tini"),
         *("frr/", "testbed.probes", "testbed.dish", "testbed.lab", "testbed.run", "ansible"),
     )
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in processes:
         try:
             line = (process / "cmdline").read_text().replace("\0", " ")
         except OSError:

@@ -53,6 +53,32 @@ int main(void)
 	return 0;
 }
 """
+WIRES = """\
+set -e
+for end in near far; do
+  ip netns add $end
+  ip link add ${end}0 netns $end type veth peer name ${end}1
+  ip link set ${end}1 up
+  ip -n $end link set ${end}0 up
+done
+ip -n near address add 198.51.100.1/30 dev near0
+ip -n far address add 198.51.100.2/30 dev far0
+"""
+PINGS = """\
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from testbed.link.backend import LinkSpec
+from testbed.link.bridge import parse_values
+from testbed.link.native import NativeBackend, Spin
+
+way = parse_values("delay 30ms", "").schedule()
+ping = ["ip", "netns", "exec", "near", "ping", "-q", "-i", "0.1"]
+with closing(NativeBackend(Path("/tmp/link"), spin=Spin.NEVER)) as link:
+    link.open([LinkSpec("wire", "near1", "far1", way, way, 0)])
+    subprocess.run([*ping, "-c", "1", "198.51.100.2"], stdout=subprocess.DEVNULL, check=True)  # asks for its neighbour
+    subprocess.run([*ping, "-c", "100", "198.51.100.2"], check=True)
+"""
 ENDS_S = 900.0  # of a host's time, which is nobody's promise
 
 
@@ -106,6 +132,18 @@ def test_a_heartbeat_over_30_ms_each_way_takes_60(result: Result) -> None:
     assert 0 == rtt.null_count
     assert 60_000_000 <= pc.min(rtt).as_py() <= pc.max(rtt).as_py() < 60_100_000
     assert pc.max(rtt).as_py() - pc.min(rtt).as_py() < 1_000
+
+
+def test_a_hundred_pings_over_30_ms_each_way_are_alike(tmp_path: Path) -> None:
+    """As ping(8) itself says it, to its last digit: no deviation from the mean, none lost."""
+    command = f"{WIRES}cd {machine.PROJECT}\nexec {machine.PYTHON} {machine.FOLDER}/pings.py"
+    (tmp_path / "pings.py").write_text(PINGS)
+    *_, counts, times = filter(None, told(["sh", "-c", command], tmp_path))
+
+    assert "100 packets transmitted, 100 received, 0% packet loss" in counts
+    shortest, mean, longest, deviation = times.split()[3].split("/")
+    assert ("0.000", mean, mean) == (deviation, shortest, longest)
+    assert 60.0 <= float(mean) < 60.1
 
 
 def test_a_machine_knows_the_project_and_its_python_by_one_name(tmp_path: Path) -> None:
