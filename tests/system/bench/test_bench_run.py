@@ -105,7 +105,7 @@ def test_pytest_takes_the_bench_and_the_hub_forgets_the_run_before(
 
     with by_the_clock():
         assert pytest.ExitCode.TESTS_FAILED == status, {n: [*c.itertext()] for n, c in cases.items()}
-        assert interruption.find("failure") is not None
+        assert interruption.find("failure") is not None, [*interruption.itertext()]
     assert {"shelf"} == {
         p.get("value") for case in cases.values() for p in case.iter("property") if p.get("name") == "bench"
     }
