@@ -57,11 +57,11 @@ class ResultWriter:
         pq.write_table(table, partial, compression="zstd")
         partial.replace(samples / f"{name}.parquet")
 
-    def finish(self, state: State, now_ns: int, error: str = "") -> None:
-        """Note how the run ended, and the files it left."""
+    def finish(self, state: State, now_ns: int, error: str = "", **judged: Any) -> None:
+        """Note how the run ended, with what it was judged at once, and the files it left."""
         if state is State.COMPLETE:
             self.end(now_ns)  # otherwise the open step shows where the run was cut short
-        self.update(state=state, ended_ns=now_ns, error=error)
+        self.update(state=state, ended_ns=now_ns, error=error, **judged)
         self.list_files()
 
     def list_files(self) -> None:

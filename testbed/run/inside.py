@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -101,12 +102,12 @@ class Run:
 
     def execute(self) -> int:
         """Bring the lab up, play the scenario, judge it; return the exit status."""
-        state = State.FAILED
+        state, judged = State.FAILED, dict[str, Any]()
         try:
             with carry_on(self._fail):
                 self._measure()
                 with self._step("verdicts"):
-                    self._judge()
+                    judged = self._judged()
                 state = State.COMPLETE
         except KeyboardInterrupt:
             state, self._error = State.INTERRUPTED, "interrupted"
@@ -114,7 +115,7 @@ class Run:
         with carry_on(self._not_kept):
             with self._account.guard("the devices' logs"):
                 keep_logs(self._folder / "logs")
-            self._writer.finish(state, time.time_ns(), self._error)
+            self._writer.finish(state, time.time_ns(), self._error, **judged)
             self._report()
             kept = True
         if not kept:
@@ -255,22 +256,24 @@ class Run:
         tell(Note(f"{self._error or 'the run is over'}; its result could not be kept: {words(error)}", error=True))
         tell(Ended(folder=paths.shown(self._folder), state=str(State.FAILED), exit_status=UNKNOWN))
 
-    def _judge(self) -> None:
+    def _judged(self) -> dict[str, Any]:
+        """Return what judging adds to the record; a run that is killed meanwhile has no verdict, and no half of one."""
         record = self._writer.record
         evidence = Result(self._folder, record).evidence
         fidelity = record.fidelity or Fidelity(False, record.invalid)
         error = rtt_error(evidence, evidence.facts.heartbeat).value
-        verdicts = evaluate(self._job.scenario, evidence, record.invalid, record.ends, fidelity.band_ns)
-        fidelity = replace(fidelity, rtt_error_p95_ns=error)
+        judged: dict[str, Any] = {
+            "fidelity": replace(fidelity, rtt_error_p95_ns=error),
+            "verdicts": evaluate(self._job.scenario, evidence, record.invalid, record.ends, fidelity.band_ns),
+            "unknown": {**record.unknown, **closed.hidden(evidence)},
+            "decomposition": decompose(evidence),
+            "sessions": ledger(evidence),
+        }
         if self._job.among is not None and self._tallies is not None:
             fleet = self._job.among.evidence(self._tallies, evidence)
-            judged = fleet_verdict.judge(fleet, self._job.among.scenario.objectives, record.invalid)
-            self._writer.update(fleet=tuple(judged))
-        self._writer.update(unknown={**record.unknown, **closed.hidden(evidence)})
-        self._writer.update(
-            fidelity=fidelity, verdicts=verdicts, decomposition=decompose(evidence), sessions=ledger(evidence)
-        )
-        self._writer.update(evidence_sha256=evidence_sha256(self._folder, self._writer.record))
+            found = fleet_verdict.judge(fleet, self._job.among.scenario.objectives, record.invalid)
+            judged["fleet"] = tuple(found)
+        return judged | {"evidence_sha256": evidence_sha256(self._folder, replace(record, **judged))}
 
     def _report(self) -> None:
         """Write what is made from the results alone, and say how it ended."""

@@ -22,7 +22,7 @@ from testbed.link.fidelity import Certificate
 from testbed.probes import samples
 from testbed.probes.probe import Live, ProbeState
 from testbed.result.record import Record, State
-from testbed.result.store import Result
+from testbed.result.store import Result, ResultWriter
 from testbed.run import inside, job, plan
 from testbed.run.bringup import Rig
 from testbed.run.placement import Placement
@@ -206,6 +206,20 @@ def test_a_run_that_cannot_be_judged_has_failed_with_its_evidence(
     assert {"heartbeat.parquet", "links.parquet", "schedule.parquet"} == {
         path.name for path in (tmp_path / "samples").iterdir()
     }
+
+
+def test_what_is_on_disk_has_verdicts_only_where_the_run_is_complete(
+    played: Callable[..., Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed at any moment of its judging was not judged: no write before the last one has a verdict."""
+    written: list[Record] = []
+    save = ResultWriter._save
+    monkeypatch.setattr(ResultWriter, "_save", lambda writer: (save(writer), written.append(writer.record)))
+    played(StandIn(tmp_path))
+
+    assert {State.COMPLETE} == {record.state for record in written if record.verdicts}
+    assert {State.COMPLETE} == {record.state for record in written if record.evidence_sha256}
+    assert [] == [record for record in written if State.COMPLETE == record.state and not record.verdicts]
 
 
 def test_what_is_noted_is_kept(
