@@ -101,6 +101,33 @@ class Script:
         return cast(IO[str], cast("subprocess.Popen[str]", self.process).stdin)
 
 
+class RowsFollower:
+    """Reads a script's log again and again while it grows: each byte of it once.
+
+    Rows without ``t_ns`` are left out; those from before what was asked for last are forgotten.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._read_bytes, self._forgotten_ns, self._rows = 0, 0, list[Row]()
+
+    def rows(self, since_ns: int = 0) -> list[Row]:
+        """Return the rows since this time after the start, as they were printed; a last line cut short is left out."""
+        if since_ns < self._forgotten_ns:
+            self._begin_anew()
+        with self._log.open("rb") as log:
+            log.seek(self._read_bytes)
+            whole, end, _ = log.read().rpartition(b"\n")
+        self._read_bytes += len(whole) + len(end)
+        self._rows += read(iter(whole.decode().splitlines()))
+        self._rows = [row for row in self._rows if row.get("t_ns", -1) >= since_ns]
+        self._forgotten_ns = since_ns
+        return self._rows
+
+
 def both_ends(
     name: str, traffic: str, plan: Mapping[str, Any], site: Site, *, prompt: bool = False
 ) -> list[Script]:
