@@ -37,8 +37,10 @@ EDITS = (
         "#define TIMER_MULTIPLIER 256\n#define TIMER_MIN_DELTA  500\n",
         "#define TIMER_MULTIPLIER 1\n"
         "#define TIMER_MIN_DELTA  1\n"
+        "#define TIME_TRAVEL_STEP 50000\n"
         "void time_travel_work(void);\n"
-        "unsigned int time_travel_ahead(void);\n",
+        "unsigned int time_travel_ahead(void);\n"
+        "bool time_travel_waits(void);\n",
     ),
     Edit(
         "arch/um/kernel/time.c",
@@ -68,7 +70,37 @@ EDITS = (
         "	return told[at].last - time_travel_time;\n"
         "}\n"
         "\n"
+        "/* Whether a program has polled without patience again and again: it waits for the time to come. */\n"
+        "bool time_travel_waits(void)\n"
+        "{\n"
+        "	static struct { pid_t pid; unsigned int polls; unsigned long long last; } seen[4096];\n"
+        "	int at = current->pid % ARRAY_SIZE(seen);\n"
+        "\n"
+        "	if (time_travel_mode != TT_MODE_INFCPU)\n"
+        "		return false;\n"
+        "	if (seen[at].pid != current->pid || seen[at].last + TIME_TRAVEL_STEP < time_travel_time)\n"
+        "		seen[at].polls = 0;\n"
+        "	seen[at].pid = current->pid;\n"
+        "	seen[at].last = time_travel_time;\n"
+        "	return ++seen[at].polls > 100;\n"
+        "}\n"
+        "\n"
         "void time_travel_ndelay(unsigned long nsec)\n",
+    ),
+    # FRR polls without patience in the last millisecond before a timer of its own.
+    Edit(
+        "fs/select.c",
+        "	/* Optimise the no-wait case */\n"
+        "	if (end_time && !end_time->tv_sec && !end_time->tv_nsec) {\n"
+        "		pt->_qproc = NULL;\n",
+        "	if (end_time && !end_time->tv_sec && !end_time->tv_nsec && time_travel_waits()) {\n"
+        "		ktime_get_ts64(end_time);\n"
+        "		timespec64_add_ns(end_time, TIME_TRAVEL_STEP);\n"
+        "	}\n"
+        "\n"
+        "	/* Optimise the no-wait case */\n"
+        "	if (end_time && !end_time->tv_sec && !end_time->tv_nsec) {\n"
+        "		pt->_qproc = NULL;\n",
     ),
     Edit(
         "kernel/time/posix-timers.c",
