@@ -93,7 +93,7 @@ def hunted(name: str) -> Hunt:
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{name}: {done.stdout}{done.stderr}")
-    return Hunt.read(next(folder.glob("*-hunt-*")))
+    return Hunt.read(sorted(folder.glob("*-hunt-*"))[-1])
 
 
 def shrunk(hunt: Hunt) -> tuple[str, bool]:

@@ -110,7 +110,7 @@ class Run:
                     judged = self._judged()
                 state = State.COMPLETE
         except KeyboardInterrupt:
-            state, self._error = State.INTERRUPTED, "interrupted"
+            state, judged, self._error = State.INTERRUPTED, {}, "interrupted"
         kept = False
         with carry_on(self._not_kept):
             with self._account.guard("the devices' logs"):

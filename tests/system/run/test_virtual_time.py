@@ -53,6 +53,30 @@ int main(void)
 	return 0;
 }
 """
+WAITS_BY_POLL = """\
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+
+static long long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+int main(void)
+{
+	long long until = now() + 1000000;
+	int polls = 0;
+
+	while (now() < until)
+		polls += poll(NULL, 0, 0) == 0;
+	printf("%d\\n", polls);
+	return 0;
+}
+"""
 WIRES = """\
 set -e
 for end in near far; do
@@ -159,6 +183,14 @@ def test_who_waits_by_the_processors_clock_alone_sees_it_move(tmp_path: Path) ->
     subprocess.run(["cc", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
 
     assert ["over"] == told([str(tmp_path / "waits")], tmp_path)
+
+
+def test_who_polls_without_patience_until_a_time_comes_waits_for_it(tmp_path: Path) -> None:
+    """A hundred polls at one instant and one each 50 us: not the million that an instant has for nothing."""
+    (tmp_path / "waits.c").write_text(WAITS_BY_POLL)
+    subprocess.run(["cc", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
+
+    assert 100 < int("".join(told([str(tmp_path / "waits")], tmp_path))) < 1_000
 
 
 def test_a_run_that_is_killed_leaves_nothing_in_memory() -> None:
