@@ -54,20 +54,49 @@ EDITS = (
         "		time_travel_update_time_rel(1000);\n"
         "}\n"
         "\n"
+        "static bool time_travel_telling;\n"
+        "\n"
+        "static struct stub_clock *time_travel_clock(void)\n"
+        "{\n"
+        "	bool told = time_travel_mode == TT_MODE_INFCPU && current->mm;\n"
+        "\n"
+        "	return told ? &((struct stub_data *)current->mm->context.id.stack)->clock : NULL;\n"
+        "}\n"
+        "\n"
         "/* How far ahead of the clock a program is told the time: no two of its looks show the same. */\n"
         "unsigned int time_travel_ahead(void)\n"
         "{\n"
-        "	static struct { pid_t tgid; unsigned long long last; } told[4096];\n"
-        "	int at = current->tgid % ARRAY_SIZE(told);\n"
+        "	struct stub_clock *clock = time_travel_clock();\n"
         "\n"
-        "	if (time_travel_mode != TT_MODE_INFCPU)\n"
-        "		return 0;\n"
-        "	if (told[at].tgid != current->tgid || told[at].last < time_travel_time)\n"
-        "		told[at].last = time_travel_time;\n"
-        "	else\n"
-        "		told[at].last++;\n"
-        "	told[at].tgid = current->tgid;\n"
-        "	return told[at].last - time_travel_time;\n"
+        "	return clock ? stub_clock_ahead(clock, time_travel_time) : 0;\n"
+        "}\n"
+        "\n"
+        "/* Before a program goes on: what it may read of the clocks without a call. */\n"
+        "void time_travel_tell(void)\n"
+        "{\n"
+        "	struct stub_clock *clock = time_travel_clock();\n"
+        "\n"
+        "	if (!clock)\n"
+        "		return;\n"
+        "	time_travel_telling = true;\n"
+        "	clock->now = time_travel_time;\n"
+        "	clock->ns[CLOCK_REALTIME] = ktime_get_real_ns();\n"
+        "	clock->ns[CLOCK_MONOTONIC] = ktime_get_ns();\n"
+        "	clock->ns[CLOCK_MONOTONIC_RAW] = ktime_get_raw_ns();\n"
+        "	clock->ns[CLOCK_BOOTTIME] = ktime_get_boottime_ns();\n"
+        "	time_travel_telling = false;\n"
+        "	clock->free = time_travel_done > TIME_TRAVEL_FREE ? 0 : 1000;\n"
+        "}\n"
+        "\n"
+        "/* After it: its looks count as calls do. */\n"
+        "void time_travel_told(void)\n"
+        "{\n"
+        "	struct stub_clock *clock = time_travel_clock();\n"
+        "\n"
+        "	if (!clock)\n"
+        "		return;\n"
+        "	time_travel_done += clock->looks;\n"
+        "	clock->looks = 0;\n"
         "}\n"
         "\n"
         "/* Whether a program has polled without patience again and again: it waits for the time to come. */\n"
@@ -82,10 +111,115 @@ EDITS = (
         "		seen[at].polls = 0;\n"
         "	seen[at].pid = current->pid;\n"
         "	seen[at].last = time_travel_time;\n"
-        "	return ++seen[at].polls > 100;\n"
+        "	return ++seen[at].polls > 20;\n"
         "}\n"
         "\n"
         "void time_travel_ndelay(unsigned long nsec)\n",
+    ),
+    # A look at the clock is no call: while a program goes on time stands still, and lies in a page of its own.
+    Edit(
+        "arch/um/include/shared/timetravel.h",
+        "void _time_travel_print_bc_msg(void);\n",
+        "void time_travel_tell(void);\n"
+        "void time_travel_told(void);\n"
+        "\n"
+        "#define STUB_CLOCKS 8\n"
+        "#define STUB_CLOCK_HERE 0x7465737462656421 /* where a vdso is told its address */\n"
+        "\n"
+        "struct stub_clock {\n"
+        "	unsigned long long now, last; /* time travel's time, and the last time that was told */\n"
+        "	unsigned long long ns[STUB_CLOCKS]; /* by clock, 0: ask the kernel */\n"
+        "	unsigned int looks, free;\n"
+        "};\n"
+        "\n"
+        "static inline unsigned int stub_clock_ahead(struct stub_clock *clock, unsigned long long now)\n"
+        "{\n"
+        "	if (clock->last < now)\n"
+        "		clock->last = now;\n"
+        "	else\n"
+        "		clock->last++;\n"
+        "	return clock->last - now;\n"
+        "}\n"
+        "\n"
+        "void _time_travel_print_bc_msg(void);\n",
+    ),
+    Edit(
+        "arch/um/include/shared/skas/stub-data.h",
+        "#include <as-layout.h>\n",
+        "#include <as-layout.h>\n#include <timetravel.h>\n",
+    ),
+    Edit(
+        "arch/um/include/shared/skas/stub-data.h",
+        "	/* Stack for our signal handlers",
+        "	struct stub_clock clock;\n\n	/* Stack for our signal handlers",
+    ),
+    Edit(
+        "arch/um/kernel/time.c",
+        "#include <linux/um_timetravel.h>\n",
+        "#include <linux/um_timetravel.h>\n#include <stub-data.h>\n",
+    ),
+    Edit(
+        "arch/x86/um/vdso/vma.c",
+        "	copy_page(page_address(um_vdso), vdso_start);\n",
+        "	copy_page(page_address(um_vdso), vdso_start);\n"
+        "	for (at = 0; at <= PAGE_SIZE - sizeof(u64); at++) {\n"
+        "		void *word = page_address(um_vdso) + at;\n"
+        "\n"
+        "		if (get_unaligned((u64 *)word) == STUB_CLOCK_HERE)\n"
+        "			put_unaligned((u64)(STUB_DATA + offsetof(struct stub_data, clock)), (u64 *)word);\n"
+        "	}\n",
+    ),
+    Edit("arch/x86/um/vdso/vma.c", "	struct page *um_vdso;\n", "	struct page *um_vdso;\n	int at;\n"),
+    Edit(
+        "arch/x86/um/vdso/vma.c",
+        "#include <linux/init.h>\n",
+        "#include <linux/init.h>\n#include <linux/unaligned.h>\n#include <stub-data.h>\n",
+    ),
+    Edit(
+        "arch/x86/um/vdso/um_vdso.c",
+        "int __vdso_clock_gettime(clockid_t clock, struct __kernel_old_timespec *ts)\n{\n	long ret;\n",
+        "static inline struct stub_clock *looked(clockid_t clock)\n"
+        "{\n"
+        "	struct stub_clock *told;\n"
+        "\n"
+        '	asm("movabs %1, %0" : "=r" (told) : "i" (STUB_CLOCK_HERE));\n'
+        "	if ((unsigned int)clock >= STUB_CLOCKS || !told->ns[clock] || told->looks >= told->free)\n"
+        "		return NULL;\n"
+        "	told->looks++;\n"
+        "	return told;\n"
+        "}\n"
+        "\n"
+        "int __vdso_clock_gettime(clockid_t clock, struct __kernel_old_timespec *ts)\n"
+        "{\n"
+        "	struct stub_clock *told = looked(clock);\n"
+        "	unsigned long long ns;\n"
+        "	long ret;\n"
+        "\n"
+        "	if (told) {\n"
+        "		ns = told->ns[clock] + stub_clock_ahead(told, told->now);\n"
+        "		ts->tv_sec = ns / 1000000000;\n"
+        "		ts->tv_nsec = ns % 1000000000;\n"
+        "		return 0;\n"
+        "	}\n",
+    ),
+    Edit(
+        "arch/x86/um/vdso/um_vdso.c",
+        "int __vdso_gettimeofday(struct __kernel_old_timeval *tv, struct timezone *tz)\n{\n	long ret;\n",
+        "int __vdso_gettimeofday(struct __kernel_old_timeval *tv, struct timezone *tz)\n"
+        "{\n"
+        "	struct stub_clock *told = tz ? NULL : looked(CLOCK_REALTIME);\n"
+        "	long ret;\n"
+        "\n"
+        "	if (told) {\n"
+        "		tv->tv_sec = told->ns[CLOCK_REALTIME] / 1000000000;\n"
+        "		tv->tv_usec = told->ns[CLOCK_REALTIME] % 1000000000 / 1000;\n"
+        "		return 0;\n"
+        "	}\n",
+    ),
+    Edit(
+        "arch/x86/um/vdso/um_vdso.c",
+        "#include <linux/getcpu.h>\n",
+        "#include <linux/getcpu.h>\n#include <shared/timetravel.h>\n",
     ),
     # FRR polls without patience in the last millisecond before a timer of its own.
     Edit(
@@ -128,8 +262,8 @@ EDITS = (
     ),
     Edit(
         "arch/um/kernel/time.c",
-        "			time_travel_update_time_rel(TIMER_MULTIPLIER);\n",
-        "			time_travel_work();\n",
+        "		    !time_travel_ext_waiting)\n			time_travel_update_time_rel(TIMER_MULTIPLIER);\n",
+        "		    !time_travel_ext_waiting && !time_travel_telling)\n			time_travel_work();\n",
     ),
     Edit(
         "arch/um/kernel/time.c",
@@ -249,6 +383,48 @@ EDITS = (
         "}\n"
         "\n"
         "void userspace(struct uml_pt_regs *regs",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "		/* Flush out any pending syscalls */\n",
+        "		time_travel_tell();\n\n		/* Flush out any pending syscalls */\n",
+    ),
+    # A program goes on with the registers that it was stopped with: to set them costs the host more than to compare.
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "int userspace_pid[NR_CPUS];\n",
+        "int userspace_pid[NR_CPUS];\n"
+        "\n"
+        "static struct stopped {\n"
+        "	int pid;\n"
+        "	unsigned long fp[FP_SIZE];\n"
+        "} stopped[64];\n"
+        "\n"
+        "static struct stopped *stopped_with(int pid)\n"
+        "{\n"
+        "	return &stopped[pid % 64];\n"
+        "}\n",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "	do {\n		CATCH_EINTR(n = waitpid(pid, &status, WUNTRACED | __WALL));\n",
+        "	stopped_with(pid)->pid = 0;\n"
+        "	do {\n		CATCH_EINTR(n = waitpid(pid, &status, WUNTRACED | __WALL));\n",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "		if (put_fp_registers(pid, regs->fp)) {\n",
+        "		if ((stopped_with(pid)->pid != pid || memcmp(stopped_with(pid)->fp, regs->fp, sizeof(regs->fp))) &&\n"
+        "		    put_fp_registers(pid, regs->fp)) {\n",
+    ),
+    Edit(
+        "arch/um/os-Linux/skas/process.c",
+        "		UPT_SYSCALL_NR(regs) = -1; /* Assume: It's not a syscall */\n",
+        "		stopped_with(pid)->pid = pid;\n"
+        "		memcpy(stopped_with(pid)->fp, regs->fp, sizeof(regs->fp));\n"
+        "		time_travel_told();\n"
+        "\n"
+        "		UPT_SYSCALL_NR(regs) = -1; /* Assume: It's not a syscall */\n",
     ),
     # A page fault costs the host more than eight pages do: what lies beside a page that is written is made ready too.
     Edit(

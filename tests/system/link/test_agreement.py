@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ from tests.system.conftest import ByTheClock
 
 MS = 10**6
 PASS, CUT, HOLD = LinkState
+BUDGET = Budget(late_share=0.05)
+SENT_LATE_NS = 2 * MS
+TRIES = 3
 
 
 def spec(segment_ms: int, *, hold: bool) -> LinkSpec:
@@ -63,16 +67,32 @@ def comparable(played: Played, budget: Budget, by_the_clock: ByTheClock) -> None
 
 @pytest.fixture(scope="module")
 def second() -> dict[str, Played]:
-    """A probe each 10 ms for a second, on the engine and in simulation."""
-    return {kind: play(kind, spec(100, hold=True), every(10, 1000)) for kind in ("native", "simulated")}
+    """A probe each 10 ms for a second, on the engine and in simulation; again where the host let one go late."""
+    simulated, *natives = (play(kind, spec(100, hold=True), every(10, 1000)) for kind in ("simulated", "native"))
+    while late := late_in(natives[-1]):
+        warnings.warn(f"played again: {late}", stacklevel=2)
+        if len(natives) == TRIES:
+            break
+        natives.append(play("native", spec(100, hold=True), every(10, 1000)))
+    return {"native": natives[-1], "simulated": simulated}
+
+
+def late_in(played: Played) -> str:
+    """Return what a busy host did to a play; nothing where a part of it failed, or all was in time."""
+    certificate, late_ns = played.probed.certificate, int(played.probed.late_ns.max())
+    if certificate.faults:
+        return ""
+    if late_ns > SENT_LATE_NS:
+        return f"a probe was sent {late_ns / MS} ms late"
+    return "; ".join(certificate.faults_against(BUDGET))
 
 
 @pytest.fixture
 def measured(second: dict[str, Played], by_the_clock: ByTheClock) -> dict[str, Probed]:
     """The same, where it can be compared: a tenth may be 5 ms apart, see below."""
-    comparable(second["native"], Budget(late_share=0.05), by_the_clock)
+    comparable(second["native"], BUDGET, by_the_clock)
     with by_the_clock(second["native"].stolen):
-        assert second["native"].probed.late_ns.max() <= 2 * MS, "a probe was sent late"
+        assert second["native"].probed.late_ns.max() <= SENT_LATE_NS, "a probe was sent late"
     return {kind: played.probed for kind, played in second.items()}
 
 
