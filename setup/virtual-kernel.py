@@ -39,6 +39,7 @@ EDITS = (
         "#define TIMER_MIN_DELTA  1\n"
         "#define TIME_TRAVEL_STEP 50000\n"
         "void time_travel_work(void);\n"
+        "void time_travel_yield(void);\n"
         "unsigned int time_travel_ahead(void);\n"
         "bool time_travel_waits(void);\n",
     ),
@@ -52,6 +53,21 @@ EDITS = (
         "{\n"
         "	if (time_travel_mode == TT_MODE_INFCPU && ++time_travel_done > TIME_TRAVEL_FREE)\n"
         "		time_travel_update_time_rel(1000);\n"
+        "}\n"
+        "\n"
+        "/* No tick comes while time stands still: who waits for another thread in a loop lets it go on. */\n"
+        "void time_travel_yield(void)\n"
+        "{\n"
+        "	static unsigned long yielded;\n"
+        "\n"
+        "	if (time_travel_mode != TT_MODE_INFCPU)\n"
+        "		return;\n"
+        "	if (time_travel_done < yielded)\n"
+        "		yielded = 0;\n"
+        "	if (time_travel_done - yielded < 1000)\n"
+        "		return;\n"
+        "	yielded = time_travel_done;\n"
+        "	yield();\n"
         "}\n"
         "\n"
         "static bool time_travel_telling;\n"
@@ -277,7 +293,8 @@ EDITS = (
         "arch/um/kernel/skas/syscall.c",
         "		PT_REGS_SET_SYSCALL_RETURN(regs, ret);\n",
         "		PT_REGS_SET_SYSCALL_RETURN(regs, ret);\n"
-        "		time_travel_work();\n",
+        "		time_travel_work();\n"
+        "		time_travel_yield();\n",
     ),
     Edit(
         "arch/um/kernel/skas/syscall.c",

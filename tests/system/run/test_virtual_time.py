@@ -121,6 +121,34 @@ int main(void)
 	return 0;
 }
 """
+WAITS_FOR_A_THREAD = """\
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static atomic_int done;
+
+static void *work(void *of)
+{
+	atomic_store(&done, 1);
+	return of;
+}
+
+int main(void)
+{
+	pthread_t thread;
+	int calls = 0;
+
+	sleep(1);
+	pthread_create(&thread, NULL, work, NULL);
+	while (!atomic_load(&done))
+		calls += getppid() > 0;
+	pthread_join(thread, NULL);
+	printf("%d\\n", calls);
+	return 0;
+}
+"""
 WIRES = """\
 set -e
 for end in near far; do
@@ -243,6 +271,14 @@ def test_who_polls_without_patience_until_a_time_comes_waits_for_it(tmp_path: Pa
     subprocess.run(["cc", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
 
     assert 20 < int("".join(told([str(tmp_path / "waits")], tmp_path))) < 100
+
+
+def test_who_waits_in_a_loop_for_a_thread_lets_it_go_on(tmp_path: Path) -> None:
+    """No tick comes at one instant: after some thousand calls the other goes on, not after a million."""
+    (tmp_path / "waits.c").write_text(WAITS_FOR_A_THREAD)
+    subprocess.run(["cc", "-pthread", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
+
+    assert int("".join(told([str(tmp_path / "waits")], tmp_path))) < 5_000
 
 
 def test_a_run_that_is_killed_leaves_nothing_in_memory() -> None:
