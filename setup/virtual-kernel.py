@@ -443,14 +443,14 @@ EDITS = (
         "\n"
         "		UPT_SYSCALL_NR(regs) = -1; /* Assume: It's not a syscall */\n",
     ),
-    # A page fault costs the host more than eight pages do: what lies beside a page that is written is made ready too.
+    # A page fault costs the host more than dozens of pages: what lies beside a page that is written is made ready too.
     Edit(
         "arch/um/kernel/trap.c",
         "/*\n * Note this is constrained to return 0, -EFAULT, -EACCES, -ENOMEM by\n",
         "static void write_around(struct vm_area_struct *vma, unsigned long address)\n"
         "{\n"
-        "	unsigned long begin = round_down(address, 8 * PAGE_SIZE);\n"
-        "	unsigned long at = max(begin, vma->vm_start), end = min(begin + 8 * PAGE_SIZE, vma->vm_end);\n"
+        "	unsigned long begin = round_down(address, 32 * PAGE_SIZE);\n"
+        "	unsigned long at = max(begin, vma->vm_start), end = min(begin + 32 * PAGE_SIZE, vma->vm_end);\n"
         "\n"
         "	for (; at < end; at += PAGE_SIZE) {\n"
         "		pte_t pte = *pte_offset_kernel(pmd_off(vma->vm_mm, at), at);\n"
