@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
@@ -132,16 +133,23 @@ def test_failover_keeps_its_promise(
     assert promise.best_ns / MS - 150 <= gap_ms <= promise.worst_ns / MS + 800
 
 
+def changes_of_uplinks(lab: Lab) -> list[str]:
+    """Return what the hub noted of its uplinks; that a target is silent while others answer is another matter."""
+    log = lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
+    return [line for line in log.splitlines() if "target" not in json.loads(line)]
+
+
 def test_short_handover_gaps_do_not_trigger_it(lab: Lab, steps: list[TaskResult]) -> None:
     """Gaps of half a second, one in each phase of the ping's interval, leave the route alone."""
-    before = lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
+    before = changes_of_uplinks(lab)
     for _ in range(4):
         lab.cut("dish")
         time.sleep(0.5)  # the gap itself
         lab.heal("dish")
         time.sleep(1.75)  # a quarter of an interval later in the next one
 
-    assert before == lab.sh("hub", "cat /var/log/hub/uplinks.jsonl")
+    assert before
+    assert before == changes_of_uplinks(lab)
 
 
 def tracked(lab: Lab, uplink: str) -> int:
