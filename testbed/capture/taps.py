@@ -26,6 +26,8 @@ TOOL = "tcpdump"
 FOLDER = "capture"
 _BUFFER_KIB = 16_384  # of each port, in the kernel: what comes in while tcpdump does not run
 _READY_S, _END_S = 20.0, 20.0
+GATHERS_NS = 1_200_000_000
+"""How long the kernel gathers frames before tcpdump reads them, its time-out and some; what it has not read is lost."""
 _SPARE_BYTES = 256 * 2**20  # of the disk, for the run's own evidence
 _DROPPED = re.compile(r"^(\d+) packets? dropped by kernel", re.MULTILINE)
 _PLAIN = ("tx", "off", "tso", "off", "gso", "off", "gro", "off")
@@ -62,6 +64,7 @@ class Taps:
         self.wish, self._points, self._folder = wish, points, folder / FOLDER
         self._taps: list[_Tap] = []
         self._began_ns = 0
+        self._asked_ns = 0
         self.stopped_ns: int | None = None
         self.reason = ""
 
@@ -105,8 +108,14 @@ class Taps:
             self.stop()
         return self.reason
 
+    @property
+    def ended_ns(self) -> int:
+        """Until when all is surely captured, CLOCK_REALTIME; of what passed later tcpdump may not have read all."""
+        return self._asked_ns - GATHERS_NS
+
     def stop(self) -> None:
         """End the capture; what was captured is on disk then."""
+        self._asked_ns = self._asked_ns or time.time_ns()
         for tap in self._taps:
             tap.asked = tap.asked or tap.process.poll() is None
             with suppress(ProcessLookupError):

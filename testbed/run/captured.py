@@ -16,15 +16,13 @@ from testbed.result.record import Record
 FILE = "capture.pcapng"
 
 
-def woven(taps: Taps, record: Record, links: pa.Table | None, folder: Path, drain_ns: int) -> Capture:
+def woven(taps: Taps, record: Record, links: pa.Table | None, folder: Path) -> Capture:
     """Write one file of what was captured into the result's ``folder``, and return what it holds.
 
-    Why a packet was lost is told by the ``links``' records; the capture of a run that was whole goes on for
-    ``drain_ns`` after its scenario.
+    Why a packet was lost is told by the ``links``' records.
     """
     began_ns, raws, wish, stopped_ns = record.started_ns or 0, taps.raws(), taps.wish, taps.stopped_ns
-    until_ns = stopped_ns or began_ns + record.duration_ns + drain_ns
-    story = Story(record.title, began_ns, until_ns, record.facts.events, Causes.of(links))
+    story = Story(record.title, began_ns, taps.ended_ns, record.facts.events, Causes.of(links))
     with (folder / FILE).open("wb") as stream:
         held = weave(raws, story, wish.snap, stream, f"testbed {testbed.__version__}")
     taps.clear()

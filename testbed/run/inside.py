@@ -24,7 +24,7 @@ import msgspec
 
 from testbed import paths
 from testbed.capture.points import points
-from testbed.capture.taps import Taps
+from testbed.capture.taps import GATHERS_NS, Taps
 from testbed.faults.player import FaultPlayer
 from testbed.lab import cores, machine
 from testbed.lab.bench import Chosen
@@ -216,7 +216,7 @@ class Run:
         watch, roll = Watch(self._job, lab, start_ns, self._time == times.VIRTUAL), Roll(lab.parts, start_ns)
         faults = FaultPlayer(lab.actors, start_ns, time.time_ns)
         faults.start()
-        end_ns = start_ns + scenario.duration + _DRAIN_NS
+        end_ns = start_ns + scenario.duration + _DRAIN_NS + (0 if self._taps is None else GATHERS_NS)
         try:
             while (now_ns := time.time_ns()) < end_ns:
                 faults.check()
@@ -286,7 +286,7 @@ class Run:
             tell(Step("capture"))
             with self._account.guard("the capture"):
                 evidence = Result(self._folder, record).evidence
-                held = captured.woven(self._taps, record, evidence.links, self._folder, _DRAIN_NS)
+                held = captured.woven(self._taps, record, evidence.links, self._folder)
                 self._writer.update(capture=held)
         with self._account.guard("the list of files"):
             self._writer.list_files()

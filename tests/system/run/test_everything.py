@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
+from testbed.capture.pcap import frames
 from testbed.capture.points import Point
 from testbed.capture.taps import Taps, fault_of_host
 from testbed.lab.devices import NamespaceAccess
@@ -99,6 +101,30 @@ def test_wireshark_opens_it(played: Result) -> None:
     assert [] == [line for line in done.stderr.splitlines() if "Running as user" not in line]
     assert "starlink reboot 3 s begins, 2.000 s after the start" in done.stdout
     assert "never left starlink up: the link was cut" in done.stdout
+
+
+def test_all_that_passed_until_a_capture_ended_is_in_it(tmp_path: Path) -> None:
+    """The kernel gathers frames before tcpdump reads them: until when none is missing is told."""
+    with subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"],
+                          stdout=subprocess.PIPE, text=True) as held:  # fmt: skip
+        try:
+            assert held.stdout is not None
+            assert "up\n" == held.stdout.readline()
+            device = NamespaceAccess("client", held.pid)
+            point = Point(WireEnd("client", "lo"), "client:lo out", "client:lo in")
+            taps = Taps(CaptureWish(("client:lo",)), (point,), tmp_path)
+            taps.open({"client": device})
+            said = device.run(["ping", "-D", "-c", "250", "-i", "0.01", "127.0.0.1"]).stdout
+            taps.stop()
+            (raw,) = taps.raws()
+        finally:
+            held.kill()
+
+    answers = [float(t) for t in re.findall(r"^\[([\d.]+)\]", said, re.M)]
+    asked = sum(t < taps.ended_ns / 1e9 for t in answers)
+    seen = [frame for frame in frames(raw.path) if frame.t_ns < taps.ended_ns]
+    assert 50 < asked < 250
+    assert 2 * asked <= len(seen)
 
 
 def test_a_capture_ends_at_its_limit(tmp_path: Path) -> None:
