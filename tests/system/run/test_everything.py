@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -103,22 +105,28 @@ def test_wireshark_opens_it(played: Result) -> None:
     assert "never left starlink up: the link was cut" in done.stdout
 
 
-def test_all_that_passed_until_a_capture_ended_is_in_it(tmp_path: Path) -> None:
-    """The kernel gathers frames before tcpdump reads them: until when none is missing is told."""
+@contextmanager
+def tapped(folder: Path, wish: CaptureWish) -> Iterator[tuple[NamespaceAccess, Taps]]:
+    """Capture the loopback of a node of its own, which ends with the block."""
     with subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"],
                           stdout=subprocess.PIPE, text=True) as held:  # fmt: skip
         try:
             assert held.stdout is not None
             assert "up\n" == held.stdout.readline()
             device = NamespaceAccess("client", held.pid)
-            point = Point(WireEnd("client", "lo"), "client:lo out", "client:lo in")
-            taps = Taps(CaptureWish(("client:lo",)), (point,), tmp_path)
+            taps = Taps(wish, (Point(WireEnd("client", "lo"), "client:lo out", "client:lo in"),), folder)
             taps.open({"client": device})
-            said = device.run(["ping", "-D", "-c", "250", "-i", "0.01", "127.0.0.1"]).stdout
-            taps.stop()
-            (raw,) = taps.raws()
+            yield device, taps
         finally:
             held.kill()
+
+
+def test_all_that_passed_until_a_capture_ended_is_in_it(tmp_path: Path) -> None:
+    """The kernel gathers frames before tcpdump reads them: until when none is missing is told."""
+    with tapped(tmp_path, CaptureWish(("client:lo",))) as (device, taps):
+        said = device.run(["ping", "-D", "-c", "250", "-i", "0.01", "127.0.0.1"]).stdout
+        taps.stop()
+        (raw,) = taps.raws()
 
     answers = [float(t) for t in re.findall(r"^\[([\d.]+)\]", said, re.M)]
     asked = sum(t < taps.ended_ns / 1e9 for t in answers)
@@ -129,21 +137,11 @@ def test_all_that_passed_until_a_capture_ended_is_in_it(tmp_path: Path) -> None:
 
 def test_a_capture_ends_at_its_limit(tmp_path: Path) -> None:
     """One that has become too large ends, says so, and keeps what it has."""
-    with subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"],
-                          stdout=subprocess.PIPE, text=True) as held:  # fmt: skip
-        try:
-            assert held.stdout is not None
-            assert "up\n" == held.stdout.readline()
-            device = NamespaceAccess("client", held.pid)
-            point = Point(WireEnd("client", "lo"), "client:lo out", "client:lo in")
-            taps = Taps(CaptureWish(("client:lo",), limit=20_000), (point,), tmp_path)
-            taps.open({"client": device})
-            assert "" == taps.watch(1)
-            sent = device.run(["ping", "-q", "-c", "400", "-i", "0.001", "127.0.0.1"])
-            said = taps.watch(2)
-            (raw,) = taps.raws()
-        finally:
-            held.kill()
+    with tapped(tmp_path, CaptureWish(("client:lo",), limit=20_000)) as (device, taps):
+        assert "" == taps.watch(1)
+        sent = device.run(["ping", "-q", "-c", "400", "-i", "0.001", "127.0.0.1"])
+        said = taps.watch(2)
+        (raw,) = taps.raws()
 
     assert 0 == sent.returncode
     assert said.startswith("the capture's limit of 20 kB was reached") or "ended by itself" in said
