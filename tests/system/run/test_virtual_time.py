@@ -204,6 +204,13 @@ def told(command: list[str], folder: Path) -> list[str]:
         return [line.decode() for line in running.lines()]
 
 
+def told_by(source: str, folder: Path) -> list[str]:
+    """Return what a program in C says in a machine."""
+    (folder / "program.c").write_text(source)
+    subprocess.run(["cc", "-pthread", "-o", folder / "program", folder / "program.c"], check=True)
+    return told([str(folder / "program")], folder)
+
+
 def test_a_run_in_virtual_time_is_complete_and_says_so(result: Result) -> None:
     """It begins on the day that all begin, is valid however busy the host is, and has the hash of its evidence."""
     record = result.record
@@ -251,34 +258,22 @@ def test_a_machine_knows_the_project_and_its_python_by_one_name(tmp_path: Path) 
 
 def test_who_waits_by_the_processors_clock_alone_sees_it_move(tmp_path: Path) -> None:
     """A millisecond of looks at rdtsc, and no call into the kernel, comes to its end."""
-    (tmp_path / "waits.c").write_text(WAITS_BY_RDTSC)
-    subprocess.run(["cc", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
-
-    assert ["over"] == told([str(tmp_path / "waits")], tmp_path)
+    assert ["over"] == told_by(WAITS_BY_RDTSC, tmp_path)
 
 
 def test_no_two_looks_at_a_clock_show_the_same(tmp_path: Path) -> None:
     """Each is a nanosecond after the last, call or not; a clock moves with the time, and for who waits by it alone."""
-    (tmp_path / "looks.c").write_text(LOOKS_AT_CLOCKS)
-    subprocess.run(["cc", "-o", tmp_path / "looks", tmp_path / "looks.c"], check=True)
-
-    assert ["5000 5000"] * 4 + ["1", "over"] == told([str(tmp_path / "looks")], tmp_path)
+    assert ["5000 5000"] * 4 + ["1", "over"] == told_by(LOOKS_AT_CLOCKS, tmp_path)
 
 
 def test_who_polls_without_patience_until_a_time_comes_waits_for_it(tmp_path: Path) -> None:
     """Twenty polls at one instant and one each 50 us: not the million that an instant has for nothing."""
-    (tmp_path / "waits.c").write_text(WAITS_BY_POLL)
-    subprocess.run(["cc", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
-
-    assert 20 < int("".join(told([str(tmp_path / "waits")], tmp_path))) < 100
+    assert 20 < int("".join(told_by(WAITS_BY_POLL, tmp_path))) < 100
 
 
 def test_who_waits_in_a_loop_for_a_thread_lets_it_go_on(tmp_path: Path) -> None:
     """No tick comes at one instant: after some thousand calls the other goes on, not after a million."""
-    (tmp_path / "waits.c").write_text(WAITS_FOR_A_THREAD)
-    subprocess.run(["cc", "-pthread", "-o", tmp_path / "waits", tmp_path / "waits.c"], check=True)
-
-    assert int("".join(told([str(tmp_path / "waits")], tmp_path))) < 5_000
+    assert int("".join(told_by(WAITS_FOR_A_THREAD, tmp_path))) < 5_000
 
 
 def test_a_run_that_is_killed_leaves_nothing_in_memory() -> None:
