@@ -68,7 +68,7 @@ test-report: root setup ## reports in headless Chromium, which is installed for 
 
 virtual: $(VIRTUAL)/linux ## build the kernel of virtual time; about 15 minutes on two processors
 
-$(VIRTUAL)/linux: setup/virtual-kernel.py setup/virtual-kernel.config
+$(VIRTUAL)/linux: setup/virtual-kernel.py setup/virtual_kernel_edits.py setup/virtual-kernel.config
 	python3 setup/virtual-kernel.py $(VIRTUAL)
 
 test-scenario: root setup ## the scenarios tagged ci, from end to end; TESTBED_TIME=virtual after make virtual

@@ -11,7 +11,7 @@ import pytest
 from testbed.lab import machine
 from testbed.paths import ROOT
 
-SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "setup" / "virtual-kernel.py"))
+SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "setup" / "virtual_kernel_edits.py"))
 EDITS = SCRIPT["EDITS"]
 
 
