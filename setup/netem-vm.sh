@@ -11,7 +11,9 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-missing=$(for package in $packages; do dpkg-query --show "$package" > /dev/null 2>&1 || echo "$package"; done)
+missing=$(for package in $packages; do # one that another package names is known to dpkg, installed or not
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2> /dev/null | grep -qx installed || echo "$package"
+done)
 if [ -n "$missing" ]; then
     echo "setup: installing $missing" >&2
     as_root apt-get update --quiet=2

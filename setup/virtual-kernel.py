@@ -37,11 +37,16 @@ def main() -> int:
     log = folder / "build.log"
     with log.open("wb") as said:
         make = ("make", "-C", str(tree), "ARCH=um", *NAMED)
-        _run(*make, "defconfig", log=said)
-        with (tree / ".config").open("a") as config:
-            config.write(CONFIG.read_text())
-        _run(*make, "olddefconfig", log=said)
-        _run(*make, f"-j{len(os.sched_getaffinity(0))}", "linux", log=said)
+        try:
+            _run(*make, "defconfig", log=said)
+            with (tree / ".config").open("a") as config:
+                config.write(CONFIG.read_text())
+            _run(*make, "olddefconfig", log=said)
+            _run(*make, f"-j{len(os.sched_getaffinity(0))}", "linux", log=said)
+        except subprocess.CalledProcessError:
+            print(*log.read_text(errors="replace").splitlines()[-10:], sep="\n", file=sys.stderr)
+            print(f"setup: the kernel was not built; all that was said is in {log}", file=sys.stderr)
+            return 1
     _run("strip", "-o", str(folder / "linux.new"), str(tree / "linux"))
     (folder / "linux.new").replace(folder / "linux")
     shutil.rmtree(tree)
@@ -49,11 +54,11 @@ def main() -> int:
 
 
 def _install() -> None:
-    missing = [
-        package
-        for package in PACKAGES
-        if subprocess.run(["dpkg-query", "--show", package], capture_output=True, check=False).returncode
-    ]
+    # A package that another one names is known to dpkg, installed or not.
+    of_each = "--showformat=${db:Status-Status} ${Package}\n"
+    known = subprocess.run(["dpkg-query", "--show", of_each], capture_output=True, text=True, check=True).stdout
+    installed = {package for status, package in map(str.split, known.splitlines()) if status == "installed"}
+    missing = [package for package in PACKAGES if package not in installed]
     if not missing:
         return
     print(f"setup: installing {' '.join(missing)}", file=sys.stderr)

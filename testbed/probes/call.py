@@ -8,7 +8,7 @@ from dataclasses import replace
 from testbed.model.traffic import UdpCall
 from testbed.probes import samples
 from testbed.probes.probe import SECOND_NS, Live, Site
-from testbed.probes.script import Row, ScriptedProbe, both_ends
+from testbed.probes.script import Row, ScriptedProbe, both_ends, sent_since
 from testbed.units import format_duration
 
 FIRST_PORT = 5301
@@ -36,14 +36,13 @@ class Call(ScriptedProbe):
         super().__init__(traffic.name, site, both_ends("call_end", traffic.name, plan, site, prompt=True))
         self._sent = self._arrived = 0
 
-    def rows(self) -> list[Row]:
+    def rows(self, since_ns: int = 0) -> list[Row]:
         """Return the packets; until the call is over without those that may still be on their way."""
-        tenant, client = (script.rows() for script in self._scripts)
-        now_ns = self._site.clock() - self._started_ns
-        return [
-            *packets("up", client, tenant, self._size, now_ns - ON_THE_WAY_NS),
-            *packets("down", tenant, client, self._size, now_ns - ON_THE_WAY_NS),
-        ]
+        tenant, client = (script.rows(since_ns) for script in self._scripts)
+        before_ns = self._site.clock() - self._started_ns - ON_THE_WAY_NS
+        up = packets("up", client, tenant, self._size, before_ns)
+        down = packets("down", tenant, client, self._size, before_ns)
+        return [*sent_since(since_ns, up), *sent_since(since_ns, down)]
 
     def heard(self, row: Row) -> bool | None:
         if "sent" not in row:

@@ -1,8 +1,8 @@
 """One end of a call: ``call_end.py`` on the client or in the tenant.
 
 The plan: end (client or tenant), address, port, size, tos, every_ns, duration_ns; see ``script.py`` for how it
-comes. Standard output, twice a second: a line of JSON with what was sent since the last one, [[seq, t_ns],
-...], and what arrived, [[seq, sent t_ns, arrived t_ns], ...].
+comes. Standard output, twice a second: a line of JSON with its time, t_ns, what was sent since the last one, [[seq,
+t_ns], ...], and what arrived, [[seq, sent t_ns, arrived t_ns], ...].
 
 All namespaces of a host share its clock, so the difference of two stamps is the one-way delay; the arrival
 is the kernel's, so that a late wake-up of this process adds nothing to it. Sockets are unconnected: an ICMP
@@ -105,7 +105,8 @@ class CallEnd:
             self._newest, self._peer = seq, sender
 
     def _report(self) -> None:
-        print(json.dumps({"sent": self._sent, "received": self._received}), flush=True)
+        told = {"t_ns": time.time_ns() - self._at_ns, "sent": self._sent, "received": self._received}
+        print(json.dumps(told), flush=True)
         self._sent, self._received = [], []
 
 

@@ -31,9 +31,9 @@ class Ipv6SourceProbe(ScriptedProbe):
     def done_from_ns(self) -> int:
         return self._site.duration_ns - self._every_ns
 
-    def rows(self) -> list[Row]:
+    def rows(self, since_ns: int = 0) -> list[Row]:
         (script,) = self._scripts
-        return script.rows()
+        return script.rows(since_ns)
 
     def heard(self, row: Row) -> bool | None:
         if "address" not in row:  # that it is ready

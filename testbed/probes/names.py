@@ -33,8 +33,8 @@ class Names(ScriptedProbe):
     def done_from_ns(self) -> int:
         return self._site.duration_ns - self._every_ns
 
-    def rows(self) -> list[Row]:
-        rows = (row for row in self._scripts[0].rows() if "name" in row)
+    def rows(self, since_ns: int = 0) -> list[Row]:
+        rows = (row for row in self._scripts[0].rows(since_ns) if "name" in row)
         return sorted(rows, key=lambda row: int(row["t_ns"]))
 
     def heard(self, row: Row) -> bool | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from testbed.model.traffic import NEW_FLOW_BYTES, UdpFlows
 from testbed.probes import samples
 from testbed.probes.probe import SECOND_NS, Live, Site
-from testbed.probes.script import Row, ScriptedProbe, both_ends
+from testbed.probes.script import Row, ScriptedProbe, both_ends, sent_since
 from testbed.units import format_duration
 
 FIRST_PORT = 5401
@@ -38,10 +38,11 @@ class NewFlows(ScriptedProbe):
         )
         self._of_half_a_second = (0, 0)
 
-    def rows(self) -> list[Row]:
+    def rows(self, since_ns: int = 0) -> list[Row]:
         """Return the packets; until the end without those that may still be answered."""
-        tenant, client = (script.rows() for script in self._scripts)
-        return list(packets(client, tenant, self._site.clock() - self._started_ns - ON_THE_WAY_NS))
+        tenant, client = (script.rows(since_ns) for script in self._scripts)
+        before_ns = self._site.clock() - self._started_ns - ON_THE_WAY_NS
+        return list(sent_since(since_ns, packets(client, tenant, before_ns)))
 
     def heard(self, row: Row) -> bool | None:
         if "sent" not in row:

@@ -1,8 +1,8 @@
 """One end of a stream of new flows: ``new_flows_end.py`` on the client or in the tenant.
 
 The plan: end (client or tenant), address, port, size, tos, every_ns, duration_ns; see ``script.py`` for how it
-comes. Standard output, twice a second: a line of JSON with what happened since the last one. The client's has
-``sent``, [[seq, t_ns], ...], and ``answered``, [[seq, rtt_ns], ...]; the tenant's ``received``, [seq, ...].
+comes. Standard output, twice a second: a line of JSON with its time, t_ns, and what happened since the last one: the
+client's ``sent``, [[seq, t_ns], ...], and ``answered``, [[seq, rtt_ns], ...]; the tenant's ``received``, [seq, ...].
 
 Each packet leaves from a port of its own, one after the other through PORTS: a port that comes again was silent for so
 long that no hub remembers it (Linux forgets an answered UDP flow after 120 s). The kernel would draw ports at random,
@@ -127,11 +127,12 @@ class NewFlowsClient:
         flow.close()
 
     def _report(self) -> None:
-        print(json.dumps({"sent": self._sent, "answered": self._answered}), flush=True)
+        told = {"t_ns": time.time_ns() - self._at_ns, "sent": self._sent, "answered": self._answered}
+        print(json.dumps(told), flush=True)
         self._sent, self._answered = [], []
 
 
-def as_tenant(plan: Mapping[str, Any], listener: socket.socket) -> None:
+def as_tenant(at_ns: int, listener: socket.socket) -> None:
     """Send every packet back to where it came from, until standard input ends."""
     stop, received, report_ns = sys.stdin.fileno(), list[int](), time.time_ns() + REPORT_NS
     while True:
@@ -143,7 +144,7 @@ def as_tenant(plan: Mapping[str, Any], listener: socket.socket) -> None:
                     received.append(_HEADER.unpack_from(packet)[1])
                     listener.sendto(packet, sender)
         if stop in ready or time.time_ns() >= report_ns:
-            print(json.dumps({"received": received}), flush=True)
+            print(json.dumps({"t_ns": time.time_ns() - at_ns, "received": received}), flush=True)
             received, report_ns = [], time.time_ns() + REPORT_NS
         if stop in ready:
             return
@@ -152,12 +153,14 @@ def as_tenant(plan: Mapping[str, Any], listener: socket.socket) -> None:
 def main() -> None:
     """Hear the plan and the start, run."""
     plan = handshake.plan()
+    listener = None
     if plan["end"] == "tenant":
         listener = opened(plan["tos"], plan["address"])
         listener.bind((plan["address"], plan["port"]))
-        if handshake.start() is not None:
-            as_tenant(plan, listener)
-    elif (at_ns := handshake.start()) is not None:
+    at_ns = handshake.start()
+    if at_ns is not None and listener:
+        as_tenant(at_ns, listener)
+    elif at_ns is not None:
         NewFlowsClient(plan).run(at_ns)
 
 

@@ -42,7 +42,7 @@ class Quic(ScriptedProbe):
     def done_from_ns(self) -> int:
         return self._site.duration_ns - self._every_ns
 
-    def rows(self) -> list[Row]:
+    def rows(self, since_ns: int = 0) -> list[Row]:
         return [row for row in self._scripts[-1].rows() if "event" in row]
 
     def heard(self, row: Row) -> bool | None:

@@ -12,7 +12,7 @@ import subprocess
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -42,6 +42,7 @@ class Script:
         self, device: DeviceAccess, name: str, plan: Mapping[str, Any], log: Path, *, prompt: bool = False
     ) -> None:
         self._device, self._name, self._plan, self._log = device, name, plan, log
+        self._follower = RowsFollower(log)
         self._prompt = prompt
         self.process: subprocess.Popen[str] | None = None
         self._lines: LineLog | None = None
@@ -86,10 +87,9 @@ class Script:
             self._lines.join(GRACE_S)
         return failed
 
-    def rows(self) -> list[Row]:
-        """Return what it printed so far; a last line that a kill cut short is left out."""
-        with self._log.open(encoding="utf-8") as lines:
-            return list(read(lines))
+    def rows(self, since_ns: int = 0) -> list[Row]:
+        """Return the rows that it printed since this time after the start; a last line cut short is left out."""
+        return self._follower.rows(since_ns)
 
     def last_words(self) -> str:
         """Return the last line that it wrote to standard error."""
@@ -104,7 +104,7 @@ class Script:
 class RowsFollower:
     """Reads a script's log again and again while it grows: each byte of it once.
 
-    Rows without ``t_ns`` are left out; those from before what was asked for last are forgotten.
+    Those from before what was asked for last are forgotten: with ``t_ns`` of earlier, or without any.
     """
 
     def __init__(self, log: Path) -> None:
@@ -115,7 +115,10 @@ class RowsFollower:
         self._read_bytes, self._forgotten_ns, self._rows = 0, 0, list[Row]()
 
     def rows(self, since_ns: int = 0) -> list[Row]:
-        """Return the rows since this time after the start, as they were printed; a last line cut short is left out."""
+        """Return the rows since this time after the start, as they were printed; a last line cut short is left out.
+
+        All of them since 0: a script may tell of the time before the start.
+        """
         if since_ns < self._forgotten_ns:
             self._begin_anew()
         with self._log.open("rb") as log:
@@ -123,7 +126,8 @@ class RowsFollower:
             whole, end, _ = log.read().rpartition(b"\n")
         self._read_bytes += len(whole) + len(end)
         self._rows += read(iter(whole.decode().splitlines()))
-        self._rows = [row for row in self._rows if row.get("t_ns", -1) >= since_ns]
+        if since_ns:
+            self._rows = [row for row in self._rows if row.get("t_ns", -1) >= since_ns]
         self._forgotten_ns = since_ns
         return self._rows
 
@@ -197,7 +201,7 @@ class ScriptedProbe(Probe):
         return self._site.duration_ns
 
     def so_far(self, since_ns: int = 0) -> pa.Table:
-        return samples.table(self.rows(), self.schema)
+        return samples.table(self.rows(since_ns), self.schema)
 
     def finish(self) -> Path:
         if any(script.process is None for script in self._scripts):
@@ -221,8 +225,11 @@ class ScriptedProbe(Probe):
         return f"{self.noun} ended before its time"
 
     @abstractmethod
-    def rows(self) -> list[Row]:
-        """Return the samples that the scripts' lines amount to so far, in the order of time."""
+    def rows(self, since_ns: int = 0) -> list[Row]:
+        """Return the samples that the scripts' lines amount to so far, in the order of time.
+
+        Those of before ``since_ns`` may be left out; not where a session is made of all its rows.
+        """
 
     @abstractmethod
     def heard(self, row: Row) -> bool | None:
@@ -251,6 +258,15 @@ class ScriptedProbe(Probe):
         if not self._started_ns or self._site.clock() < self._started_ns:
             return ProbeState.STARTING
         return ProbeState.RUNNING if self._recent else ProbeState.SILENT
+
+
+def sent_since(since_ns: int, packets: Iterable[Row]) -> Iterator[Row]:
+    """Yield the packets sent since then, all of them since 0: the earliest are sent before the start.
+
+    A line is told after what it tells of, so that the lines since then have what became of these; not of
+    others in the first of the lines.
+    """
+    return (packet for packet in packets if packet["t_ns"] >= since_ns or not since_ns)
 
 
 def read(lines: Iterator[str]) -> Iterator[Row]:

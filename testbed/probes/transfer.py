@@ -33,7 +33,7 @@ class Transfer(ScriptedProbe):
         self._receiver = "tenant" if traffic.direction == "up" else "client"
         self._session, self._arrived, self._rate_bps, self._at_ns = 0, 0, 0.0, 0
 
-    def rows(self) -> list[Row]:
+    def rows(self, since_ns: int = 0) -> list[Row]:
         return sorted((row for s in self._scripts for row in s.rows()), key=lambda row: int(row["t_ns"]))
 
     def heard(self, row: Row) -> bool | None:

@@ -43,7 +43,7 @@ class Uploads(ScriptedProbe):
     def done_from_ns(self) -> int:
         return 0
 
-    def rows(self) -> list[Row]:
+    def rows(self, since_ns: int = 0) -> list[Row]:
         newest = {row["object"]: row for row in self._scripts[0].rows() if "object" in row}
         return sorted(
             (row | {"client": self._site.client.name} for row in newest.values()),

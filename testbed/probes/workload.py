@@ -7,14 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-import pyarrow as pa
-
 from testbed.errors import RunError
 from testbed.model.traffic import HttpGet
 from testbed.probes import samples
 from testbed.probes.demand import Request, draw, seek
 from testbed.probes.probe import SECOND_NS, Site
-from testbed.probes.script import Row, RowsFollower, Script, ScriptedProbe
+from testbed.probes.script import Row, Script, ScriptedProbe
 from testbed.tenant.content import content
 
 REQUESTS_AT_ONCE = 256
@@ -45,18 +43,14 @@ class Workload(ScriptedProbe):
             "requests": _plan(self._requests, traffic, site),
         }
         log = site.logs / f"{traffic.name}.jsonl"
-        self._follower = RowsFollower(log)
         super().__init__(traffic.name, site, [Script(site.client, "http_client", plan, log)])
 
     @property
     def done_from_ns(self) -> int:
         return 0
 
-    def rows(self) -> list[Row]:
-        return in_order(self._scripts[0].rows(), self._site.client.name)
-
-    def so_far(self, since_ns: int = 0) -> pa.Table:
-        return samples.table(in_order(self._follower.rows(since_ns), self._site.client.name), self.schema)
+    def rows(self, since_ns: int = 0) -> list[Row]:
+        return in_order(self._scripts[0].rows(since_ns), self._site.client.name)
 
     def heard(self, row: Row) -> bool | None:
         if "t_ns" not in row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -108,7 +109,7 @@ def opened(path: Path, width: int = 1280, height: int = 900) -> Iterator[Page]:
             f"--user-data-dir={home}", f"--window-size={width},{height}", "--remote-debugging-port=0", "about:blank",
         ]  # fmt: skip
         with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, env=os.environ | {"TMPDIR": home}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
                 address = _listens(process)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from testbed.probes.script import RowsFollower
+from testbed.lab.devices import DeviceAccess
+from testbed.probes.call import packets
+from testbed.probes.script import RowsFollower, Script, sent_since
 
 
 @pytest.fixture
@@ -59,3 +62,30 @@ def test_each_byte_is_read_once(log: Path) -> None:
     log.write_text(log.read_text().replace("10", "99"))
     say(log, 20)
     assert [10, 20] == [row["t_ns"] for row in follower.rows()]
+
+
+def test_what_was_told_before_the_start_is_there_until_something_is_forgotten(log: Path) -> None:
+    follower = RowsFollower(log)
+    say(log, -20, 10, 30)
+    assert [-20, 10, 30] == [row["t_ns"] for row in follower.rows()]
+    assert [30] == [row["t_ns"] for row in follower.rows(20)]
+
+
+def told(log: Path, *lines: dict[str, object]) -> Script:
+    """Return a script that printed these lines."""
+    with log.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    return Script(cast(DeviceAccess, None), "call_end", {}, log)
+
+
+def test_a_packet_is_not_lost_for_what_was_forgotten(tmp_path: Path) -> None:
+    """The tenant told of its arrival before the client told that it was sent."""
+    client = told(tmp_path / "client", {"t_ns": 50, "sent": [[0, 10], [1, 40]]}, {"t_ns": 90, "sent": [[2, 60]]})
+    tenant = told(tmp_path / "tenant", {"t_ns": 30, "received": [[0, 10, 20]]}, {"t_ns": 80, "received": [[1, 40, 70]]})
+
+    def since(t_ns: int) -> list[tuple[int, int | None]]:
+        rows = sent_since(t_ns, packets("up", client.rows(t_ns), tenant.rows(t_ns), 200, 1000))
+        return [(row["t_ns"], row["delay_ns"]) for row in rows]
+
+    assert [(10, 10), (40, 30), (60, None)] == since(0)
+    assert [(40, 30), (60, None)] == since(35)
