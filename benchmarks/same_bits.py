@@ -30,8 +30,8 @@ _BUSY = f"import time\nwhile time.monotonic() < {time.monotonic() + 7200}: pass"
 
 @contextmanager
 def busy(loops: int, nice: int) -> Iterator[None]:
-    """Keep the processors busy, for two hours at most."""
-    loop = ["nice", f"--adjustment={nice}", sys.executable, "-c", _BUSY]
+    """Keep the processors busy, for two hours at most, and no longer than this process lives."""
+    loop = ["setpriv", "--pdeathsig", "KILL", "--", "nice", f"--adjustment={nice}", sys.executable, "-c", _BUSY]
     running = [subprocess.Popen(loop) for _ in range(loops)]
     try:
         yield
