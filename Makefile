@@ -12,8 +12,9 @@ NETEM := build/netem
 LABGRID := build/labgrid
 VIRTUAL := build/virtual
 SCENARIO ?= starlink-blackout
-AT_ONCE ?= 3
-TESTBED_TIME ?= real
+# Scenarios play in virtual time where its kernel was built, as many at once as there are cores.
+TESTBED_TIME ?= $(if $(wildcard $(VIRTUAL)/linux),virtual,real)
+AT_ONCE ?= $(if $(filter virtual,$(TESTBED_TIME)),auto,3)
 
 # Root is needed for namespaces and packages, for nothing else.
 ROOT_ENV = env "PATH=$(CURDIR)/$(BIN):$$PATH" "TESTBED_TRACES=$$TESTBED_TRACES" PYTHONDONTWRITEBYTECODE=1
@@ -71,10 +72,11 @@ virtual: $(VIRTUAL)/linux ## build the kernel of virtual time; about 15 minutes 
 $(VIRTUAL)/linux: setup/virtual-kernel.py setup/virtual_kernel_edits.py setup/virtual-kernel.config
 	python3 setup/virtual-kernel.py $(VIRTUAL)
 
-test-scenario: root setup ## the scenarios tagged ci, from end to end; TESTBED_TIME=virtual after make virtual
-	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -v -rs --testbed-time $(TESTBED_TIME) --testbed-retry-invalid 2 -m ci scenarios
+test-scenario: root setup ## the scenarios tagged ci, from end to end; in virtual time where there is its kernel (TESTBED_TIME=real)
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider $(if $(filter virtual,$(TESTBED_TIME)),-n $(AT_ONCE)) -v -rs \
+		--testbed-time $(TESTBED_TIME) --testbed-retry-invalid 2 -m ci scenarios
 
-suite: root setup ## every scenario, AT_ONCE (3) at a time: about 20 minutes
+suite: root setup ## every scenario, AT_ONCE (3) at a time: about 20 minutes in real time
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(AT_ONCE) -v -rs --testbed-time $(TESTBED_TIME) --testbed-retry-invalid 2 scenarios
 
 kill-matrix: root setup ## end each process of a run in each phase, by each signal; about two hours
