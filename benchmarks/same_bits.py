@@ -45,7 +45,8 @@ def played(scenario: str) -> dict[str, object]:
     """Play a scenario in virtual time; return its hash and outcome, the wall and processor time it took, the load."""
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as results, tempfile.TemporaryFile("w+") as said:
-        command = [sys.executable, "-m", "testbed", "run", scenario, "--time", times.VIRTUAL, "--results", results]
+        run = [sys.executable, "-m", "testbed", "run", scenario, "--time", times.VIRTUAL, "--results", results]
+        command = ["setpriv", "--pdeathsig", "TERM", "--", *run]
         process = subprocess.Popen(command, cwd=paths.ROOT, stdout=said, stderr=said)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
