@@ -102,13 +102,14 @@ class Script:
 
 
 class RowsFollower:
-    """Reads a script's log again and again while it grows: each byte of it once.
+    """Reads a script's log again and again while it grows: each byte of it once, whoever asks.
 
-    Those from before what was asked for last are forgotten: with ``t_ns`` of earlier, or without any.
+    Rows from before what was asked for last are forgotten: with ``t_ns`` of earlier, or without any.
     """
 
     def __init__(self, log: Path) -> None:
         self._log = log
+        self._lock = threading.Lock()  # two may ask a standing lab at once
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -119,17 +120,18 @@ class RowsFollower:
 
         All of them since 0: a script may tell of the time before the start.
         """
-        if since_ns < self._forgotten_ns:
-            self._begin_anew()
-        with self._log.open("rb") as log:
-            log.seek(self._read_bytes)
-            whole, end, _ = log.read().rpartition(b"\n")
-        self._read_bytes += len(whole) + len(end)
-        self._rows += read(iter(whole.decode().splitlines()))
-        if since_ns:
-            self._rows = [row for row in self._rows if row.get("t_ns", -1) >= since_ns]
-        self._forgotten_ns = since_ns
-        return self._rows
+        with self._lock:
+            if since_ns < self._forgotten_ns:
+                self._begin_anew()
+            with self._log.open("rb") as log:
+                log.seek(self._read_bytes)
+                whole, end, _ = log.read().rpartition(b"\n")
+            self._read_bytes += len(whole) + len(end)
+            self._rows += read(iter(whole.decode().splitlines()))
+            if since_ns:
+                self._rows = [row for row in self._rows if row.get("t_ns", -1) >= since_ns]
+            self._forgotten_ns = since_ns
+            return list(self._rows)
 
 
 def both_ends(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -62,6 +63,22 @@ def test_each_byte_is_read_once(log: Path) -> None:
     log.write_text(log.read_text().replace("10", "99"))
     say(log, 20)
     assert [10, 20] == [row["t_ns"] for row in follower.rows()]
+
+
+def test_two_who_ask_at_once_have_each_row_once(log: Path) -> None:
+    """Each asks as often as it can, while the log grows."""
+    follower, asked = RowsFollower(log), 200
+
+    def ask(_: int) -> list[list[int]]:
+        return [[row["t_ns"] for row in follower.rows()] for _ in range(asked)]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(ask, range(4))
+        for number in range(asked):
+            say(log, *range(10 * number, 10 * number + 10))
+        told = [times for each in answers for times in each]
+
+    assert all(times == list(range(len(times))) for times in told)
 
 
 def test_what_was_told_before_the_start_is_there_until_something_is_forgotten(log: Path) -> None:
