@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,13 +34,14 @@ def of_links(bins: pa.Table, names: Sequence[str]) -> pa.Table:
 
 
 class BinsFollower:
-    """Reads linkd's records again and again while they grow: each byte of the file once.
+    """Reads linkd's records again and again while they grow: each byte of the file once, whoever asks.
 
     Those that nobody asks for any more are forgotten.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()  # two may ask a standing lab at once
         self._read = 0  # records
         self._settled: list[tuple[int, pa.Table]] = []  # until when, ns since the start
         self._settled_ns = self._forgotten_ns = -1
@@ -47,25 +49,26 @@ class BinsFollower:
 
     def table(self, since_ns: int = 0) -> pa.Table:
         """Return what `read_bins` would, but for what may be left out of before ``since_ns``."""
-        if since_ns <= self._forgotten_ns:
-            self._read, self._settled, self._rest = 0, [], np.zeros(0, BIN)
-            self._settled_ns = self._forgotten_ns = -1
-        new, names = _read(self._path, self._read), _names(self._path)
-        self._read += len(new)
-        if len(new) and new["t_ns"].min() <= self._settled_ns:  # after all: begin anew
-            self._settled, self._settled_ns, self._forgotten_ns = [], -1, -1
-            self._rest = _read(self._path, 0)[: self._read]
-        else:
-            self._rest = np.concatenate([self._rest, new])
-        if len(self._rest):
-            until_ns = int(self._rest["t_ns"].max()) - SETTLED_NS
-            old = self._rest["t_ns"] <= until_ns
-            if old.any():
-                self._settled.append((until_ns, bins_table(self._rest[old], names)))
-                self._rest, self._settled_ns = self._rest[~old], until_ns
-        while self._settled and self._settled[0][0] < since_ns:
-            self._forgotten_ns = self._settled.pop(0)[0]
-        return pa.concat_tables([*(table for _, table in self._settled), bins_table(self._rest, names)])
+        with self._lock:
+            if since_ns <= self._forgotten_ns:
+                self._read, self._settled, self._rest = 0, [], np.zeros(0, BIN)
+                self._settled_ns = self._forgotten_ns = -1
+            new, names = _read(self._path, self._read), _names(self._path)
+            self._read += len(new)
+            if len(new) and new["t_ns"].min() <= self._settled_ns:  # after all: begin anew
+                self._settled, self._settled_ns, self._forgotten_ns = [], -1, -1
+                self._rest = _read(self._path, 0)[: self._read]
+            else:
+                self._rest = np.concatenate([self._rest, new])
+            if len(self._rest):
+                until_ns = int(self._rest["t_ns"].max()) - SETTLED_NS
+                old = self._rest["t_ns"] <= until_ns
+                if old.any():
+                    self._settled.append((until_ns, bins_table(self._rest[old], names)))
+                    self._rest, self._settled_ns = self._rest[~old], until_ns
+            while self._settled and self._settled[0][0] < since_ns:
+                self._forgotten_ns = self._settled.pop(0)[0]
+            return pa.concat_tables([*(table for _, table in self._settled), bins_table(self._rest, names)])
 
 
 def _names(path: Path) -> list[str]:

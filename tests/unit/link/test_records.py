@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,28 @@ def test_what_nobody_asks_for_any_more_is_forgotten(tmp_path: Path) -> None:
 
     assert max(held[20:]) == max(held[:20]) < 1000
     assert 6000 == follower.table().num_rows == read_bins(path).num_rows
+
+
+def test_two_who_ask_at_once_have_each_record_once(tmp_path: Path) -> None:
+    """Each asks as often as it can, while the file grows."""
+    (tmp_path / "linkd.conf").write_text("link starlink a b 1 x y\n")
+    path, asked = tmp_path / "links.bins", 200
+    path.touch()
+    follower = BinsFollower(path)
+
+    def ask(_: int) -> list[list[int]]:
+        return [follower.table()["t_ns"].to_pylist() for _ in range(asked)]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(ask, range(4))
+        for number in range(asked):
+            bins = np.zeros(10, BIN)
+            bins["t_ns"] = (10 * number + np.arange(10)) * 10 * MS
+            with path.open("ab") as file:
+                file.write(bins.tobytes())
+        told = [times for each in answers for times in each]
+
+    assert all(times == [10 * MS * number for number in range(len(times))] for times in told)
 
 
 def _rows(table: pa.Table) -> list[tuple[object, ...]]:
