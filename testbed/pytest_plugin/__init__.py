@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed import paths
+from testbed.model.fleet_objective import FLEET_METRICS
 from testbed.model.objective import METRICS
 from testbed.pytest_plugin import options, shared
 from testbed.pytest_plugin.items import ScenarioFile, nth, runs_of
@@ -80,6 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "scenario(name): an objective of a YAML scenario")
     for name, metric in METRICS.items():
         config.addinivalue_line("markers", f"{name}: an objective on the metric: {metric.summary}")
+    for name, figure in FLEET_METRICS.items():
+        config.addinivalue_line("markers", f"{name}: an objective on a fleet's figure: {figure.summary}")
 
 
 @pytest.hookimpl(optionalhook=True)

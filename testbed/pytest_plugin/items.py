@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,9 +15,13 @@ from testbed.units import format_duration
 from testbed.yaml.overrides import Override
 
 if TYPE_CHECKING:
+    from testbed.model.fleet_objective import FleetObjective
     from testbed.model.scenario import Mutation, Scenario
     from testbed.pytest_plugin.runs import Played, Runs
+    from testbed.result.fleet_verdict import FleetVerdict
+    from testbed.result.record import Record
     from testbed.result.store import Result
+    from testbed.result.verdict import Verdict
 
 # The parts that run and judge are imported where they are used: pytest loads this module at every
 # start, for tests of other things too, and they take longer to load than pytest itself.
@@ -47,15 +51,15 @@ class ScenarioFile(pytest.File):
                 changes += scenario.mutation.changes
                 scenario = read_scenario(self.path, changes)
             missing = _missing_recordings(uplink.trace for uplink in scenario.uplinks.values())
-            if not missing:
-                runs_of(self.config).make(self.path, changes)
+            made = None if missing else runs_of(self.config).make(self.path, changes)
         except InputError as error:
             raise self.CollectError(str(error)) from error
+        on_fleet = made.fleet.scenario.objectives if made and made.fleet else ()
         unplayed = [*missing, *self._too_long(scenario)]
         count = self.config.getoption("testbed_repeat")
         for repetition in range(1, count + 1):
             suffix = f" [{nth(repetition, count)}]" if count > 1 else ""
-            for item in self._items(scenario, Play(changes, repetition), suffix):
+            for item in self._items(scenario, on_fleet, Play(changes, repetition), suffix):
                 for tag in scenario.tags:
                     self.config.addinivalue_line("markers", f"{tag}: a tag of scenarios")
                     item.add_marker(tag)
@@ -73,11 +77,16 @@ class ScenarioFile(pytest.File):
                 f"or with more than --testbed-longest '{longest}'"
             )
 
-    def _items(self, scenario: Scenario, play: Play, suffix: str) -> Iterable[ScenarioItem]:
+    def _items(
+        self, scenario: Scenario, on_fleet: Sequence[FleetObjective], play: Play, suffix: str
+    ) -> Iterable[ScenarioItem]:
         if not self.config.getoption("testbed_mutated"):
             for index, objective in enumerate(scenario.objectives):
                 name = objective.key + suffix
                 yield ObjectiveItem.from_parent(self, name=name, play=play, index=index, objective=objective)
+            for index, asked in enumerate(on_fleet):
+                name = f"fleet: {asked.title}{suffix}"
+                yield FleetObjectiveItem.from_parent(self, name=name, play=play, index=index, objective=asked)
         elif scenario.mutation is not None:
             changed = ", ".join(map(str, scenario.mutation.changes))
             name = f"{changed} breaks {', '.join(scenario.mutation.fails)}{suffix}"
@@ -140,10 +149,13 @@ class MutationItem(ScenarioItem):
 class ObjectiveItem(ScenarioItem):
     """An objective of a scenario in one of its runs."""
 
-    def __init__(self, *, index: int, objective: Objective, **more: Any) -> None:
+    def __init__(self, *, index: int, objective: Objective | FleetObjective, **more: Any) -> None:
         super().__init__(**more)
         self._index, self._objective = index, objective
         self.add_marker(getattr(pytest.mark, objective.metric))
+
+    def _verdicts(self, record: Record) -> Sequence[Verdict | FleetVerdict]:
+        return record.verdicts
 
     def runtest(self) -> None:
         """Take the verdict on the objective."""
@@ -151,7 +163,7 @@ class ObjectiveItem(ScenarioItem):
         from testbed.result.verdict import Outcome
 
         result = self.played().counted()
-        verdict = result.record.verdicts[self._index]
+        verdict = self._verdicts(result.record)[self._index]
         if verdict.outcome is Outcome.INCONCLUSIVE and not self.config.getoption("testbed_strict"):
             pytest.skip(f"{self.path.stem}: {verdict.line}; {evidence(result)}")
         if verdict.outcome is not Outcome.PASS:
@@ -160,6 +172,17 @@ class ObjectiveItem(ScenarioItem):
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where the objective is written, lines counted from 0."""
         return self.path, self._objective.place.line - 1, f"{self.path.stem}: {self._objective.title}"
+
+
+class FleetObjectiveItem(ObjectiveItem):
+    """An objective of the fleet that a scenario's hub is one of."""
+
+    def _verdicts(self, record: Record) -> Sequence[FleetVerdict]:
+        return record.fleet
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return the scenario, whose fleet it is: the objective's own line is in the fleet's file."""
+        return self.path, 0, f"{self.path.stem}: {self.name}"
 
 
 def nth(repetition: int, count: int) -> str:

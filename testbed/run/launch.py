@@ -70,8 +70,6 @@ def check(made: Plan) -> None:
 
 def check_capture(made: Plan, wish: CaptureWish) -> None:
     """Raise InputError where a wish does not fit the plan, HostError where this host cannot capture."""
-    if made.time == times.VIRTUAL:
-        raise InputError("--capture", "no packets are captured in virtual time", "leave --time virtual away")
     bench_name = made.bench.name if made.bench else VIRTUAL
     if wrong := list(problems(wish, made.topology, bench_name)):
         raise InputError.of(wrong)
@@ -121,7 +119,7 @@ def run(
             f"{folder} cannot be written ({error.strerror}); make room, or choose another --results"
         ) from error
     if made.time == times.VIRTUAL:
-        return play_virtually(folder, made.scenario.seed, show)
+        return play_virtually(folder, made.scenario.seed, show, capture)
     return play(folder, made.chosen, show, hold, standing, capture)
 
 
@@ -159,12 +157,15 @@ def play(
     return _told(status, log_path)
 
 
-def play_virtually(folder: Path, seed: int, show: Callable[[Event], None]) -> int:
+def play_virtually(
+    folder: Path, seed: int, show: Callable[[Event], None], capture: CaptureWish | None = None
+) -> int:
     """Play the job that lies in ``folder`` in virtual time; ``seed`` is that of all randomness. See ``run``."""
     log_path = folder / "logs" / "run.log"
     # Looked up here: how many files git reads would be a part of what the machine does, and of its time.
     found = provenance.versions(paths.ROOT)
-    placement = msgspec.json.encode(Placement(str(machine.FOLDER), time=times.VIRTUAL, versions=found))
+    placed = Placement(str(machine.FOLDER), time=times.VIRTUAL, versions=found, capture=capture)
+    placement = msgspec.json.encode(placed)
     command = [str(machine.PYTHON), "-m", _PROGRAM, str(machine.GIVEN / "placement")]
     try:
         with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 import time
@@ -175,6 +176,8 @@ with closing(NativeBackend(Path("/tmp/link"), spin=Spin.NEVER)) as link:
     subprocess.run([*ping, "-c", "1", "198.51.100.2"], stdout=subprocess.DEVNULL, check=True)  # asks for its neighbour
     subprocess.run([*ping, "-c", "100", "198.51.100.2"], check=True)
 """
+INTERFACE, PACKET = 1, 6
+"""Kinds of a pcapng file's blocks."""
 ENDS_S = 900.0  # of a host's time, which is nobody's promise
 
 
@@ -186,11 +189,26 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     scenario = folder / "ping.yaml"
     scenario.write_text(PING)
     command = [sys.executable, "-m", "testbed", "run", str(scenario), "--time", "virtual", "--results", str(folder)]
+    command += ["--capture", "starlink"]
     done = subprocess.run(
         command, cwd=paths.ROOT, capture_output=True, text=True, timeout=ENDS_S, check=False
     )
     assert 0 == done.returncode, done.stdout + done.stderr
     return Result.load(next(folder.glob("*-ping")))
+
+
+def passed(capture: Path) -> list[list[int]]:
+    """Return when packets passed each interface of a pcapng file, in the file's order: CLOCK_REALTIME ns."""
+    data, at, times = capture.read_bytes(), 0, []
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        if kind == INTERFACE:
+            times.append([])
+        elif kind == PACKET:
+            interface, high, low = struct.unpack_from("<III", data, at + 8)
+            times[interface].append(high << 32 | low)
+        at += length
+    return times
 
 
 def told(command: list[str], folder: Path) -> list[str]:
@@ -235,6 +253,19 @@ def test_a_heartbeat_over_30_ms_each_way_takes_60(result: Result) -> None:
     assert 0 == rtt.null_count
     assert 60_000_000 <= pc.min(rtt).as_py() <= pc.max(rtt).as_py() < 60_100_000
     assert pc.max(rtt).as_py() - pc.min(rtt).as_py() < 1_000
+
+
+def test_each_packet_captured_at_both_ends_of_a_link_took_30_ms(result: Result) -> None:
+    """And its own time on a wire of 100 Mbit/s, from 64 to 1514 bytes: 5 to 121 us."""
+    capture = result.record.capture
+    assert capture is not None
+    by_name = dict(zip(capture.interfaces, passed(result.folder / capture.file), strict=True))
+
+    for direction in ("up", "down"):
+        went, came = by_name[f"starlink {direction} entrance"], by_name[f"starlink {direction} exit"]
+        took = [out - in_ for in_, out in zip(went, came, strict=True)]
+        assert len(took) > 300
+        assert 30_000_000 <= min(took) <= max(took) < 30_122_000
 
 
 def test_a_hundred_pings_over_30_ms_each_way_are_alike(tmp_path: Path) -> None:

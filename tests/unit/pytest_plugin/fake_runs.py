@@ -11,6 +11,7 @@ import pytest
 
 from testbed.errors import RunError
 from testbed.pytest_plugin import runs as pytest_runs
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.record import Fidelity, Input, State
 from testbed.result.store import ResultWriter
 from testbed.result.verdict import Verdict
@@ -47,6 +48,7 @@ class FakeRuns:
     before: Sequence[Fidelity] = ()
     error: str = ""
     dies: bool = False
+    on_fleet: tuple[FleetVerdict, ...] = ()
     jobs: list[Asked] = field(default_factory=list)
 
     def __call__(self, made: Plan, folder: Path, show: Callable[[Event], None], hold: int | None, stays: object) -> int:
@@ -64,6 +66,7 @@ class FakeRuns:
             inputs=inputs,
             fidelity=[*self.before, self.fidelity][min(len(self.jobs) - 1, len(self.before))],
             error=self.error,
+            fleet=self.on_fleet,
         )
         ResultWriter(folder, left)
         if self.dies:

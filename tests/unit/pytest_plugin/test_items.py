@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from testbed import paths
+from testbed.model.fleet_scenario import FleetScenario
+from testbed.result.fleet_verdict import FleetVerdict
 from testbed.result.record import Fidelity, State
+from testbed.result.verdict import Outcome
 from testbed.run import launch
+from testbed.yaml import load
 from tests.unit.pytest_plugin.fake_runs import (
     FAIL,
     PASS,
@@ -31,6 +37,19 @@ def test_a_verdict_is_an_outcome(pytester: pytest.Pytester, monkeypatch: pytest.
 
     done.assert_outcomes(passed=1, failed=1, skipped=1)
     assert [str(scenario)] == [job.scenario for job in runs.jobs]
+
+
+def test_each_objective_of_a_fleet_is_an_item(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the scenario's own: what makes the run fail fails the session."""
+    asked = load.read(paths.FLEETS / "evening-in-the-cell.yaml", FleetScenario).objectives
+    found = [FleetVerdict(each.title, each.metric, each.of, Outcome.PASS, 1.0, "all") for each in asked]
+    found[-1] = replace(found[-1], outcome=Outcome.FAIL, measured="53 %")
+    install(monkeypatch, FakeRuns((PASS,), on_fleet=tuple(found)))
+    write_scenario(pytester.path, text=(paths.SCENARIOS / "hub-among-450.yaml").read_text())
+    done = run_pytest(pytester, "--testbed-results", "kept", "scenarios")
+
+    done.assert_outcomes(passed=len(asked), failed=1)
+    done.stdout.fnmatch_lines([f"*lesson: fleet: {asked[-1].title}*", found[-1].line])
 
 
 def test_a_failure_says_what_was_measured_and_where_it_lies(

@@ -89,9 +89,8 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_a_traffic_of_a_load_s_name_is_of_its_kind(tmp_path: Path) -> None:
     """What is called as a load is compared with it, and must be comparable."""
-    text = SCENARIO.read_text().replace("  lessons: {kind: http-get", "  records: {kind: http-get")
     path = tmp_path / "renamed.yaml"
-    path.write_text(text.replace("of: lessons", "of: records"))
+    path.write_text(SCENARIO.read_text().replace("  school: {kind: http-get", "  records: {kind: http-get"))
 
     with pytest.raises(InputError, match="traffic 'records' is a http-get, and in fleet evening-in-the-cell a flow"):
         plan.make(path)
