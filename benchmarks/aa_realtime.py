@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.result import observed
 from testbed.result.compare import Word, compare
@@ -54,7 +55,7 @@ def play(folder: Path, seed: int) -> bool:
     """Play one run; return whether it came to its end."""
     scenario = folder / "aa.yaml"
     scenario.write_text(SCENARIO)
-    command = [sys.executable, "-m", "testbed", "run", str(scenario), "--set", f"seed={seed}", "--json"]
+    command = [*TESTBED, "run", str(scenario), "--set", f"seed={seed}", "--json"]
     done = subprocess.run([*command, "--results", str(folder / "runs")], stdout=subprocess.DEVNULL, check=False)
     return done.returncode in (0, 1, 3)
 

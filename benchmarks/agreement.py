@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.model.objective import Unit, format_value
 from testbed.model.times import REAL, TIMES, VIRTUAL
@@ -46,8 +47,9 @@ NEAR: Mapping[str, tuple[float, float]] = {
 HUB = "hub:wan0"
 """The port through which the hub asks whether its first uplink works."""
 _PAYLOAD = "(tcp[12] & 0xf0) >> 2"
-QUESTIONS = f"icmp[icmptype] == icmp-echo or tcp[{_PAYLOAD}:4] == 0x47455420 and tcp[({_PAYLOAD}) + 4:4] == 0x2f204854"
-"""Pings, and `GET / HT`: the service's root is asked for by nobody but timers.probe tcp."""
+_ROOT = f"tcp[{_PAYLOAD}:4] == 0x47455420 and tcp[({_PAYLOAD}) + 4:4] == 0x2f204854"
+QUESTIONS = f"icmp[icmptype] == icmp-echo or ({_ROOT})"
+"""Pings, and `GET / HT` (_ROOT): the service's root is asked for by nobody but timers.probe tcp."""
 PERIOD_NS = 1_000_000_000
 """How often the hubs of these scenarios ask."""
 
@@ -56,7 +58,7 @@ Run = dict[str, Any]
 
 def play(scenario: str, time: str, shift_ns: int = 0) -> Run | None:
     """Play a scenario; return what each objective told, and when the hub had asked. None: the run does not count."""
-    command = [sys.executable, "-m", "testbed", "run", scenario, "--time", time, "--set", f"shift={shift_ns} ns"]
+    command = [*TESTBED, "run", scenario, "--time", time, "--set", f"shift={shift_ns} ns"]
     with tempfile.TemporaryDirectory() as folder:
         command += ["--results", folder, "--capture", HUB]
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.model import times
 from testbed.result.record import State
@@ -71,7 +72,7 @@ def played(trace: str, tracker: str, folder: Path) -> Result:
     file = folder / f"{trace}.yaml"
     file.write_text(scenario(trace))
     changes = [word for key, value in TRACKERS[tracker].items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "testbed", "run", str(file), "--time", times.VIRTUAL, *changes]
+    command = [*TESTBED, "run", str(file), "--time", times.VIRTUAL, *changes]
     done = subprocess.run(
         [*command, "--results", str(place)], cwd=paths.ROOT, capture_output=True, text=True, check=False
     )

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.model import times
 from testbed.result.store import Result
@@ -94,7 +95,7 @@ def played(cuts: int, folder: Path) -> NDArray[np.float64]:
     """Play the scenario; return what was measured, in ms."""
     file = folder / "failovers.yaml"
     file.write_text(scenario(cuts))
-    command = [sys.executable, "-m", "testbed", "run", str(file), "--time", times.VIRTUAL, "--results", str(folder)]
+    command = [*TESTBED, "run", str(file), "--time", times.VIRTUAL, "--results", str(folder)]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)

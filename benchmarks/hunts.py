@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.campaign.hunting import Hunt
 from testbed.model.times import VIRTUAL
@@ -83,7 +84,7 @@ def hunted(name: str) -> Hunt:
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(scenario(bug))
     begun = sorted(folder.glob("*-hunt-*"))
-    command = [sys.executable, "-m", "testbed", "hunt"]
+    command = [*TESTBED, "hunt"]
     if begun:
         command += [str(begun[-1]), "--resume"]
     else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -20,6 +19,7 @@ import numpy as np
 from benchmarks import measure
 from benchmarks.__main__ import Row
 from benchmarks.measure import MS
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.link import pair
 from testbed.link.fidelity import Certificate
@@ -99,7 +99,7 @@ def requests() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         scenario, results = Path(folder) / "load.yaml", Path(folder) / "results"
         scenario.write_text(SCENARIO)
-        command = [sys.executable, "-m", "testbed", "run", str(scenario), "--json", "--results", str(results)]
+        command = [*TESTBED, "run", str(scenario), "--json", "--results", str(results)]
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
         if not results.exists():
             raise SystemExit(done.stderr)

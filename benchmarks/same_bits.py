@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.model import times
 from testbed.result import provenance
@@ -45,8 +46,7 @@ def played(scenario: str) -> dict[str, object]:
     """Play a scenario in virtual time; return its hash and outcome, the wall and processor time it took, the load."""
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as results, tempfile.TemporaryFile("w+") as said:
-        run = [sys.executable, "-m", "testbed", "run", scenario, "--time", times.VIRTUAL, "--results", results]
-        command = ["setpriv", "--pdeathsig", "TERM", "--", *run]
+        command = [*TESTBED, "run", scenario, "--time", times.VIRTUAL, "--results", results]
         process = subprocess.Popen(command, cwd=paths.ROOT, stdout=said, stderr=said)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -25,6 +25,7 @@ import psutil
 import yaml
 from scipy.stats import theilslopes
 
+from benchmarks.program import TESTBED
 from testbed import paths
 from testbed.plots import DPI, sheet, style
 from testbed.result.store import Result
@@ -95,7 +96,7 @@ def soak(folder: Path, duration_ns: int) -> int:
     """Play it, look at it once a minute, and return the run's exit status."""
     scenario = folder / "soak.yaml"
     scenario.write_text(lengthened(ROUND.read_text(), duration_ns))
-    command = [sys.executable, "-m", "testbed", "run", "--json", "--results", str(folder), str(scenario)]
+    command = [*TESTBED, "run", "--json", "--results", str(folder), str(scenario)]
     with (folder / "progress.jsonl").open("w") as told, (folder / "said").open("w") as said:
         run = subprocess.Popen(command, stdout=told, stderr=said)
     signal.signal(signal.SIGTERM, lambda *_: run.terminate())
