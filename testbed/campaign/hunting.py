@@ -17,6 +17,7 @@ from testbed.campaign import hunt
 from testbed.campaign.hunt import Dimension, Hunted, Point
 from testbed.errors import HostError, InputError, RunError, TestbedError
 from testbed.model.times import REAL
+from testbed.result import shelf
 from testbed.result.record import State
 from testbed.result.store import Result
 from testbed.result.verdict import Outcome, Verdict
@@ -24,6 +25,7 @@ from testbed.units import DURATION_UNITS, parse_duration
 from testbed.yaml.overrides import Override
 
 FILE = "hunt.json"
+_NAMED = "name the folder of one, results/...-hunt-..."
 _RANGE = re.compile(r"(?P<key>[^=]+)=(?P<low>.+?)\.\.(?P<high>.+?)/(?P<step>.+)")
 _EXAMPLE = "write KEY=FROM..TO/STEP: events.0.outage='100 ms..25 s/100 ms', hub.timers.fall=1..6/1"
 
@@ -86,13 +88,17 @@ class Hunt:
     asked: tuple[HuntAnswer, ...] = ()
 
     @classmethod
+    def find(cls, text: str, results: Path) -> Path:
+        """Return the folder of a hunt, named by its path or by its name below ``results``. Raises InputError."""
+        return shelf.find(text, results, lambda folder: (folder / FILE).is_file(), "hunt", _NAMED)
+
+    @classmethod
     def read(cls, folder: Path) -> Hunt:
         """Read a hunt that was begun. Raises InputError."""
         try:
             return msgspec.json.decode((folder / FILE).read_bytes(), type=cls)
         except (OSError, msgspec.MsgspecError) as error:
-            expected = "name the folder of one, results/...-hunt-..."
-            raise InputError(str(folder), f"no hunt: {error}", expected) from error
+            raise InputError(str(folder), f"no hunt: {error}", _NAMED) from error
 
     def write(self, folder: Path) -> Hunt:
         """Keep it, whole or as it was, and return it."""

@@ -16,7 +16,6 @@ from testbed.cli import screen
 from testbed.errors import InputError
 from testbed.lab import bench, hold
 from testbed.model.scenario import Scenario
-from testbed.result import shelf
 from testbed.result.store import Result
 from testbed.run import launch, owner, plan
 from testbed.units import format_duration
@@ -75,7 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _command(options: argparse.Namespace) -> int:
     console = Console(emoji=False, highlight=False, soft_wrap=True)
-    folder = shelf.find(options.scenario, options.results) if options.resume else None
+    folder = Hunt.find(options.scenario, options.results) if options.resume else None
     hunting = Hunt.read(folder) if folder else _begin(options)
     path, chosen = plan.find_scenario(hunting.scenario), bench.find(options.bench, options.hub)
 

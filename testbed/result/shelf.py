@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from testbed.result.campaign import Campaign
 from testbed.result.record import State
 from testbed.result.store import Result
 
+LISTED = "'testbed results list' shows what there is"
 WORDS = ("pass", "fail", "inconclusive", "invalid", "interrupted", "failed", "running", "unreadable")
 
 
@@ -55,18 +56,20 @@ def read(folder: Path) -> Kept:
         return Kept(folder, "unknown", "", folder.name, "unreadable", None, str(error))
 
 
-def find(text: str, results: Path) -> Path:
+def find(
+    text: str, results: Path, holds: Callable[[Path], bool] = holds, noun: str = "run or campaign", hint: str = LISTED
+) -> Path:
     """Return the folder of a run or campaign that the user names, by its path or by its name below ``results``.
 
-    Raises InputError with the names that are near.
+    Or of what else ``holds`` says of a folder; ``noun`` calls it, and ``hint`` says how such are found. Raises
+    InputError with the names that are near.
     """
     for folder in (Path(text), results / text):
         if holds(folder):
             return folder
     names = [path.name for path in results.iterdir() if holds(path)] if results.is_dir() else []
     near = difflib.get_close_matches(text, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "'testbed results list' shows what there is"
-    raise InputError(text, "no run or campaign", hint)
+    raise InputError(text, f"no {noun}", f"did you mean {near[0]!r}?" if near else hint)
 
 
 def remove(kept: Kept) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from testbed import cli, paths
+from testbed.campaign.hunting import Hunt, Vary
 from testbed.link.netem import NetemBackend
 from testbed.run import plan
 
@@ -30,6 +31,22 @@ def test_a_dry_run_prints_the_timeline_and_starts_nothing(capsys: pytest.Capture
         line.strip().partition("  ")[0] for line in timeline.splitlines()
     ]
     assert "interruption of heartbeat at most" in printed
+
+
+def test_a_hunt_that_was_begun_is_found_by_path_and_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes on; another folder is no hunt, and says what would be one."""
+    shrink = Vary.parse("events.0.outage=100 ms..25 s/100 ms", "--shrink", size=True)
+    (tmp_path / "hunted").mkdir()
+    Hunt("starlink-blackout", "interruption:heartbeat:at_most", (shrink,), 7, 60, 2).write(tmp_path / "hunted")
+    goes_on = ["hunt", "--resume", "--dry-run", "--results", str(tmp_path)]
+
+    assert 0 == cli.main([*goes_on, str(tmp_path / "hunted")])
+    assert 0 == cli.main([*goes_on, "hunted"])
+    assert 2 == capsys.readouterr().out.count("events.0.outage: 100 ms to 25 s by 100 ms, as small as it can be")
+    assert 2 == cli.main([*goes_on, "hunt"])
+    assert "hunt: no hunt; did you mean 'hunted'?" in capsys.readouterr().err
 
 
 def test_a_dry_run_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:
