@@ -89,8 +89,9 @@ def _asked_before(record: Record, capture: Path) -> int | None:
     return min(before, default=None)
 
 
-def shift(real: Run, virtual: Run) -> int:
-    """Return by how much events have to be later for a run in virtual time to have asked as one in real time had."""
+def shift_ns(real: Run, virtual: Run) -> int:
+    """Return by how much, to a millisecond, a virtual run's events must be later for its hub to have asked as the real
+    one's had."""
     if real["asked_ns"] is None or virtual["asked_ns"] is None:
         return 0
     return int(round((real["asked_ns"] - virtual["asked_ns"]) % PERIOD_NS, -6))
@@ -118,7 +119,7 @@ def _written(value: float | None, unit: str) -> str:
 
 
 class Kept:
-    """The runs so far, and those that are missing."""
+    """The runs so far; those that are missing are played, of one of the two times alone where ``only`` says so."""
 
     def __init__(self, only: str | None) -> None:
         self._only = only
@@ -155,7 +156,7 @@ def main() -> int:
             worst = max(worst, 3)
         plain = kept.runs(scenario, VIRTUAL)
         for run in real:
-            again = kept.runs(scenario, VIRTUAL, 1, shift(run, plain[0])) if plain else []
+            again = kept.runs(scenario, VIRTUAL, shift_ns=shift_ns(run, plain[0])) if plain else []
             if not again:
                 print(f"{scenario}: a run in real time has none in virtual time beside it", flush=True)
                 worst = max(worst, 3)
